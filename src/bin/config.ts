@@ -230,7 +230,12 @@ function databaseUrl(env: Environment, name: string): string | null {
 function cluster(env: Environment): ClusterConfig | null {
   const nats = busUrl(env, 'TRISIEL_NATS');
   const natsOfNodes = busUrl(env, 'TRISIEL_NATS_NODES');
-  return nats === null ? null : { nats, natsOfNodes: natsOfNodes ?? nats };
+  if (nats === null) return null;
+  if (databaseUrl(env, 'TRISIEL_DATABASE') === null)
+    throw new PlatformError('bad_request', 'TRISIEL_NATS is set, but TRISIEL_DATABASE is not', {
+      hints: ['controls of a cluster share a PostgreSQL: TRISIEL_DATABASE=postgres://USER:PASSWORD@HOST:5432/NAME'],
+    });
+  return { nats, natsOfNodes: natsOfNodes ?? nats };
 }
 
 function busUrl(env: Environment, name: string): string | null {

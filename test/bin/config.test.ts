@@ -175,6 +175,15 @@ describe('the server configuration', () => {
     });
   });
 
+  it('refuses the bus of a cluster without the database that its controls share', () => {
+    const bus = { TRISIEL_NATS: 'nats://control:pw@nats:4222' };
+    expect(() => readConfig(bus)).toThrow('TRISIEL_NATS is set, but TRISIEL_DATABASE is not');
+    expect(readConfig({ ...bus, TRISIEL_DATABASE: 'postgres://ada:pw@h/d' }).cluster).toEqual({
+      nats: bus.TRISIEL_NATS,
+      natsOfNodes: bus.TRISIEL_NATS,
+    });
+  });
+
   it('never shows a secret that does not parse', () => {
     for (const name of ['TRISIEL_DATABASE', 'TRISIEL_METRICS_TOKEN'])
       expect(() => readConfig({ [name]: 'mysql://u:hunter2 pw' })).toThrow(/^(?!.*hunter2)/s);
