@@ -24,7 +24,7 @@ export const protections: readonly Protection[] = [
   {
     name: 'cluster: a process that another one has replaced is refused',
     file: 'src/control/nodes/node-door.ts',
-    find: 'if (Number(request.headers[epochField]) < node.epoch)',
+    find: 'if (!(Number(request.headers[epochField]) >= node.epoch))',
     replace: 'if (node.epoch < 0)',
     tests: ['test/node/node.test.ts'],
   },

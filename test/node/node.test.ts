@@ -47,6 +47,9 @@ onCluster('one node', () => {
     const newer = controls([parts.url], token);
     expect(await newer.join()).toMatchObject({ epoch: 2 });
     await expect(older.releases(0)).rejects.toMatchObject({ code: 'conflict' });
+    const headers = { authorization: `Bearer ${token}` };
+    const without = await fetch(`${parts.url}/.trisiel/node/releases?after=0`, { headers });
+    expect(without.status).toBe(409);
     await newer.releases(0);
     await parts.nodes.remove('joins');
     await expect(newer.releases(0)).rejects.toMatchObject({ code: 'unauthorized' });

@@ -58,7 +58,8 @@ export class NodeDoor {
       const [what = '', name = ''] = url.pathname.slice(nodeDoorPath.length).split('/');
       const route = `${request.method} ${what}`;
       if (route === 'POST join') return await this.#join(node, response);
-      if (Number(request.headers[epochField]) < node.epoch)
+      // Also a request without an epoch, which would be not a number.
+      if (!(Number(request.headers[epochField]) >= node.epoch))
         throw new PlatformError('conflict', 'another process has joined with the token of this node');
       if (route === 'GET releases') await this.#releases(Number(url.searchParams.get('after') ?? 0), response);
       else if (route === 'GET specs') this.#spec(decodeURIComponent(name), response);
