@@ -1517,7 +1517,14 @@ export interface Operations {
   };
   /** GET /nodes: Nodes of the cluster by name, with what they serve. */
   readonly listNodes: {
-    readonly input: Record<never, never>;
+    readonly input: {
+      readonly query?: {
+        /** `next` of the page before; without it the first page */
+        readonly after?: string;
+        /** items of the page; default 200 */
+        readonly limit?: number;
+      };
+    };
     readonly answer: {
       readonly nodes: readonly ({
         readonly id: string;
@@ -1542,6 +1549,8 @@ export interface Operations {
         readonly sinceMs: number | null;
         readonly joinedMs: number | null;
       })[];
+      /** `after` of the next page; null: this is the last one */
+      readonly next: string | null;
     };
   };
   /** POST /nodes: Add a node. The answer has the value of TRISIEL_JOIN for `trisiel node`; it is shown once. */

@@ -80,7 +80,7 @@ export const operations = {
   resumeSchedule: {"method":"POST","path":"/handlers/{name}/schedules/{schedule}/resume","body":"none","answer":"json"},
   getUser: {"method":"GET","path":"/users/{user}","body":"none","answer":"json"},
   changeUser: {"method":"PATCH","path":"/users/{user}","body":"json","answer":"json"},
-  listNodes: {"method":"GET","path":"/nodes","body":"none","answer":"json"},
+  listNodes: {"method":"GET","path":"/nodes","body":"none","answer":"json","paged":true},
   addNode: {"method":"POST","path":"/nodes","body":"json","answer":"json"},
   drainNode: {"method":"POST","path":"/nodes/{node}/drain","body":"none","answer":"none"},
   removeNode: {"method":"DELETE","path":"/nodes/{node}","body":"none","answer":"none"},

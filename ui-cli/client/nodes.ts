@@ -1,6 +1,6 @@
 /** Calls of the API about the nodes of a cluster, for administrators. */
 import * as z from 'zod/mini';
-import type { Api, CallOptions } from './api.ts';
+import { type Api, all, type CallOptions } from './api.ts';
 
 /** A node as the server tells it. */
 export interface NodeLine {
@@ -34,7 +34,7 @@ const nodeAnswer: z.ZodMiniType<NodeLine> = z.object({
   runners: z.number(),
   sinceMs: z.nullable(z.number()),
 });
-const nodesAnswer = z.object({ nodes: z.array(nodeAnswer) });
+const nodesAnswer = z.object({ nodes: z.array(nodeAnswer), next: z.nullable(z.string()) });
 const addedAnswer = z.object({ name: z.string(), join: z.string() });
 
 export class NodesClient {
@@ -46,7 +46,14 @@ export class NodesClient {
 
   /** Returns all nodes by name. */
   async list(options?: CallOptions): Promise<readonly NodeLine[]> {
-    return (await this.#api.call(nodesAnswer, { method: 'GET', path: '/nodes' }, options)).nodes;
+    return all(async (after) => {
+      const { nodes, next } = await this.#api.call(
+        nodesAnswer,
+        { method: 'GET', path: '/nodes', query: { after } },
+        options,
+      );
+      return { items: nodes, next };
+    });
   }
 
   /** Adds a node; returns the value of TRISIEL_JOIN for it. */

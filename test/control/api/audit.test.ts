@@ -8,6 +8,8 @@ import { apiOperations } from '../../../src/control/api/api.ts';
 import { isAudited } from '../../../src/control/api/audited.ts';
 import { checkAudit } from '../../../src/control/audit/chain.ts';
 import { replaceSchedules } from '../../../src/control/calls/schedules.ts';
+import { handlerIdOf } from '../../../src/protocol/names.ts';
+import type { PendingInvocationRecord } from '../../../src/protocol/nouns.ts';
 import { type Answer, api, type Platform, signUp, startPlatform } from '../../support/api.ts';
 
 let platform: Platform;
@@ -83,6 +85,15 @@ const steps: readonly (readonly [operation: string, step: Step])[] = [
   ],
   ['resumeSchedule', () => asAda('POST', '/handlers/otter/schedules/nightly/resume')],
   ['runSchedule', () => asAda('POST', '/handlers/otter/schedules/nightly/run')],
+  [
+    'cancelInvocation',
+    async () => {
+      platform.usage.running('a-runner', { started: [await running('i1')], ended: [] });
+      return asAda('DELETE', '/handlers/otter/invocations/i1');
+    },
+  ],
+  ['cancelCall', async () => asAda('POST', `/handlers/otter/calls/${await waitingCall()}/cancel`)],
+  ['retryCall', async () => asAda('POST', `/handlers/otter/calls/${await newestCall()}/retry`)],
   ['setCollaborator', () => asAda('PUT', '/handlers/otter/collaborators/bob', { role: 'viewer' })],
   ['removeCollaborator', () => asAda('DELETE', '/handlers/otter/collaborators/bob')],
   [
@@ -131,6 +142,36 @@ async function offered(then: Step): Promise<Answer> {
   return then();
 }
 
+async function running(id: string): Promise<PendingInvocationRecord> {
+  const { id: handlerId } = (await platform.handlers.find('otter'))!;
+  return {
+    ...{
+      id,
+      handlerId: handlerIdOf(handlerId),
+      deployment: 1,
+      startedMs: platform.now(),
+      durationMs: 0,
+      method: 'GET',
+      path: '/',
+    },
+    ...{ status: 0, outcome: 'running', gas: 0, memoryPages: 1, bytesIn: 0, bytesOut: 0, logLines: 0 },
+    ...{ syscalls: {}, io: {} },
+  };
+}
+
+async function waitingCall(): Promise<string> {
+  const { id: handlerId } = (await platform.handlers.find('otter'))!;
+  const request = { method: 'POST', path: '/', label: null, authority: null, fields: [], env: {}, timeoutMs: 1_000 };
+  const body = new Uint8Array();
+  await platform.calls.accept({ id: 'call-of-the-audit-test', handlerId, request, body, attemptsMax: 1 });
+  return newestCall();
+}
+
+async function newestCall(): Promise<string> {
+  const { id: handlerId } = (await platform.handlers.find('otter'))!;
+  return (await platform.calls.list(handlerId, { limit: 1 }))[0]!.id;
+}
+
 const newest = async () => (await platform.audit.list({}, { limit: 1 }))[0];
 
 describe('every operation that changes something', () => {
@@ -149,7 +190,7 @@ describe('every operation that changes something', () => {
     expect(entry).toMatchObject({ number: before + 1, operation, address: '127.0.0.1', outcome: 'ok' });
     expect(entry!.tokenId === null).toBe(['signUp', 'logIn'].includes(operation));
     const ofHandler =
-      /Handler$|Variable$|Schedule$|Preview$|Rollout$|rollBack|Domain$|Collaborator$|(offer|withdraw|accept)Transfer/.test(
+      /Handler$|LogRetention$|Invocation$|Call$|Variable$|Schedule$|Preview$|Rollout$|rollBack|Domain$|Collaborator$|(offer|withdraw|accept)Transfer/.test(
         operation,
       );
     expect(entry!.handler).toBe(ofHandler ? 'otter' : null);

@@ -32,6 +32,7 @@ beforeAll(async () => {
   for (const user of ['bob', 'eve']) await ok(ada, 'PUT', `/handlers/otter/collaborators/${user}`, { role: 'viewer' });
   for (const label of ['x', 'y', 'z']) await ok(ada, 'POST', '/tokens', { label });
   for (let n = 0; n < 3; n += 1) await ok(ada, 'POST', '/invites', {});
+  for (const name of ['eu-1', 'eu-2', 'us-1']) await ok(ada, 'POST', '/nodes', { name });
   for (const queue of ['one', 'two', 'three']) await ok(ada, 'PUT', `/queues/${queue}`, {});
   for (let n = 0; n < 3; n += 1) await ok(ada, 'POST', '/queues/one/messages', { n });
   const { id, ownerId } = (await platform.handlers.find('otter'))!;

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { PlatformError } from '../../../protocol/errors.ts';
 import { forUsers, type Operation } from '../operation.ts';
+import { nextText, pageOfAll, pageQuery } from './paging.ts';
 
 /** Nodes as administrators see and change them. */
 export interface NodeRegister {
@@ -76,9 +77,13 @@ export function nodeOperations({
       path: '/nodes',
       tag,
       summary: 'Nodes of the cluster by name, with what they serve.',
-      answer: z.object({ nodes: z.array(nodeSchema) }),
+      query: z.strictObject(pageQuery()),
+      answer: z.object({ nodes: z.array(nodeSchema), next: nextText }),
       errors: ['conflict'],
-      run: async () => ({ nodes: (await register().list()).map(viewOf) }),
+      run: async ({ query }) => {
+        const { items, next } = pageOfAll((await register().list()).map(viewOf), query, ({ name }) => name);
+        return { nodes: items, next };
+      },
     }),
     forUsers({
       id: 'addNode',
