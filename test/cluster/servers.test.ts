@@ -112,19 +112,27 @@ onCluster('a cluster whose servers are away', () => {
       .toBe('y');
   });
 
+  let attempts = 0;
   test('a cursor is good on every control: a tail goes on at the other one, without a gap or a duplicate', async () => {
+    // The controls have found their database again.
+    for (const control of [0, 1])
+      await expect
+        .poll(async () => (await fetch(`${cluster.control(control).controlUrl}/readyz`)).status, { timeout: 30_000 })
+        .toBe(200);
+    attempts += 1;
+    const text = (n: number): string => `tail-${attempts}-${n}`;
     const node = cluster.nodes[0]!;
     const first = await LogTail.open(cluster.control(0), cluster.user, 'logging');
-    await cluster.call(node, 'logging', { path: '/?tail-1' });
-    const { cursor } = await first.line(({ text }) => text === 'tail-1');
+    await cluster.call(node, 'logging', { path: `/?${text(1)}` });
+    const { cursor } = await first.line((line) => line.text === text(1));
     first.close();
-    await cluster.call(node, 'logging', { path: '/?tail-2' });
+    await cluster.call(node, 'logging', { path: `/?${text(2)}` });
     const second = await LogTail.open(cluster.control(1), cluster.user, 'logging', cursor);
-    await cluster.call(node, 'logging', { path: '/?tail-3' });
-    await second.line(({ text }) => text === 'tail-3');
-    const texts = second.lines.filter(({ text }) => text.startsWith('tail-')).map(({ text }) => text);
+    await cluster.call(node, 'logging', { path: `/?${text(3)}` });
+    await second.line((line) => line.text === text(3));
+    const texts = second.lines.map((line) => line.text).filter((one) => one.startsWith('tail-'));
     second.close();
-    expect(texts).toEqual(['tail-2', 'tail-3']);
+    expect(texts).toEqual([text(2), text(3)]);
   });
 
   /** Lines of `texts` that are neither stored once nor counted as dropped. */
