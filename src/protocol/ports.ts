@@ -252,6 +252,11 @@ export interface LogFeed {
   /** Returns stored lines. Without `after` and `before`: the newest ones. */
   query(handler: LogHandler, query: LogQuery): Promise<LogPage>;
   /**
+   * Makes `tail` know all lines that other controls have stored so far: without it their cursors are greater than the
+   * newest line's.
+   */
+  catchUp(): Promise<void>;
+  /**
    * Returns a reader of the lines after `after` (absent: from now on) that never ends by itself. A cursor greater than
    * the newest line's counts as now.
    */

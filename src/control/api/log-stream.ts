@@ -72,6 +72,7 @@ export function attachLogStream(server: Server, deps: LogStreamDeps): LogStreams
       throw new PlatformError('bad_request', `the query does not fit: ${query.error.issues[0]?.message}`, {
         details: query.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`),
       });
+    await deps.logs.catchUp();
     const theirs = [...streams].filter((stream) => stream.userId === caller.user.id).length;
     if (theirs >= limits.perUser || streams.size >= limits.all)
       throw new PlatformError('rate_limited', `at most ${limits.perUser} log streams at once`, {

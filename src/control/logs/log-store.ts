@@ -257,6 +257,10 @@ export class LogStore implements LogSink, LogFeed {
     return { ...page, cursor: upTo, before: complete ? null : seen };
   }
 
+  async catchUp(): Promise<void> {
+    if (this.#db.isShared) await this.#catchUp();
+  }
+
   tail(handler: LogHandler, options: LogReaderOptions): LogTail {
     // Synchronous from here to `add`: nothing is published in between.
     const ceiling = this.#published;
