@@ -15,6 +15,13 @@ export interface Protection {
 
 export const protections: readonly Protection[] = [
   {
+    name: 'cluster: a live reader hears first of lines of other controls',
+    file: 'src/control/api/log-stream.ts',
+    find: 'await deps.logs.catchUp();',
+    replace: '',
+    tests: ['test/cluster/servers.test.ts'],
+  },
+  {
     name: 'cluster: a message of another version is refused',
     file: 'src/bus/codec.ts',
     find: 'if (version !== messageVersion)',

@@ -196,6 +196,16 @@ onPostgres('log feed of two controls', (dialect) => {
     expect(it.errors).toEqual([]);
   });
 
+  test('a live reader of one control goes on where one of the other has ended', async () => {
+    await one.append(numbered('aa', 3));
+    const { cursor } = await one.query(it.a, { after: 0 });
+    await two.catchUp();
+    const tail = two.tail(it.a, { after: cursor });
+    await one.append(numbered('aa', 2, 10));
+    expect(await read(tail, 2)).toEqual([10, 11]);
+    tail.close();
+  });
+
   test('a batch that was stored through one control is known to the other', async () => {
     const id = { origin: 'node-1', number: 1 };
     expect(await one.append(numbered('aa', 2), {}, id)).toBe('stored');
