@@ -37,8 +37,10 @@ interface Call {
 /** A part of a composed component: the number of its component instance and that of its memory. */
 export interface Part {
   readonly component: number;
-  /** Null: it has no memory, or the whole memory. */
+  /** Null: it has no memory, or the only one. */
   readonly memory: number | null;
+  /** Whether it has the only memory of the component. */
+  readonly hasOnlyMemory: boolean;
 }
 
 /** One side of a call between parts. */
@@ -179,12 +181,13 @@ export class Glue {
   #selector(part: Part | null): (code: ByteWriter) => void {
     if (part === null) return () => undefined;
     const select = this.#import(hostSelect, hostSelect.type);
-    const { component, memory } = part;
+    const { component, memory, hasOnlyMemory } = part;
     return (code) => {
       constant(code, component);
       if (memory === null) {
+        // A part without a memory reaches no byte of the others.
         constant(code, 0);
-        constant(code, -1);
+        constant(code, hasOnlyMemory ? -1 : 0);
       } else {
         code.instruction(op.globalGet, 2 * memory);
         code.instruction(op.globalGet, 2 * memory + 1);

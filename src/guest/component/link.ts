@@ -211,10 +211,12 @@ class Linker {
 
   #partOf(component: number, options: Options | null): PartOptions {
     const { areMerged } = this.#memories;
-    const memory =
-      options === null || options.memory === null || !areMerged ? null : this.#memories.ofItem(options.memory);
+    const named = options?.memory ?? null;
+    const memory = named === null || !areMerged ? null : this.#memories.ofItem(named);
+    if (named !== null && areMerged && memory === null)
+      throw invalidComponent(this.#subject, 'an option that names a memory which no core instance has');
     const realloc = options === null || options.realloc === null ? null : this.#target(options.realloc);
-    return { component, memory, realloc };
+    return { component, memory, hasOnlyMemory: named !== null && !areMerged, realloc };
   }
 
   #canon(canon: CanonFunction, component: number): ImportTarget {
