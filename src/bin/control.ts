@@ -473,7 +473,10 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
     const shared = (await many?.artifacts.share(await deployments.usedContents())) ?? 0;
     if (shared > 0) log.info({ shared }, 'artifacts of an earlier version can now be read by all controls');
     // Records what an earlier version, or a move from SQLite, left on this disk alone.
-    for (const id of (await many?.homes.unrecorded()) ?? []) await repositories.create(id);
+    for (const id of (await many?.homes.unrecorded()) ?? [])
+      await repositories
+        .create(id)
+        .catch((error: unknown) => report(`the repository ${id} could not be stored for all controls`, error));
   };
   const sharing = shareOld().catch((error: unknown) =>
     report('what only this disk has could not be stored for all controls', error),

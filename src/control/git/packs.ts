@@ -69,7 +69,11 @@ export async function writePack(
     await Promise.all([pipeline(git.stdout as Readable, watch, file), ended]);
     if (head.length < headBytes) throw failed('pack-objects', 'it wrote no pack');
     const sha256 = hash.digest('hex');
-    return { sha256, objects: head.readUInt32BE(8), chunks: () => createReadStream(path), remove };
+    // Opened only when it is read: a file that nobody reads would stay open.
+    const chunks = async function* (): AsyncGenerator<Uint8Array> {
+      yield* createReadStream(path);
+    };
+    return { sha256, objects: head.readUInt32BE(8), chunks, remove };
   } catch (error) {
     git.kill('SIGKILL');
     await remove();

@@ -172,7 +172,9 @@ export class RepositoryKeeper implements PushRecords {
     const moved = new Set(updates.map(({ ref }) => ref));
     const refs = Object.fromEntries([...moved].map((ref) => [ref, after.get(ref) ?? null]));
     const wanted = [...new Set(Object.values(refs).filter((oid) => oid !== null))];
-    const others = [...after].filter(([ref]) => !moved.has(ref)).map(([, oid]) => oid);
+    // Pins are of this disk: a Deployment that has failed keeps its own, and no record has what only they lead to.
+    const isRecorded = (ref: string): boolean => !moved.has(ref) && !ref.startsWith(pinPrefix);
+    const others = [...after].filter(([ref]) => isRecorded(ref)).map(([, oid]) => oid);
     const before = updates.flatMap(({ old }) => old ?? []);
     const blob = wanted.length === 0 ? null : await this.#pack(path, wanted, [...others, ...before]);
     const shallow = await readIfThere(join(path, 'shallow'));
