@@ -88,7 +88,8 @@ function urlOf(base, path, params, query) {
     return encodeURIComponent(params[name]);
   });
   const url = new URL(`${base}/api/v1${filled}`);
-  for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, String(value));
+  for (const [name, value] of Object.entries(query))
+    for (const one of [value].flat()) if (one !== undefined) url.searchParams.append(name, String(one));
   return url;
 }
 

@@ -14,7 +14,17 @@ import { buildCommandLine } from '../ui-cli/build.ts';
 const root = fileURLToPath(new URL('../', import.meta.url));
 
 /** Files and folders that go into the package as they are, besides the pages of `docs`. */
-const copied = ['bin/trisiel.js', 'bin/wasmcloud.js', 'bin/pinned-node.js', 'hooks', 'scaffolds', 'LICENSE'];
+const copied = [
+  ...['bin/trisiel.js', 'bin/wasmcloud.js', 'bin/pinned-node.js', 'hooks', 'scaffolds', 'LICENSE'],
+  // Files of the source that are no TypeScript, and what `trisiel/client` is.
+  ...[
+    'src/control/book/browser.js',
+    'client/client.js',
+    'client/client.d.ts',
+    'client/operations.js',
+    'client/api.d.ts',
+  ],
+];
 const pages = ['README.md', 'CHANGELOG.md', 'docs/**/*.md', 'deploy/*/**'];
 
 /** Writes the package into `folder`, which is emptied first. */

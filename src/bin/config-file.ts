@@ -48,7 +48,7 @@ export function knownSettings(): readonly KnownSetting[] {
     ),
   );
   return [...asked]
-    .filter((name) => !asked.has(withoutFile(name)) || withoutFile(name) === name)
+    .filter((name) => name.startsWith('TRISIEL_') && (!asked.has(withoutFile(name)) || withoutFile(name) === name))
     .map((name) => ({ name, isSecret: asked.has(`${name}_FILE`) }));
 }
 

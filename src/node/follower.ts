@@ -155,7 +155,6 @@ export class Follower implements Pick<ReleaseFeed, 'changes' | 'current'> {
   async #apply(key: string, revision: number, content: Released | null): Promise<void> {
     const { fleet, report, onChange } = this.#options;
     const before = this.#entries.get(key);
-    this.#set(key, content);
     let change = changeOf(key, revision, content);
     if (change?.kind === 'release' && content?.kind === 'release') {
       try {
@@ -165,11 +164,14 @@ export class Follower implements Pick<ReleaseFeed, 'changes' | 'current'> {
         await Promise.all(specs.map((one) => fleet().admit(one)));
         change = { ...change, spec };
       } catch (error) {
+        // No control answers: this change is asked for again, and the version before serves meanwhile.
+        if (error instanceof PlatformError && error.code === 'unavailable') throw error;
         // The label serves nothing, rather than an old version.
         report(`${content.label} cannot be served`, error);
         change = { kind: 'announce', revision, label: content.label };
       }
     }
+    this.#set(key, content);
     this.#revision = revision;
     if (change !== null) for (const listener of this.#listeners) listener(change);
     const now = specIdsOf(content);

@@ -48,6 +48,7 @@ describe('the package', () => {
       'hooks/pre-receive',
       'dist/wasmcloud.js',
       'docs/README.md',
+      'client/client.js',
     ])
       expect(files).toContain(file);
     expect(files).toContain('deploy/systemd/trisiel.service');
@@ -85,6 +86,7 @@ describe('the package', () => {
       const pushed = await git(repo, 'push', url, 'main');
       expect(pushed.status, pushed.stderr).toBe(0);
       expect(await (await fetch(`${run}/otter/`)).text()).toBe('hello from a package\n');
+      expect((await fetch(`${control}/docs/book.js`)).status).toBe(200);
       const tool = await new Promise<string>((resolve, reject) => {
         const words = [join(folder, 'bin/wasmcloud.js'), '--server', control, 'list', '--json'];
         const env = { ...process.env, WASMCLOUD_TOKEN: token };

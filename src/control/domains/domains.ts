@@ -184,7 +184,11 @@ export class Domains {
     // A server that does not answer says nothing about who owns the domain.
     const failing_ms =
       row.verified_ms === null || proof.kind === 'unknown' ? row.failing_ms : (row.failing_ms ?? now());
-    const isLost = row.served !== null && failing_ms !== null && now() - failing_ms >= domainLimits.graceMs;
+    const isLost =
+      proof.kind === 'absent' &&
+      row.served !== null &&
+      failing_ms !== null &&
+      now() - failing_ms >= domainLimits.graceMs;
     await this.#update(row, { checked_ms: now(), failing_ms, problem, ...(isLost ? { served: null } : {}) });
     if (isLost) await changed(row.domain);
   }

@@ -104,7 +104,10 @@ export class Exposition {
 /** Returns labels as text between braces. */
 export function labelsText(labels: Labels): string {
   return Object.entries(labels)
-    .map(([name, value]) => `${name}="${name === 'le' ? floatText(Number(value)) : escapeLabel(String(value))}"`)
+    .map(
+      ([name, value]) =>
+        `${name}="${name === 'le' && typeof value === 'number' ? floatText(value) : escapeLabel(String(value))}"`,
+    )
     .join(',');
 }
 

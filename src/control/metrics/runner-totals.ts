@@ -40,7 +40,7 @@ export class RunnerTotals {
     const last = new Map<string, RunnerCounts>();
     for (const { runnerId, stats } of this.#nodes().flatMap(({ runners }) => runners)) {
       const counts = stats?.counters;
-      if (counts === undefined) continue;
+      if (typeof counts !== 'object' || counts === null) continue;
       const before = this.#last.get(runnerId);
       for (const name of runnerCounters) this.#totals[name] += grown(counts[name], before?.[name]);
       addGrown(this.#coldStarts, counts.coldStarts, before?.coldStarts);
@@ -89,7 +89,7 @@ export class RunnerTotals {
 
 /** A runner runs hostile guests: what is no amount counts as nothing. */
 function amount(value: unknown): number {
-  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : 0;
+  return typeof value === 'number' && value >= 0 && value <= Number.MAX_SAFE_INTEGER ? value : 0;
 }
 
 function grown(now: unknown, before: unknown): number {
@@ -101,8 +101,8 @@ function addGrown(
   now: Distribution | undefined,
   before: Distribution | undefined,
 ): void {
-  if (now === undefined || !Array.isArray(now.buckets)) return;
+  if (!Array.isArray(now?.buckets)) return;
   for (let index = 0; index < to.buckets.length; index++)
-    to.buckets[index] = (to.buckets[index] ?? 0) + grown(now.buckets[index], before?.buckets[index]);
+    to.buckets[index] = (to.buckets[index] ?? 0) + grown(now.buckets[index], before?.buckets?.[index]);
   to.sum += grown(now.sum, before?.sum);
 }

@@ -63,7 +63,7 @@ export class SpanExporter {
   /** Takes spans of a runner, which runs hostile guests: what is no span is dropped. `dropped`: lost in the runner. */
   take(spans: readonly Span[], dropped: number): void {
     this.#dropped += Number.isSafeInteger(dropped) && dropped > 0 ? dropped : 0;
-    for (const span of spans) {
+    for (const span of Array.isArray(spans) ? spans : []) {
       const readable = this.#waiting.length < spanLimits.waiting ? this.#readable(span) : null;
       if (readable === null) this.#dropped += 1;
       else this.#waiting.push(readable);
@@ -118,6 +118,7 @@ export class SpanExporter {
   }
 
   #readable(span: Span): ReadableSpan | null {
+    if (typeof span !== 'object' || span === null) return null;
     const { traceId, spanId, parentId, startMs, endMs } = span;
     const isSound =
       isHex(traceId, 32) &&
@@ -165,7 +166,7 @@ function isHex(id: unknown, digits: number): boolean {
 }
 
 function text(value: unknown, chars: number): string {
-  return String(value).slice(0, chars);
+  return typeof value === 'string' ? value.slice(0, chars) : '';
 }
 
 function soundAttributes(attributes: SpanAttributes): Record<string, string | number | boolean> {

@@ -115,7 +115,7 @@ function addCount(to: Figures, { failures, durationMs, gas, figures }: UsageCoun
   const { traced } = figures;
   if (traced === null || typeof traced !== 'object' || !traceIdPattern.test(traced.traceId)) return;
   const call = {
-    ...traced,
+    traceId: traced.traceId,
     seconds: positive(traced.seconds),
     gas: whole(traced.gas),
     timeMs: whole(Math.floor(traced.timeMs)),

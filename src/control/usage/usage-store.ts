@@ -220,9 +220,11 @@ export class UsageStore {
    * others together.
    */
   async figures(): Promise<readonly NamedFigures[]> {
-    const names = await namesOf(this.#db.reader, this.#figures.ids);
+    // Of one moment: a handler that is called for the first time meanwhile is in the next figures.
+    const ids = [...this.#figures.ids];
+    const names = await namesOf(this.#db.reader, ids);
     const named: NamedFigures[] = [];
-    for (const handlerId of this.#figures.ids) {
+    for (const handlerId of ids) {
       const name = names.get(handlerId);
       const figures = this.#figures.of(handlerId);
       if (name === undefined) this.#figures.merge(handlerId);

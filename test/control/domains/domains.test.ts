@@ -202,6 +202,16 @@ onEachDatabase('custom domains', (dialect) => {
       });
     });
 
+    test('is not lost while DNS does not answer, although a record was missing before', async () => {
+      dns.txts.clear();
+      nowMs += domainLimits.recheckMs + 1;
+      await domains.checkDue();
+      dns.silent.add('_trisiel.api.example.com');
+      nowMs += domainLimits.graceMs + 1;
+      await domains.checkDue();
+      expect(await domains.get(otter.id, 'api.example.com')).toMatchObject({ state: 'failing' });
+    });
+
     test('is not looked up again within a day', async () => {
       dns.asked.length = 0;
       nowMs += domainLimits.recheckMs - 1;

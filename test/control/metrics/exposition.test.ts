@@ -2,6 +2,10 @@
 import { describe, expect, it } from 'vitest';
 import { Exposition, expositionFormat, labelsText } from '../../../src/control/metrics/exposition.ts';
 
+it('keeps the last bound of a histogram that prom-client has collected', () => {
+  expect([labelsText({ le: '+Inf' }), labelsText({ le: 2 })]).toEqual(['le="+Inf"', 'le="2.0"']);
+});
+
 describe('an exposition', () => {
   it('names a counter with its suffix, its family without it in OpenMetrics', () => {
     const write = (format: 'text' | 'openMetrics') => {

@@ -57,3 +57,21 @@ it('takes nothing from a runner that tells no numbers', () => {
   expect(totals.loopLag.buckets.every((count) => count === 0)).toBe(true);
   expect(totals.gauges()).toMatchObject({ rssBytes: 0, inFlight: 0 });
 });
+
+it('outlives a runner that tells no figures at all, and one that tells them by halves', () => {
+  let told: unknown = null;
+  const totals = new RunnerTotals(() => [node({ a: { ...(stats(3) as object), counters: told } as never })]);
+  for (told of [
+    null,
+    7,
+    { coldStarts: null },
+    { coldStarts: { sum: 1 } },
+    { poolHits: 1e308, loopLag: [] },
+    { poolHits: 0 },
+  ])
+    totals.look();
+  const { counters } = stats(5) as unknown as { counters: unknown };
+  told = counters;
+  totals.look();
+  expect(totals.total('poolHits')).toBe(5);
+});
