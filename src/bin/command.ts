@@ -1,8 +1,9 @@
 /** Shared parts of the `trisiel` commands: reading of arguments, and one boundary for errors. */
 import { resolve } from 'node:path';
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
+import type { Logger } from 'pino';
 import { PlatformError } from '../protocol/errors.ts';
-import { readConfig, type ServerConfig } from './config.ts';
+import { type Environment, readConfig, type ServerConfig } from './config.ts';
 import { loadSettings } from './config-file.ts';
 
 /** Writes an error for a person to stderr, with what can be done. */
@@ -10,6 +11,17 @@ export function complain(error: PlatformError): void {
   process.stderr.write(`trisiel: ${error.message}\n`);
   for (const detail of error.details) process.stderr.write(`  ${detail}\n`);
   for (const hint of error.hints) process.stderr.write(`hint: ${hint}\n`);
+}
+
+/**
+ * Returns the settings of this process by name, those of its configuration file included. The log names each setting of
+ * the file that a variable sets too. Throws `bad_request` as loadSettings does.
+ */
+export function settingsOfStart(log: Logger): Environment {
+  const { values, file, overridden } = loadSettings(process.env);
+  for (const setting of overridden)
+    log.warn({ setting, file }, 'it stands in the file and is set as a variable: the variable counts');
+  return values;
 }
 
 export interface CommandArguments {

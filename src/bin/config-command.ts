@@ -5,8 +5,15 @@
 import { statSync } from 'node:fs';
 import { PlatformError } from '../protocol/errors.ts';
 import { complain } from './command.ts';
-import { readConfig } from './config.ts';
-import { configVariable, knownSettings, type LoadedSettings, loadSettings, nearestSetting } from './config-file.ts';
+import { configProblems } from './config.ts';
+import {
+  configVariable,
+  knownSettings,
+  type LoadedSettings,
+  loadSettings,
+  nearestSetting,
+  settingNames,
+} from './config-file.ts';
 
 const mask = '********';
 
@@ -28,7 +35,7 @@ function run([action, file, ...rest]: readonly string[]): number {
 }
 
 function check(settings: LoadedSettings): number {
-  const problems = problemsOf(settings);
+  const problems = configProblems(settings.values);
   for (const problem of problems) process.stderr.write(`trisiel: ${problem}\n`);
   for (const note of notesOf(settings)) process.stderr.write(`note: ${note}\n`);
   if (problems.length > 0) return 1;
@@ -56,41 +63,21 @@ function show(settings: LoadedSettings): number {
 
 /** Returns the names of the settings that have a value, NAME_FILE included. */
 function setSettings({ values }: LoadedSettings): readonly string[] {
-  return knownSettings()
-    .flatMap(({ name, isSecret }) => (isSecret ? [name, `${name}_FILE`] : [name]))
-    .filter((name) => (values[name] ?? '') !== '');
-}
-
-/** Returns one line for each value that a start would refuse. */
-function problemsOf({ values }: LoadedSettings): readonly string[] {
-  const problems: string[] = [];
-  const left: Record<string, string | undefined> = { ...values };
-  for (;;) {
-    try {
-      readConfig(left);
-      return problems;
-    } catch (error) {
-      if (!(error instanceof PlatformError)) throw error;
-      problems.push(error.message);
-      // The message begins with the name of the setting; without that setting the next problem is found.
-      const name = /^TRISIEL_[A-Z_]+/.exec(error.message)?.[0];
-      if (name === undefined || left[name] === undefined) return problems;
-      delete left[name];
-    }
-  }
+  return settingNames().filter((name) => (values[name] ?? '') !== '');
 }
 
 /** Returns lines about what a start accepts although it may be a mistake. */
 function notesOf({ values, file, overridden, fromFile }: LoadedSettings): readonly string[] {
-  const known = knownSettings();
-  const names = new Set(known.flatMap(({ name }) => [name, `${name}_FILE`]));
+  const names = new Set(settingNames());
   const unknown = Object.keys(process.env)
     .filter((name) => name.startsWith('TRISIEL_') && name !== configVariable && !names.has(name))
     .map((name) => {
       const nearest = nearestSetting(name);
       return `the variable ${name} is no setting${nearest === null ? '' : `; did you mean ${nearest}?`}`;
     });
-  const secrets = known.filter(({ name, isSecret }) => isSecret && fromFile.has(name)).map(({ name }) => name);
+  const secrets = knownSettings()
+    .filter(({ name, isSecret }) => isSecret && fromFile.has(name))
+    .map(({ name }) => name);
   const isReadable = file !== null && secrets.length > 0 && (statSync(file).mode & 0o004) !== 0;
   return [
     ...overridden.map((name) => overriddenNote(name)),

@@ -7,7 +7,7 @@ import { resolve } from 'node:path';
 import { parse, TomlError } from 'smol-toml';
 import { TomlLines } from '../control/deploy/toml-lines.ts';
 import { PlatformError } from '../protocol/errors.ts';
-import { type Environment, readConfig } from './config.ts';
+import { type Environment, listSettings } from './config.ts';
 
 /** Variable that names the file. Without it the file is `trisiel.toml` in the working directory, if there is one. */
 export const configVariable = 'TRISIEL_CONFIG';
@@ -33,23 +33,18 @@ export interface KnownSetting {
   readonly isSecret: boolean;
 }
 
-/** Returns all settings, in the order in which readConfig asks for them: that function decides what is a setting. */
+/** Returns the settings of `trisiel serve`, then those of `trisiel node` alone. What reads them decides what is one. */
 export function knownSettings(): readonly KnownSetting[] {
   const asked = new Set<string>();
-  readConfig(
-    new Proxy<Environment>(
-      {},
-      {
-        get(_target, name) {
-          if (typeof name === 'string') asked.add(name);
-          return undefined;
-        },
-      },
-    ),
-  );
+  listSettings((name) => asked.add(name));
   return [...asked]
     .filter((name) => name.startsWith('TRISIEL_') && (!asked.has(withoutFile(name)) || withoutFile(name) === name))
     .map((name) => ({ name, isSecret: asked.has(`${name}_FILE`) }));
+}
+
+/** Returns the names under which settings can be set: NAME, and NAME_FILE of a secret. */
+export function settingNames(): readonly string[] {
+  return knownSettings().flatMap(({ name, isSecret }) => (isSecret ? [name, `${name}_FILE`] : [name]));
 }
 
 /**
@@ -115,7 +110,7 @@ function parseSettings(text: string, path: string): Readonly<Record<string, stri
     throw new PlatformError('bad_request', `${path}, line ${error.line}: ${what}`);
   }
   const lines = new TomlLines(text);
-  const known = new Set(knownSettings().flatMap(({ name, isSecret }) => (isSecret ? [name, `${name}_FILE`] : [name])));
+  const known = new Set(settingNames());
   const values: Record<string, string> = {};
   for (const [name, value] of Object.entries(document)) {
     const where = `${path}, line ${lines.of([name])}`;

@@ -66,8 +66,12 @@ export interface ClusterConfig {
   readonly natsOfNodes: string;
 }
 
-/** Settings of `trisiel node`, besides those that it shares with `trisiel serve`. */
-export interface NodeConfig {
+/** Settings of `trisiel node`: its own, and those that it shares with `trisiel serve`. */
+export interface NodeConfig
+  extends Pick<
+    ServerConfig,
+    'dataFolder' | 'host' | 'runPort' | 'runners' | 'egressAllow' | 'trustedProxies' | 'graceS'
+  > {
   /** What `wasmcloud nodes add` has printed: URLs of controls, and the token. */
   readonly join: { readonly urls: readonly string[]; readonly token: string };
   /** Address of NATS with credentials; null: as the control says. */
@@ -85,51 +89,111 @@ const runnersMax = 64;
  */
 const quotaBytes = { min: MIB, max: 2 ** 50, standard: 2048 * MIB } as const;
 
-/**
- * Returns the settings. A variable that is unset or empty has its default; a variable that may hold a secret can be
- * given as a file instead, named by NAME_FILE. Throws `bad_request` that names the variable, its value (no secret) and
- * what would be right.
- */
-export function readConfig(env: Environment): ServerConfig {
-  return {
-    dataFolder: resolve(text(env, 'TRISIEL_DATA', './data')),
-    host: text(env, 'TRISIEL_HOST', '127.0.0.1', /^[0-9A-Za-z.:_-]+$/, 'a host name or IP address'),
-    port: integer(env, 'TRISIEL_PORT', 3002, 0, 65_535),
-    runPort: integer(env, 'TRISIEL_RUN_PORT', 3003, 0, 65_535),
-    runners: integer(env, 'TRISIEL_RUNNERS', availableParallelism(), 1, runnersMax),
-    registration: oneOf(env, 'TRISIEL_REGISTRATION', ['invite', 'open', 'closed']),
-    domain: text(
+/** Readers of settings: each reads one from the environment, or throws `bad_request`. */
+type Readers<T> = { readonly [K in keyof T]: (env: Environment) => T[K] };
+
+const serverReaders: Readers<ServerConfig> = {
+  dataFolder: (env) => resolve(text(env, 'TRISIEL_DATA', './data')),
+  host: (env) => text(env, 'TRISIEL_HOST', '127.0.0.1', /^[0-9A-Za-z.:_-]+$/, 'a host name or IP address'),
+  port: (env) => integer(env, 'TRISIEL_PORT', 3002, 0, 65_535),
+  runPort: (env) => integer(env, 'TRISIEL_RUN_PORT', 3003, 0, 65_535),
+  runners: (env) => integer(env, 'TRISIEL_RUNNERS', availableParallelism(), 1, runnersMax),
+  registration: (env) => oneOf(env, 'TRISIEL_REGISTRATION', ['invite', 'open', 'closed']),
+  domain: (env) =>
+    text(
       env,
       'TRISIEL_DOMAIN',
       'localhost',
       /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/,
       'a domain name in lower case',
     ),
-    egressAllow: hostPorts(env, 'TRISIEL_EGRESS_ALLOW'),
-    url: baseUrl(env, 'TRISIEL_URL'),
-    runUrl: baseUrl(env, 'TRISIEL_RUN_URL'),
-    internalUrl: baseUrl(env, 'TRISIEL_INTERNAL_URL'),
-    trustedProxies: proxies(env, 'TRISIEL_TRUSTED_PROXIES'),
-    database: databaseUrl(env, 'TRISIEL_DATABASE'),
-    graceS: integer(env, 'TRISIEL_GRACE_S', 30, 0, 3_600),
-    quotaBytes: integer(env, 'TRISIEL_QUOTA_BYTES', quotaBytes.standard, quotaBytes.min, quotaBytes.max),
-    logDays: integer(env, 'TRISIEL_LOG_DAYS', retentionLimits.retainedDays, 1, logLimits.retainedDaysMax),
-    logBytes: integer(env, 'TRISIEL_LOG_BYTES', retentionLimits.retainedBytes, MIB, 2 ** 40),
-    metricsToken: token(env, 'TRISIEL_METRICS_TOKEN'),
-    askToken: token(env, 'TRISIEL_ASK_TOKEN'),
-    dnsServers: dnsServers(env, 'TRISIEL_DNS'),
-    traces: traceSettings(env),
-    cluster: cluster(env),
-  };
+  egressAllow: (env) => hostPorts(env, 'TRISIEL_EGRESS_ALLOW'),
+  url: (env) => baseUrl(env, 'TRISIEL_URL'),
+  runUrl: (env) => baseUrl(env, 'TRISIEL_RUN_URL'),
+  internalUrl: (env) => baseUrl(env, 'TRISIEL_INTERNAL_URL'),
+  trustedProxies: (env) => proxies(env, 'TRISIEL_TRUSTED_PROXIES'),
+  database: (env) => databaseUrl(env, 'TRISIEL_DATABASE'),
+  graceS: (env) => integer(env, 'TRISIEL_GRACE_S', 30, 0, 3_600),
+  quotaBytes: (env) => integer(env, 'TRISIEL_QUOTA_BYTES', quotaBytes.standard, quotaBytes.min, quotaBytes.max),
+  logDays: (env) => integer(env, 'TRISIEL_LOG_DAYS', retentionLimits.retainedDays, 1, logLimits.retainedDaysMax),
+  logBytes: (env) => integer(env, 'TRISIEL_LOG_BYTES', retentionLimits.retainedBytes, MIB, 2 ** 40),
+  metricsToken: (env) => token(env, 'TRISIEL_METRICS_TOKEN'),
+  askToken: (env) => token(env, 'TRISIEL_ASK_TOKEN'),
+  dnsServers: (env) => dnsServers(env, 'TRISIEL_DNS'),
+  traces: traceSettings,
+  cluster,
+};
+
+const { host, runPort, runners, egressAllow, trustedProxies, graceS } = serverReaders;
+
+const nodeReaders: Readers<NodeConfig> = {
+  ...{ host, runPort, runners, egressAllow, trustedProxies, graceS },
+  dataFolder: (env) => resolve(text(env, 'TRISIEL_DATA', './node')),
+  nats: (env) => busUrl(env, 'TRISIEL_NATS'),
+  url: (env) => baseUrl(env, 'TRISIEL_NODE_URL'),
+  join: (env) => joinOf(env, 'TRISIEL_JOIN'),
+};
+
+/**
+ * Returns the settings of `trisiel serve`. A variable that is unset or empty has its default; a variable that may hold a
+ * secret can be given as a file instead, named by NAME_FILE. Throws `bad_request` that names the variable, its value (no
+ * secret) and what would be right.
+ */
+export function readConfig(env: Environment): ServerConfig {
+  return readAll(serverReaders, env);
 }
 
-/** Returns the settings of a node. Throws `bad_request` as readConfig does. */
+/** Returns the settings of `trisiel node`. Throws `bad_request` as readConfig does, also where TRISIEL_JOIN is not set. */
 export function readNodeConfig(env: Environment): NodeConfig {
-  return {
-    join: joinOf(env, 'TRISIEL_JOIN'),
-    nats: busUrl(env, 'TRISIEL_NATS'),
-    url: baseUrl(env, 'TRISIEL_NODE_URL'),
-  };
+  return readAll(nodeReaders, env);
+}
+
+/**
+ * Returns one line for each setting that a start would refuse: a start of `trisiel node` where TRISIEL_JOIN is set, else
+ * one of `trisiel serve`.
+ */
+export function configProblems(env: Environment): readonly string[] {
+  const isNode = [env.TRISIEL_JOIN, env.TRISIEL_JOIN_FILE].some((value) => (value ?? '') !== '');
+  const natsOfNodes = (env: Environment) => busUrl(env, 'TRISIEL_NATS_NODES');
+  const checks = isNode
+    ? Object.values(nodeReaders)
+    : [
+        ...Object.values(serverReaders),
+        natsOfNodes,
+        ...traceChecks.map((check) => (env: Environment) => hasTraces(env) && check(env)),
+      ];
+  return [...new Set(checks.flatMap((check) => problemOf(check, env)))];
+}
+
+/** Calls `asked` with the name of each variable that the readers of settings read, once or several times. */
+export function listSettings(asked: (name: string) => void): void {
+  const env = new Proxy<Environment>(
+    {},
+    {
+      get(_target, name) {
+        if (typeof name === 'string') asked(name);
+        return undefined;
+      },
+    },
+  );
+  for (const read of [...Object.values(serverReaders), ...Object.values(nodeReaders)]) problemOf(read, env);
+}
+
+function readAll<T>(readers: Readers<T>, env: Environment): T {
+  const entries = Object.entries<(env: Environment) => unknown>(readers);
+  // The type of `readers` says that each key of T has a reader of its type.
+  return Object.fromEntries(entries.map(([key, read]) => [key, read(env)])) as T;
+}
+
+/** Returns the message of the error that `read` throws; empty: it throws none. */
+function problemOf(read: (env: Environment) => unknown, env: Environment): readonly string[] {
+  try {
+    read(env);
+    return [];
+  } catch (error) {
+    if (!(error instanceof PlatformError)) throw error;
+    return [error.message];
+  }
 }
 
 function bad(name: string, value: string, wanted: string): PlatformError {
@@ -271,18 +335,8 @@ function token(env: Environment, name: string): string | null {
  * PlatformError for a value that asks for what cannot be done.
  */
 function traceSettings(env: Environment): TraceSettings | null {
-  const exporter = env.OTEL_TRACES_EXPORTER ?? '';
-  const hasReceiver = [env.OTEL_EXPORTER_OTLP_ENDPOINT, env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT].some(
-    (url) => url !== undefined && url !== '',
-  );
-  if (env.OTEL_SDK_DISABLED?.toLowerCase() === 'true' || exporter === 'none') return null;
-  if (exporter !== '' && exporter !== 'otlp') throw bad('OTEL_TRACES_EXPORTER', exporter, 'otlp or none');
-  if (!hasReceiver && exporter === '') return null;
-  for (const name of ['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT']) receiverUrl(env, name);
-  for (const name of ['OTEL_EXPORTER_OTLP_PROTOCOL', 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL']) {
-    const protocol = env[name] ?? '';
-    if (!['', 'http/json', 'http/protobuf'].includes(protocol)) throw bad(name, protocol, 'http/json');
-  }
+  if (!hasTraces(env)) return null;
+  for (const check of traceChecks) check(env);
   const name = env.OTEL_SERVICE_NAME ?? '';
   return {
     sampling: traceSampling(env),
@@ -292,6 +346,28 @@ function traceSettings(env: Environment): TraceSettings | null {
       ...(name === '' ? {} : { 'service.name': name }),
     },
   };
+}
+
+function hasTraces(env: Environment): boolean {
+  const exporter = env.OTEL_TRACES_EXPORTER ?? '';
+  if (env.OTEL_SDK_DISABLED?.toLowerCase() === 'true' || exporter === 'none') return false;
+  if (exporter !== '' && exporter !== 'otlp') throw bad('OTEL_TRACES_EXPORTER', exporter, 'otlp or none');
+  const urls = [env.OTEL_EXPORTER_OTLP_ENDPOINT, env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT];
+  return exporter !== '' || urls.some((url) => (url ?? '') !== '');
+}
+
+/** Checks of single variables of traces: each throws PlatformError for a value that cannot be used. */
+const traceChecks: readonly ((env: Environment) => unknown)[] = [
+  (env) => receiverUrl(env, 'OTEL_EXPORTER_OTLP_ENDPOINT'),
+  (env) => receiverUrl(env, 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'),
+  (env) => protocol(env, 'OTEL_EXPORTER_OTLP_PROTOCOL'),
+  (env) => protocol(env, 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL'),
+  traceSampling,
+];
+
+function protocol(env: Environment, name: string): void {
+  const value = env[name] ?? '';
+  if (!['', 'http/json', 'http/protobuf'].includes(value)) throw bad(name, value, 'http/json');
 }
 
 function receiverUrl(env: Environment, name: string): void {

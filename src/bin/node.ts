@@ -9,8 +9,8 @@ import { decodeBundle } from '../control/deploy/file-bundle.ts';
 import { runnerReads } from '../control/fleet/runner-process.ts';
 import { NodeAgent } from '../node/agent.ts';
 import { PlatformError } from '../protocol/errors.ts';
-import { complain } from './command.ts';
-import { readConfig, readNodeConfig } from './config.ts';
+import { complain, settingsOfStart } from './command.ts';
+import { readNodeConfig } from './config.ts';
 import { takeDataFolder } from './data-folder.ts';
 import { logFleetEvent } from './fleet-log.ts';
 import { programVersion } from './program-version.ts';
@@ -34,8 +34,8 @@ await main().catch((error: unknown) => {
 });
 
 async function main(): Promise<void> {
-  const config = readConfig({ ...process.env, TRISIEL_DATA: process.env.TRISIEL_DATA ?? './node' });
-  const { join, nats, url } = readNodeConfig(process.env);
+  const config = readNodeConfig(settingsOfStart(log));
+  const { join, nats, url } = config;
   const programFolder = fileURLToPath(new URL('../../', import.meta.url));
   const folder = takeDataFolder({
     path: config.dataFolder,

@@ -9,9 +9,8 @@ import { runnerReads } from '../control/fleet/runner-process.ts';
 import { gitEnvironment } from '../control/git/git-environment.ts';
 import { openTraceExporter } from '../control/traces/span-exporter.ts';
 import { PlatformError } from '../protocol/errors.ts';
-import { complain } from './command.ts';
+import { complain, settingsOfStart } from './command.ts';
 import { readConfig } from './config.ts';
-import { loadSettings } from './config-file.ts';
 import { startControl } from './control.ts';
 import { takeDataFolder } from './data-folder.ts';
 import { ServiceManager } from './service-manager.ts';
@@ -38,10 +37,7 @@ await main().catch((error: unknown) => {
 });
 
 async function main(): Promise<void> {
-  const settings = loadSettings(process.env);
-  for (const setting of settings.overridden)
-    log.warn({ setting, file: settings.file }, 'it stands in the file and is set as a variable: the variable counts');
-  const config = readConfig(settings.values);
+  const config = readConfig(settingsOfStart(log));
   const folder = takeDataFolder({
     path: config.dataFolder,
     readableByGuests: runnerReads.map((path) => fileURLToPath(new URL(`../../${path}`, import.meta.url))),

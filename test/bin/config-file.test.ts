@@ -95,6 +95,8 @@ describe('the list of settings', () => {
     const secrets = known.filter(({ isSecret }) => isSecret).map(({ name }) => name);
     expect(secrets).toEqual(expect.arrayContaining(['TRISIEL_DATABASE', 'TRISIEL_METRICS_TOKEN', 'TRISIEL_ASK_TOKEN']));
     expect(secrets).not.toContain('TRISIEL_DATA');
+    expect(secrets).toContain('TRISIEL_JOIN');
+    expect(names).toContain('TRISIEL_NODE_URL');
   });
 
   it('has a nearest one for a slip only', () => {
@@ -103,19 +105,39 @@ describe('the list of settings', () => {
   });
 });
 
+/** Runs one of the platform's programs in the folder of the file. */
+const runProgram = (words: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+  new Promise<{ status: unknown; stdout: string; stderr: string }>((resolve) => {
+    const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('TRISIEL_')));
+    execFile(process.execPath, [...words], { cwd: folder, env: { ...inherited, ...env } }, (error, stdout, stderr) =>
+      resolve({ status: error === null ? 0 : error.code, stdout, stderr }),
+    );
+  });
+
+/** What `wasmcloud nodes add` could have printed. */
+const joining = `http://127.0.0.1:1#tn_${'a'.repeat(43)}`;
+
+describe('trisiel node', () => {
+  const node = fileURLToPath(new URL('../../src/bin/node.ts', import.meta.url));
+
+  it('reads its settings from the file, and names what is wrong there', async () => {
+    await writeFile(file, `TRISIEL_JOIN = "${joining}"\nTRISIEL_RUNNERS = 99_999\n`);
+    const refused = await runProgram([node]);
+    expect(refused.status).toBe(1);
+    expect(refused.stderr).toBe('trisiel: TRISIEL_RUNNERS="99999" is not a whole number from 1 to 64\n');
+    await writeFile(file, 'TRISIEL_PROT = 1\n');
+    expect((await runProgram([node])).stderr).toContain('line 1: "TRISIEL_PROT" is no setting');
+  });
+
+  it('needs no setting of a control', async () => {
+    await writeFile(file, 'TRISIEL_NATS = "nats://node:pw@127.0.0.1:4222"\nTRISIEL_REGISTRATION = "maybe"\n');
+    expect((await runProgram([node])).stderr).toContain('trisiel: TRISIEL_JOIN is not set');
+  });
+});
+
 describe('trisiel config', () => {
   const run = (words: readonly string[], env: Readonly<Record<string, string>> = {}) =>
-    new Promise<{ status: unknown; stdout: string; stderr: string }>((resolve) => {
-      const inherited = Object.fromEntries(
-        Object.entries(process.env).filter(([name]) => !name.startsWith('TRISIEL_')),
-      );
-      execFile(
-        process.execPath,
-        [command, ...words],
-        { cwd: folder, env: { ...inherited, ...env } },
-        (error, stdout, stderr) => resolve({ status: error === null ? 0 : error.code, stdout, stderr }),
-      );
-    });
+    runProgram([command, ...words], env);
 
   it('check finds the file in the working directory, and says that all is well', async () => {
     await writeFile(file, 'TRISIEL_PORT = 0\nTRISIEL_DOMAIN = "fn.example.com"\n');
@@ -137,6 +159,30 @@ describe('trisiel config', () => {
       'note: the variable TRISIEL_PROT is no setting; did you mean TRISIEL_PORT?',
       '',
     ]);
+  });
+
+  it('check finds every mistake: in the file of a secret, in variables of traces, and none that follows from another', async () => {
+    const { stderr } = await run(['check'], {
+      ...{ TRISIEL_DATABASE: 'mysql://x', TRISIEL_NATS: 'nats://control:pw@nats:4222', TRISIEL_PORT: 'x' },
+      ...{ TRISIEL_METRICS_TOKEN_FILE: '/nonexistent/token', TRISIEL_ASK_TOKEN: 'short' },
+      ...{ OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4317', OTEL_TRACES_SAMPLER: 'sometimes' },
+    });
+    expect(stderr.split('\n').map((line) => /^trisiel: ([A-Z_]+)/.exec(line)?.[1] ?? line)).toEqual([
+      ...['TRISIEL_PORT', 'TRISIEL_DATABASE', 'TRISIEL_METRICS_TOKEN_FILE', 'TRISIEL_ASK_TOKEN'],
+      ...['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_TRACES_SAMPLER', ''],
+    ]);
+  });
+
+  it('check takes the settings of a node for those of a node', async () => {
+    await writeFile(file, `TRISIEL_JOIN = "${joining}"\nTRISIEL_NODE_URL = "ftp://x"\n`);
+    await chmod(file, 0o600);
+    expect(await run(['check'], { TRISIEL_NATS: 'nats://node:pw@nats:4222' })).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/^trisiel: TRISIEL_NODE_URL="ftp:\/\/x" is not [^\n]*\n$/),
+    });
+    const right = await run(['check'], { TRISIEL_NODE_URL: 'https://node.example.com' });
+    expect(right).toMatchObject({ status: 0, stderr: expect.not.stringContaining('is no setting') });
+    expect((await run(['check'], { TRISIEL_PORT_FILE: 'x' })).stderr).toContain('TRISIEL_PORT_FILE is no setting');
   });
 
   it('show prints what a start would use, without a secret, and can be read again', async () => {

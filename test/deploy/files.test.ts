@@ -19,8 +19,11 @@ const read = (file: string): string => readFileSync(join(root, file), 'utf8');
 const ofFront = ['TRISIEL_CONSOLE', 'TRISIEL_CONTROL', 'TRISIEL_FUNCTIONS', 'TRISIEL_ASK', 'TRISIEL_CADDY_OPTIONS'];
 const ofBackup = ['TRISIEL_BACKUP_DAYS'];
 
-function has(program: string, ...words: readonly string[]): boolean {
-  return spawnSync(program, words, { stdio: 'ignore' }).status === 0;
+/** Whether a program of a Debian package is installed; where it is not, says which tests are skipped. */
+function has(program: string, words: readonly string[], debianPackage: string): boolean {
+  const isThere = spawnSync(program, words, { stdio: 'ignore' }).status === 0;
+  if (!isThere) console.log(`skipped: ${program} is not installed (apt-get install ${debianPackage})`);
+  return isThere;
 }
 
 describe('every file of deploy/', () => {
@@ -64,11 +67,21 @@ describe('YAML', () => {
     for (const { targetPort } of find('Service').spec.ports) expect(ports).toContain(targetPort);
     for (const probe of ['startupProbe', 'readinessProbe', 'livenessProbe'])
       expect(ports).toContain(container[probe].httpGet.port);
-    const backends = find('Ingress').spec.rules.map(
-      (rule: { http: { paths: [{ backend: { service: { port: { name: string } } } }] } }) =>
-        rule.http.paths[0].backend.service.port.name,
-    );
-    expect(backends).toEqual(['control', 'functions', 'functions']);
+    const all = (kind: string) => objects.filter((object) => object.kind === kind);
+    const served = find('Service').spec.ports.map(({ port }: { port: number }) => port);
+    const listeners = find('Gateway').spec.listeners.map(({ name }: { name: string }) => name);
+    const routes = all('HTTPRoute');
+    for (const { spec } of routes)
+      for (const { name, sectionName } of spec.parentRefs) {
+        expect(name).toBe(find('Gateway').metadata.name);
+        expect(listeners).toContain(sectionName);
+      }
+    const backends = routes.flatMap(({ spec }) => spec.rules).flatMap(({ backendRefs = [] }) => backendRefs);
+    expect(backends).toEqual([
+      { name: 'trisiel', port: 3002 },
+      { name: 'trisiel', port: 3003 },
+    ]);
+    for (const { port } of backends) expect(served).toContain(port);
     const folder = await temporaryFolder();
     const token = join(folder, 'metrics-token');
     await writeFile(token, 'scrape-me-0123456789\n');
@@ -121,8 +134,7 @@ describe('the Containerfile', () => {
 
 describe('units', () => {
   const units = files.filter((file) => /\.(service|timer)$/.test(file));
-  const canVerify = has('systemd-analyze', '--version');
-  if (!canVerify) console.log('skipped: systemd-analyze is not installed (apt-get install systemd)');
+  const canVerify = has('systemd-analyze', ['--version'], 'systemd');
 
   it.each(units)('%s starts programs of the package only', (unit) => {
     const commands = [...read(unit).matchAll(/^Exec\w+=(.*)$/gm)].flatMap(([, command = '']) => command.split(' '));
@@ -159,13 +171,13 @@ describe('units', () => {
     }
   });
 
-  test.skipIf(!has('sh', '-c', 'true'))('the backup script is valid', () => {
+  test('the backup script is valid', () => {
     execFileSync('sh', ['-n', join(root, 'deploy/systemd/backup.sh')]);
   });
 });
 
 describe('fronts', () => {
-  test.skipIf(!has('caddy', 'version'))('Caddy takes the Caddyfile as it is formatted', () => {
+  test.skipIf(!has('caddy', ['version'], 'caddy'))('Caddy takes the Caddyfile as it is formatted', () => {
     const adapted = spawnSync('caddy', ['adapt', '--config', join(root, 'deploy/caddy/Caddyfile')], {
       encoding: 'utf8',
     });
@@ -180,9 +192,18 @@ describe('fronts', () => {
     const [traefik] = parseAllDocuments(read('deploy/traefik/trisiel.yml')).map((document) => document.toJS());
     for (const router of Object.values<{ middlewares: string[] }>(traefik.http.routers))
       expect(router.middlewares).toEqual(['trisiel-no-forwarded']);
+    const objects = parseAllDocuments(read('deploy/kubernetes/trisiel.yaml')).map((document) => document.toJS());
+    // An Ingress cannot remove a header.
+    expect(objects.map(({ kind }) => kind)).not.toContain('Ingress');
+    const rules = objects.filter(({ kind }) => kind === 'HTTPRoute').flatMap(({ spec }) => spec.rules);
+    for (const { filters } of rules.filter(({ backendRefs }) => backendRefs !== undefined))
+      expect(filters).toContainEqual({
+        type: 'RequestHeaderModifier',
+        requestHeaderModifier: { remove: ['Forwarded'] },
+      });
   });
 
-  test.skipIf(!has('nginx', '-v'))('nginx takes its configuration', async () => {
+  test.skipIf(!has('nginx', ['-v'], 'nginx-light'))('nginx takes its configuration', async () => {
     const folder = await temporaryFolder();
     const own = read('deploy/nginx/trisiel.conf').replaceAll(/^\s*(ssl_certificate\S*|listen .*ssl).*$/gm, '');
     await writeFile(

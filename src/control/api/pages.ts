@@ -1,7 +1,6 @@
 /**
  * Serves pages that are open to everybody: front page, status, docs, liveness, readiness, metrics, the list of imports.
  */
-import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import Router from '@koa/router';
 import type Koa from 'koa';
@@ -15,11 +14,10 @@ import { type Book, type BookFile, readBook } from '../book/book.ts';
 import { escapeHtml, type Page } from '../book/html.ts';
 import type { Database } from '../db/database.ts';
 import type { Metrics } from '../metrics/metrics.ts';
-import { compressed } from './compression.ts';
 import { type Addresses, frontHtml, frontText } from './front-page.ts';
 import { sendPage, wantsPage } from './html.ts';
 import { isFromThisMachine } from './local-caller.ts';
-import { etagOf, namesEtag } from './representation.ts';
+import { namesEtag } from './representation.ts';
 import { statusHtml, statusJson } from './status-page.ts';
 
 /** An import that guests may have. A name may be listed several times, with different types. */
@@ -118,16 +116,20 @@ export function pages(options: PagesOptions): Router {
   return router;
 }
 
-/** Answers with a file of the book, which browsers keep and ask about again (ETag). */
-function sendFile(ctx: Koa.Context, { type, bytes }: BookFile): void {
-  const etag = etagOf(bytes);
-  ctx.set({ etag, 'cache-control': 'no-cache' });
-  if (namesEtag(ctx.get('if-none-match'), etag)) {
+/** Answers with a file of the book in a coding that the client accepts. Browsers keep it and ask about it again (ETag). */
+function sendFile(ctx: Koa.Context, { type, representations }: BookFile): void {
+  const accepted = ctx.acceptsEncodings(...representations.map(({ coding }) => coding));
+  const sent = representations.find(({ coding }) => coding === accepted) ?? representations.at(-1);
+  if (sent === undefined) throw new Error('a file of the book has no representation');
+  ctx.vary('accept-encoding');
+  ctx.set({ etag: sent.etag, 'cache-control': 'no-cache' });
+  if (namesEtag(ctx.get('if-none-match'), sent.etag)) {
     ctx.status = 304;
     return;
   }
+  if (sent.coding !== 'identity') ctx.set('content-encoding', sent.coding);
   ctx.type = type;
-  ctx.body = compressed(ctx, Readable.from([bytes]));
+  ctx.body = sent.bytes;
 }
 
 /**

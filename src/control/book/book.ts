@@ -2,8 +2,11 @@
  * Reads the book: the pages of docs/ in the order of its index (README.md), rendered, with what leads through them. The
  * server and the static site are made from it; they differ in the form of URLs alone.
  */
+import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join, posix, sep } from 'node:path';
+import { promisify } from 'node:util';
+import { gzip, zstdCompress } from 'node:zlib';
 import type { Page } from './html.ts';
 import { type BookPart, frameOf } from './layout.ts';
 import { type Heading, renderMarkdown } from './markdown.ts';
@@ -27,12 +30,23 @@ export interface Book {
   readonly files: ReadonlyMap<string, BookFile>;
 }
 
+/** A file in one coding (RFC 9110, 8.4.1). */
+export interface Representation {
+  readonly coding: 'identity' | 'gzip' | 'zstd';
+  readonly bytes: Buffer;
+  /** Strong validator, with its quotes. It differs between codings, whose bytes differ (RFC 9110, 8.8.3). */
+  readonly etag: string;
+}
+
 export interface BookFile {
   readonly type: string;
   readonly bytes: Buffer;
+  /** The file in the codings that make it smaller, and as it is; the preferred one first. */
+  readonly representations: readonly Representation[];
 }
 
 const pictureTypes: Readonly<Record<string, string>> = { '.png': 'image/png', '.svg': 'image/svg+xml' };
+const scriptType = 'text/javascript; charset=utf-8';
 
 /** Reads every page below `folder`, renders it with links in the form of `urls`, and makes the search index. */
 export async function readBook(folder: string, urls: BookUrls = serverUrls): Promise<Book> {
@@ -42,7 +56,7 @@ export async function readBook(folder: string, urls: BookUrls = serverUrls): Pro
     texts.set(pathOf(file), { file, text: await readFile(join(folder, file), 'utf8') });
   const files = new Map<string, BookFile>();
   for (const name of names.filter((one) => one.startsWith('pictures/') && posix.extname(one) in pictureTypes))
-    files.set(name, { type: pictureTypes[posix.extname(name)] ?? '', bytes: await readFile(join(folder, name)) });
+    files.set(name, await fileOf(pictureTypes[posix.extname(name)] ?? '', await readFile(join(folder, name))));
   const parts = partsOf(texts);
   const rendered = new Map([...texts].map(([path, source]) => [path, render(path, source, { texts, files, urls })]));
   const order = ['', ...parts.flatMap(({ paths }) => paths)].filter((path) => rendered.has(path));
@@ -58,10 +72,22 @@ export async function readBook(folder: string, urls: BookUrls = serverUrls): Pro
     return sectionsOf(html, { url: urls.found(path), title });
   });
   const script = await readFile(join(import.meta.dirname, 'browser.js'));
-  files.set(bookFiles.script, { type: 'text/javascript; charset=utf-8', bytes: script });
-  const index = Buffer.from(searchScript(sections));
-  files.set(bookFiles.search, { type: 'text/javascript; charset=utf-8', bytes: index });
+  files.set(bookFiles.script, await fileOf(scriptType, script));
+  files.set(bookFiles.search, await fileOf(scriptType, Buffer.from(searchScript(sections))));
   return { pages: new Map(pages), files };
+}
+
+/** Compresses a file, and makes validators of it, once for all requests. */
+async function fileOf(type: string, bytes: Buffer): Promise<BookFile> {
+  const compressed = [
+    { coding: 'zstd' as const, bytes: await promisify(zstdCompress)(bytes) },
+    { coding: 'gzip' as const, bytes: await promisify(gzip)(bytes) },
+  ].filter((candidate) => candidate.bytes.length < bytes.length);
+  const representations = [...compressed, { coding: 'identity' as const, bytes }].map((one) => ({
+    ...one,
+    etag: `"${createHash('sha256').update(one.bytes).digest('base64url').slice(0, 22)}"`,
+  }));
+  return { type, bytes, representations };
 }
 
 /** Returns the path of a page's file: `abi/cwa.md` -> `abi/cwa`; the path of a README is its folder. */

@@ -43,16 +43,24 @@ describe('the server', () => {
       expect((await get(path)).headers.get('content-security-policy')).not.toContain('script-src');
   });
 
-  test('sends the script and the search index with a validator, compressed', async () => {
+  test('sends the script and the search index compressed, each coding with its length and its validator', async () => {
     for (const path of ['/docs/book.js', '/docs/search.js']) {
-      const answer = await get(path, '*/*');
-      expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'text/javascript; charset=utf-8']);
-      expect(answer.headers.get('x-content-type-options')).toBe('nosniff');
-      const etag = answer.headers.get('etag') ?? '';
-      expect(etag).not.toBe('');
-      expect((await get(path, '*/*', { 'if-none-match': etag })).status).toBe(304);
-      expect((await get(path, '*/*', { 'accept-encoding': 'gzip' })).headers.get('content-encoding')).toBe('gzip');
-      expect((await get(path, '*/*', { 'accept-encoding': 'identity' })).headers.get('content-encoding')).toBeNull();
+      const seen = new Map<string, string>();
+      for (const coding of ['identity', 'gzip', 'zstd']) {
+        const answer = await get(path, '*/*', { 'accept-encoding': coding });
+        expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'text/javascript; charset=utf-8']);
+        expect(answer.headers.get('x-content-type-options')).toBe('nosniff');
+        expect(answer.headers.get('vary')?.toLowerCase()).toContain('accept-encoding');
+        expect(answer.headers.get('content-encoding') ?? 'identity').toBe(coding);
+        // What is compressed anew for each request has no length.
+        expect(Number(answer.headers.get('content-length'))).toBeGreaterThan(0);
+        const etag = answer.headers.get('etag') ?? '';
+        seen.set(etag, coding);
+        const again = await get(path, '*/*', { 'accept-encoding': coding, 'if-none-match': etag });
+        expect([again.status, again.headers.get('etag')]).toEqual([304, etag]);
+      }
+      expect([...seen.values()]).toEqual(['identity', 'gzip', 'zstd']);
+      expect(seen.has('')).toBe(false);
     }
   });
 });
