@@ -12,6 +12,7 @@ import { Accounts } from '../control/accounts/accounts.ts';
 import { Sealer } from '../control/accounts/sealer.ts';
 import { newId } from '../control/accounts/secrets.ts';
 import { createApi } from '../control/api/api.ts';
+import { EarlyRequests } from '../control/api/early-requests.ts';
 import { hardenServer, serverLimits } from '../control/api/harden.ts';
 import { KeptAnswers } from '../control/api/kept-answers.ts';
 import { attachLogStream } from '../control/api/log-stream.ts';
@@ -251,6 +252,7 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
 
   const server = createServer({ connectionsCheckingInterval: serverLimits.checkMs });
   hardenServer(server, { trustedProxies: config.trustedProxies });
+  const early = new EarlyRequests(server);
   const { port } = await listen(server, config.host, config.port);
   const controlUrl = `http://${reachable(config.host)}:${port}`;
   const serverUrl = config.url ?? controlUrl;
@@ -448,7 +450,7 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
 
   // Settles interrupted deployments before a push or a runner can ask about them.
   await deployments.recover();
-  server.on('request', (req, res) => {
+  early.answer((req, res) => {
     if (serving.handles(req)) serving.handle(req, res);
     else if (door.handles(req)) door.handle(req, res);
     else void api(req, res);

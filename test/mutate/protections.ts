@@ -15,6 +15,13 @@ export interface Protection {
 
 export const protections: readonly Protection[] = [
   {
+    name: 'requests: one that comes before the end of the start is answered',
+    file: 'src/control/api/early-requests.ts',
+    find: 'this.#waiting.push({ request, response })',
+    replace: 'void response',
+    tests: ['test/control/api/early-requests.test.ts'],
+  },
+  {
     name: 'cluster: a live reader hears first of lines of other controls',
     file: 'src/control/api/log-stream.ts',
     find: 'await deps.logs.catchUp();',
