@@ -20,6 +20,7 @@ import type { UsageStore } from '../control/usage/usage-store.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import type { BusRequest, CallBusRequest, RunningChange } from '../protocol/messages.ts';
 import type { ReleaseState } from '../protocol/ports.ts';
+import { readSetting } from './many-controls.ts';
 import type { Serving } from './serving.ts';
 
 /** Milliseconds between two looks for nodes that another control has added or removed. */
@@ -188,8 +189,8 @@ export async function clusterServing(options: ClusterServingOptions): Promise<Se
       await feed.close();
       await bus.close();
     },
-    // A push has waited until the Release has taken effect in all nodes that serve.
-    places: () => ` on ${live.list().filter(({ isServing }) => isServing).length} of ${known.size} nodes`,
+    // A push has waited until the Release has taken effect in all nodes that serve and reach a control.
+    places: () => ` on ${live.servingNewest} of ${known.size} nodes`,
     prune: () => feed.prune(),
   };
 }
@@ -199,14 +200,11 @@ const runningSchema = z.object({ runnerId: z.string().max(200), change: z.unknow
 /** Returns the key from which nodes get theirs; all controls of a database have the same. */
 async function sharedKey(db: Database, sealer: Sealer, randomBytes: RandomBytes): Promise<string> {
   const place = ['settings', 'node_key'];
-  await db
-    .insertInto('settings')
-    .values({ key: 'node_key', value: sealer.seal(place, Buffer.from(randomBytes(32)).toString('hex')) })
-    .onConflict((conflict) => conflict.column('key').doNothing())
-    .execute();
-  const row = await db.selectFrom('settings').select('value').where('key', '=', 'node_key').executeTakeFirstOrThrow();
+  const sealed = await readSetting(db, 'node_key', () =>
+    sealer.seal(place, Buffer.from(randomBytes(32)).toString('hex')),
+  );
   try {
-    return sealer.unseal(place, row.value).toString();
+    return sealer.unseal(place, sealed).toString();
   } catch (cause) {
     throw new PlatformError('unavailable', 'this control has another env.key than the first one of its database', {
       hints: ['copy env.key from the data folder of the first control into the one of this control'],

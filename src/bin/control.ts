@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import type { Logger } from 'pino';
+import { inUrl, localHost, outerHost } from '../bus/own-address.ts';
 import { Accounts } from '../control/accounts/accounts.ts';
 import { Sealer } from '../control/accounts/sealer.ts';
 import { newId } from '../control/accounts/secrets.ts';
@@ -71,7 +72,7 @@ import { DataIdentity } from './data-identity.ts';
 import { embeddedServing } from './embedded-serving.ts';
 import { logFleetEvent } from './fleet-log.ts';
 import { FunctionUrls } from './function-urls.ts';
-import { internalUrl, joinOthers, reachable, readSetting } from './many-controls.ts';
+import { joinOthers, readSetting } from './many-controls.ts';
 import { programVersion } from './program-version.ts';
 import { goOnAlone } from './records-to-disk.ts';
 import type { Serving } from './serving.ts';
@@ -114,6 +115,8 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
       'TRISIEL_URL is set, TRISIEL_TRUSTED_PROXIES is not: behind a proxy all clients seem to have one address, ' +
         'and share its limits on connections and log-ins',
     );
+  if (config.cluster !== null && config.traces !== null)
+    log.warn('this control runs no functions, so it sends no traces: OTEL_… is set where `trisiel node` is started');
   const identity = DataIdentity.read(config.dataFolder, config.database);
   const db = await openDatabase({
     ...identity.location(config.database),
@@ -254,7 +257,9 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
   hardenServer(server, { trustedProxies: config.trustedProxies });
   const early = new EarlyRequests(server);
   const { port } = await listen(server, config.host, config.port);
-  const controlUrl = `http://${reachable(config.host)}:${port}`;
+  const controlUrl = `http://${inUrl(localHost(config.host))}:${port}`;
+  /** URL at which nodes and other controls reach this one. */
+  const internalUrl = config.internalUrl ?? `http://${inUrl(outerHost(config.host))}:${port}`;
   const serverUrl = config.url ?? controlUrl;
   const urls = new FunctionUrls({ runUrl: () => config.runUrl ?? serving.runUrl(), now });
   const docsUrl = (): string => `${serverUrl}/docs/imports`;
@@ -289,8 +294,7 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
       ownPorts: [port],
       recordFile: data('runners.json'),
       read,
-      reachableHost: reachableAddress(config.host),
-      hostInUrl: reachable(config.host),
+      reachableHost: localHost(config.host),
       readArtifact: (name) => artifacts.get(name),
       lastCallMs: () => usage.lastCallMs(),
       // Usage records are written before log lines: a reader of an invocation's last line finds its record.
@@ -311,7 +315,7 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
       ? embedded()
       : await clusterServing({
           ...config.cluster,
-          internalUrl: config.internalUrl ?? internalUrl(config.host, port),
+          internalUrl,
           ...{ db, sealer, now, randomBytes, platformId, artifacts, logs, usage, onRequest, read, report },
           controlId: identity.controlId,
           domain: config.domain,
@@ -458,7 +462,7 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
   if (many !== null)
     membership = await Membership.join({
       ...{ db, bootId, controlId: identity.controlId },
-      url: config.internalUrl ?? internalUrl(config.host, port),
+      url: internalUrl,
       onReplaced: () => log.fatal('another control has the id of this data folder: stop one of them'),
       onError: (error) => report('other controls could not be told that this one is alive', error),
     });
@@ -592,11 +596,6 @@ async function listen(server: Server, host: string, port: number): Promise<Addre
     });
   }
   return server.address() as AddressInfo;
-}
-
-/** Returns an address that this machine can connect to. */
-function reachableAddress(host: string): string {
-  return reachable(host).replace(/^\[(.*)\]$/, '$1');
 }
 
 /** Resolves when `work` has resolved, or after `ms` milliseconds. Rejects as `work` does. */

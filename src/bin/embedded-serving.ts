@@ -1,4 +1,5 @@
 /** Lets functions be served by runners on this machine, which are children of this process. */
+import { inUrl } from '../bus/own-address.ts';
 import { LocalReleaseFeed } from '../control/deploy/release-feed.ts';
 import { RunnerFleet } from '../control/fleet/fleet.ts';
 import type { FleetOptions } from '../control/fleet/options.ts';
@@ -10,8 +11,6 @@ export function embeddedServing(
     readonly read: () => Promise<ReleaseState>;
     /** Host at which this machine reaches the functions' port. */
     readonly reachableHost: string;
-    /** The same as it stands in a URL. */
-    readonly hostInUrl: string;
   },
 ): Serving {
   const releases = new LocalReleaseFeed({ read: options.read });
@@ -21,7 +20,7 @@ export function embeddedServing(
     nodes: fleet,
     register: null,
     runUrl: () => fleet.runUrl,
-    readyUrl: () => `http://${options.hostInUrl}:${fleet.port}`,
+    readyUrl: () => `http://${inUrl(options.reachableHost)}:${fleet.port}`,
     target: () => ({ host: options.reachableHost, port: fleet.port, key: options.probeKey }),
     handles: (request) => fleet.takeover.handles(request),
     handle: (request, response) => void fleet.takeover.handle(request, response),

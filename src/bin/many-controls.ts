@@ -1,7 +1,6 @@
 /** Joins the parts of control that let several of them work on one database. */
 import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
-import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import type { ArtifactStore } from '../control/artifacts/artifact-store.ts';
 import { DatabaseBlobs } from '../control/artifacts/database-blobs.ts';
@@ -50,22 +49,4 @@ export async function readSetting(db: Database, key: string, draw: () => string)
     .onConflict((conflict) => conflict.column('key').doNothing())
     .execute();
   return (await db.selectFrom('settings').select('value').where('key', '=', key).executeTakeFirstOrThrow()).value;
-}
-
-/**
- * Returns the base URL at which other machines reach `host`: of an address of all interfaces, that of the first one
- * that is not internal.
- */
-export function internalUrl(host: string, port: number): string {
-  const addresses = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
-  const outer = addresses.find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
-  const isAny = host === '0.0.0.0' || host === '::';
-  return `http://${isAny && outer !== undefined ? outer : reachable(host)}:${port}`;
-}
-
-/** Returns a host that this machine can connect to, as it stands in a URL. */
-export function reachable(host: string): string {
-  if (host === '0.0.0.0') return '127.0.0.1';
-  if (host === '::') return '[::1]';
-  return host.includes(':') ? `[${host}]` : host;
 }

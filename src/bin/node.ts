@@ -3,10 +3,13 @@
  * stderr as JSON lines. SIGTERM: leaves its runners to the next start, exits 0. SIGINT, a second SIGTERM, and a drain:
  * lets the runners finish, and ends them.
  */
+import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
+import { isLoopback } from '../bus/own-address.ts';
 import { decodeBundle } from '../control/deploy/file-bundle.ts';
 import { runnerReads } from '../control/fleet/runner-process.ts';
+import { openTraceExporter, SpanExporter } from '../control/traces/span-exporter.ts';
 import { NodeAgent } from '../node/agent.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import { complain, settingsOfStart } from './command.ts';
@@ -42,18 +45,41 @@ async function main(): Promise<void> {
     readableByGuests: runnerReads.map((path) => `${programFolder}${path}`),
   });
   process.on('exit', () => folder.release());
-  // Children inherit the environment: they need no token.
-  for (const name of Object.keys(process.env)) if (name.startsWith('TRISIEL_')) delete process.env[name];
+  const report = (message: string, error: unknown): void => log.error({ err: error }, message);
+  if (url === null && isLoopback(config.host) && !join.urls.every((one) => isLoopback(new URL(one).hostname)))
+    log.warn(
+      { host: config.host },
+      'TRISIEL_HOST lets only this machine reach the functions: controls on other machines cannot call them for queues ' +
+        'and schedules, and a proxy elsewhere cannot either; set it to an address of this machine, or to 0.0.0.0',
+    );
+  const spans =
+    config.traces === null
+      ? null
+      : new SpanExporter(await openTraceExporter(), {
+          resource: {
+            'service.version': programVersion,
+            'service.instance.id': randomUUID(),
+            ...config.traces.resource,
+          },
+          version: programVersion,
+          report,
+        });
+  // Children inherit the environment: they need no token, and no secrets of the receiver of traces.
+  for (const name of Object.keys(process.env)) if (/^(?:TRISIEL|OTEL)_/.test(name)) delete process.env[name];
 
   const agent = new NodeAgent({
     ...{ join, nats, url, programFolder },
     dataFolder: folder.path,
     ...{ host: config.host, port: config.runPort, runners: config.runners },
     ...{ egressAllow: config.egressAllow, trustedProxies: config.trustedProxies },
+    traces:
+      config.traces === null || spans === null
+        ? null
+        : { sampling: config.traces.sampling, take: (some, dropped) => spans.take(some, dropped) },
     version: programVersion,
     decodeBundle,
     onEvent: (event) => logFleetEvent(log, event),
-    report: (message, error) => log.error({ err: error }, message),
+    report,
   });
   const starting = agent.start();
   let isStopping = false;
@@ -64,6 +90,7 @@ async function main(): Promise<void> {
     // Stops during start-up too: runners of an earlier start must not be left behind.
     starting
       .then(() => agent.stop({ runners, graceMs: config.graceS * 1_000 }))
+      .then(() => spans?.close())
       .then(
         () => process.exit(status),
         (error: unknown) => {

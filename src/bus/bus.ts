@@ -151,7 +151,10 @@ export class Bus {
     }
   }
 
-  /** Makes the stream of reports if it is missing, and sets its limits. Throws what NATS answers. */
+  /**
+   * Makes the stream of reports if it is missing, and sets the limits of one that an earlier version or fewer servers have
+   * made; copies are added and never taken away. Throws what NATS answers when there is no stream afterwards.
+   */
   async makeStream(): Promise<void> {
     const manager = await this.#manager();
     const config = {
@@ -163,10 +166,17 @@ export class Bus {
       // Three copies need three servers; all of them stand in the address.
       num_replicas: parseBusUrl(this.#options.url, 'TRISIEL_NATS').servers.length >= 3 ? 3 : 1,
     };
-    await manager.streams.info(reportStream.name).then(
-      () => {},
-      () => manager.streams.add(config),
+    const known = await manager.streams.info(reportStream.name).then(
+      (info) => info.config,
+      () => null,
     );
+    if (known === null) return void (await manager.streams.add(config));
+    const num_replicas = Math.max(known.num_replicas, config.num_replicas);
+    if (known.max_bytes === config.max_bytes && known.num_replicas === num_replicas) return;
+    await manager.streams
+      .update(config.name, { max_bytes: config.max_bytes, num_replicas })
+      // Too few servers live just now: the stream serves as it is.
+      .catch((error: unknown) => this.#options.report('the limits of the stream of reports could not be set', error));
   }
 
   /**

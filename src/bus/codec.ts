@@ -19,6 +19,15 @@ export interface DecodedMessage {
   readonly body: unknown;
 }
 
+/** A message has a version that this program does not know. */
+export class UnknownVersionError extends PlatformError {
+  constructor(version: number) {
+    super('bad_request', `a message of version ${version} came, this program knows ${messageVersion}`, {
+      hints: ['upgrade the older one of the two programs'],
+    });
+  }
+}
+
 interface Head {
   readonly version: number;
   readonly kind: string;
@@ -51,14 +60,7 @@ export function encodeMessage(kind: string, body: unknown): Uint8Array {
  */
 export function decodeMessage(data: Uint8Array, kinds: readonly string[]): DecodedMessage {
   const { version, kind, bytes, body, end } = readHead(data);
-  if (version !== messageVersion)
-    throw new PlatformError(
-      'bad_request',
-      `a message of version ${version} came, this program knows ${messageVersion}`,
-      {
-        hints: ['upgrade the older one of the two programs'],
-      },
-    );
+  if (version !== messageVersion) throw new UnknownVersionError(version);
   if (!kinds.includes(kind)) throw new PlatformError('bad_request', `a message of an unknown kind came: ${kind}`);
   const parts: Uint8Array[] = [];
   let at = end;

@@ -17,7 +17,10 @@ export const busLimits = {
   leaseMs: 3_000,
 } as const;
 
-/** Subjects of messages. A node may publish and hear only those with its own id, and hear those for all nodes. */
+/**
+ * Subjects of messages. All nodes have one user of NATS, so NATS keeps a node from what controls do, and not from saying
+ * what another node says: on the bus, nodes trust each other (docs/cluster.md).
+ */
 export const subjects = {
   /** A control says that it lives. */
   control: (controlId: string): string => `trisiel.control.${controlId}`,

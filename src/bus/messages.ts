@@ -1,6 +1,6 @@
 /** Messages between controls and nodes: their kinds, and schemas that a receiver checks. */
 import { z } from 'zod';
-import { decodeMessage, encodeMessage } from './codec.ts';
+import { decodeMessage } from './codec.ts';
 
 const whole = z.int().nonnegative();
 const distribution = z.object({ buckets: z.array(whole).max(100).readonly(), sum: z.number().nonnegative() });
@@ -70,7 +70,12 @@ export type ControlAlive = z.infer<typeof controlAliveSchema>;
 
 /** Asks a node to compile a spec, which the control at `control` has. */
 export const prepareSchema = z.object({ specId: z.string().max(200), control: z.string().max(300) });
-export const preparedSchema = z.object({ error: z.string().nullable() });
+export const preparedSchema = z.object({
+  error: z.string().nullable(),
+  /** Whether it failed because the node could not reach the control; absent: it did not, or an earlier version answers. */
+  isOutage: z.boolean().optional(),
+});
+export type Prepared = z.infer<typeof preparedSchema>;
 
 /** Commands to one node or all. */
 export const commandSchema = z.discriminatedUnion('command', [
@@ -78,7 +83,7 @@ export const commandSchema = z.discriminatedUnion('command', [
   z.object({ command: z.literal('forget'), specId: z.string().max(200) }),
   /** Tells that Releases have changed. */
   z.object({ command: z.literal('releases'), revision: whole }),
-  /** Tells that lines were stored, up to this cursor. */
+  /** Tells that lines were stored: controls look for them. */
   z.object({ command: z.literal('logged') }),
   /** Asks every node to say at once that it lives. */
   z.object({ command: z.literal('ask') }),
@@ -90,6 +95,41 @@ export const commandSchema = z.discriminatedUnion('command', [
   z.object({ command: z.literal('remove'), id: z.string() }),
 ]);
 export type Command = z.infer<typeof commandSchema>;
+
+const count = z.number().nonnegative();
+const blockSchema = z.object({
+  handlerId: z.string().max(100),
+  lines: whole,
+  firstMs: z.number(),
+  lastMs: z.number(),
+  levels: whole,
+  streams: whole,
+  textChars: whole,
+  words: z.instanceof(Uint8Array),
+  data: z.instanceof(Uint8Array),
+});
+const sender = { origin: z.string().min(1).max(400), number: whole };
+
+/**
+ * What a node reports of its runners. The parts that place a record or count are checked; the stores check the figures in
+ * them, which come from runners with hostile guests.
+ */
+export const reportSchema = z.object({
+  items: z.array(
+    z.discriminatedUnion('kind', [
+      z.object({
+        ...{ kind: z.literal('logs'), ...sender },
+        blocks: z.array(blockSchema),
+        dropped: z.record(z.string(), count),
+      }),
+      z.object({
+        ...{ kind: z.literal('usage'), ...sender },
+        records: z.array(z.looseObject({ id: z.string(), handlerId: z.string(), deployment: z.number() })),
+        counts: z.array(z.looseObject({ handlerId: z.string(), deployment: z.number() })),
+      }),
+    ]),
+  ),
+});
 
 export const kinds = {
   alive: 'alive',
@@ -142,5 +182,3 @@ export const releaseRowsSchema = z.object({
   /** Newest revision at the time of the answer. */
   revision: whole,
 });
-
-export { encodeMessage };

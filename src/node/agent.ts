@@ -20,15 +20,18 @@ import {
   type Joined,
   joinedSchema,
   kinds,
+  type Prepared,
   prepareSchema,
   readMessage,
 } from '../bus/messages.ts';
+import { inUrl, outerHost } from '../bus/own-address.ts';
 import { ArtifactStore } from '../control/artifacts/artifact-store.ts';
 import { RunnerFleet } from '../control/fleet/fleet.ts';
-import type { FleetEvent } from '../control/fleet/options.ts';
+import type { FleetEvent, FleetOptions } from '../control/fleet/options.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import { packByHandler } from '../protocol/log-block.ts';
 import type { DeploymentSpec, TreeFile } from '../protocol/messages.ts';
+import type { TraceSampling } from '../protocol/spans.ts';
 import type { TrustedProxies } from '../protocol/trusted-proxies.ts';
 import { BlobCache } from './blob-cache.ts';
 import { Controls } from './controls.ts';
@@ -45,11 +48,13 @@ export interface NodeAgentOptions {
   readonly dataFolder: string;
   readonly host: string;
   readonly port: number;
-  /** Base URL at which controls and proxies reach the functions of this node; null: http://HOST:PORT. */
+  /** Base URL at which controls and proxies reach the functions of this node; null: made from host and port. */
   readonly url: string | null;
   readonly runners: number;
   readonly egressAllow: readonly string[];
   readonly trustedProxies: TrustedProxies;
+  /** Which Invocations are traced, and what takes their spans; null: none. */
+  readonly traces: { readonly sampling: TraceSampling; readonly take: NonNullable<FleetOptions['onSpans']> } | null;
   readonly programFolder: string;
   readonly version: string;
   /** Flags of Node for the runners, for tests. */
@@ -74,7 +79,7 @@ export class NodeAgent {
   readonly #cache: ReleaseCache;
   readonly #follower: Follower;
   /** Questions whether specs are compiled, by spec: each is answered as often as it is asked. */
-  readonly #preparing = new Map<string, Promise<string | null>>();
+  readonly #preparing = new Map<string, Promise<Prepared>>();
   #blobs: BlobCache | null = null;
   #fleet: RunnerFleet | null = null;
   #bus: Bus | null = null;
@@ -85,7 +90,10 @@ export class NodeAgent {
   #isStale = false;
   /** Whether this node has joined, so that refusals of controls concern it, and not its token. */
   #isMember = false;
+  /** Monotonic time of the last sign of life of the bus or a control. */
   #contactMs = performance.now();
+  /** Monotonic time since which no control answers, so that Releases may be missed; null: the last question was answered. */
+  #unansweredSinceMs: number | null = null;
   #calls = 0;
   #seconds = 0;
   #callsBefore = 0;
@@ -112,8 +120,8 @@ export class NodeAgent {
       complete: (spec) => this.#complete(spec),
       onChange: (revision) => {
         void this.#fleet?.applied(revision).then(() => this.#tell());
-        this.#blobs?.fill(this.#follower.blobs());
       },
+      onCaughtUp: () => this.#blobs?.fill(this.#follower.blobs()),
       report: options.report,
     });
   }
@@ -130,7 +138,15 @@ export class NodeAgent {
   /** Base URL of the functions on this node, once it serves. */
   get url(): string {
     const { host, url } = this.#options;
-    return url ?? `http://${inUrl(reachable(host))}:${this.#theFleet().port}`;
+    return url ?? `http://${inUrl(outerHost(host))}:${this.#theFleet().port}`;
+  }
+
+  /** Host and port at which controls call functions of this node: of its URL, unless that one is of a TLS proxy. */
+  #place(): { readonly host: string; readonly port: number } {
+    const { host, url } = this.#options;
+    if (url === null || !url.startsWith('http:')) return { host: outerHost(host), port: this.#theFleet().port };
+    const { hostname, port } = new URL(url);
+    return { host: hostname.replace(/^\[(.*)\]$/, '$1'), port: port === '' ? 80 : Number(port) };
   }
 
   /**
@@ -232,7 +248,7 @@ export class NodeAgent {
 
   #makeFleet(joined: Joined, takeoverPort: number): RunnerFleet {
     const { dataFolder, host, port, runners, programFolder, egressAllow, trustedProxies, nodeFlags } = this.#options;
-    const { report, onEvent } = this.#options;
+    const { report, onEvent, traces } = this.#options;
     return new RunnerFleet({
       runners,
       program: join(programFolder, 'src/bin/runner.ts'),
@@ -251,6 +267,8 @@ export class NodeAgent {
       marksStale: true,
       recordFile: join(dataFolder, 'runners.json'),
       ...(nodeFlags === undefined ? {} : { nodeFlags }),
+      traces: traces?.sampling ?? null,
+      ...(traces === null ? {} : { onSpans: traces.take }),
       releases: this.#follower,
       readArtifact: (name) => this.#theBlobs().get(name),
       onLogs: (lines, dropped, id) => this.#theReports().logs(packByHandler(lines), dropped, id),
@@ -303,19 +321,23 @@ export class NodeAgent {
     if (prepared === undefined) {
       prepared = this.#prepareOnce(specId, control).catch((error: unknown) => {
         this.#preparing.delete(specId);
-        return error instanceof Error ? error.message.replace(/^a runner cannot load it: /, '') : String(error);
+        const isOutage = error instanceof PlatformError && error.code === 'unavailable';
+        // Finds out whether any other control answers.
+        if (isOutage) this.#follow();
+        const text = error instanceof Error ? error.message.replace(/^a runner cannot load it: /, '') : String(error);
+        return { error: text, isOutage };
       });
       this.#preparing.set(specId, prepared);
     }
-    void prepared.then((error) => message.answer(kinds.prepared, { error }));
+    void prepared.then((answer) => message.answer(kinds.prepared, answer));
   }
 
-  async #prepareOnce(specId: string, control: string): Promise<null> {
+  async #prepareOnce(specId: string, control: string): Promise<Prepared> {
     const spec = await this.#complete(await this.#controls.spec(specId, control));
     await this.#theFleet().prepare(spec);
     // Asked again within this time, when the answer was lost.
     setTimeout(() => this.#preparing.delete(specId), nodeLimits.blobMs).unref();
-    return null;
+    return { error: null };
   }
 
   async #complete(spec: DeploymentSpec): Promise<DeploymentSpec> {
@@ -325,7 +347,9 @@ export class NodeAgent {
 
   #follow(): void {
     // A control that cannot be reached now is asked again in a second.
-    void this.#follower.follow().catch(() => {});
+    void this.#follower.follow().catch((error: unknown) => {
+      if (error instanceof PlatformError && error.code === 'unavailable') this.#unansweredSinceMs ??= performance.now();
+    });
   }
 
   #everySecond(): void {
@@ -333,8 +357,9 @@ export class NodeAgent {
     this.#calls = 0;
     this.#tell();
     this.#seconds += 1;
+    const isSure = this.#bus?.isConnected === true && this.#unansweredSinceMs === null;
     // A wake may have been lost, and a removed node may not have heard of it.
-    if (this.#bus?.isConnected !== true || this.#seconds % nodeLimits.askSeconds === 0) this.#follow();
+    if (!isSure || this.#seconds % nodeLimits.askSeconds === 0) this.#follow();
   }
 
   /** Says that this node lives, and what it has applied. */
@@ -345,7 +370,7 @@ export class NodeAgent {
     const { nodeId, epoch } = this.#theJoined();
     const alive: Alive = {
       ...{ id: nodeId, epoch, bootId: this.#bootId, version: this.#options.version },
-      ...{ url: this.url, host: reachable(this.#options.host), port: fleet.port },
+      ...{ url: this.url, ...this.#place() },
       // The fleet counts changes only; what was loaded at its start is part of it.
       revision: fleet.isSettled ? this.#follower.revision : revision,
       isServing: this.#isServing && fleet.isServing,
@@ -359,22 +384,26 @@ export class NodeAgent {
   }
 
   #contact(): void {
-    const nowMs = performance.now();
-    const wasLongAgo = nowMs - this.#contactMs > nodeLimits.staleMs;
-    this.#contactMs = nowMs;
-    if (wasLongAgo) this.#watchContact();
+    this.#contactMs = performance.now();
+    this.#unansweredSinceMs = null;
+    if (this.#isStale) this.#watchContact();
   }
 
-  /** Marks answers as stale while nothing can be heard, and ends the node when that has lasted too long. */
+  /**
+   * Marks answers as stale while no control answers: the bus tells only that there is a Release, a control tells which.
+   * Ends the node when it has had contact with neither for too long.
+   */
   #watchContact(): void {
-    if (this.#bus?.isConnected === true) this.#contactMs = performance.now();
-    const silentMs = performance.now() - this.#contactMs;
+    const nowMs = performance.now();
+    if (this.#bus?.isConnected === true) this.#contactMs = nowMs;
+    const silentMs = nowMs - this.#contactMs;
     if (silentMs < nodeLimits.retryMs) this.#noteContact();
     if (silentMs > nodeLimits.cutOffMs) this.#end('cut off');
-    const isStale = silentMs > nodeLimits.staleMs;
+    const isStale = nowMs - (this.#unansweredSinceMs ?? nowMs) > nodeLimits.staleMs;
     if (isStale === this.#isStale) return;
     this.#isStale = isStale;
     this.#fleet?.markStale(isStale);
+    this.#tell();
   }
 
   /** Keeps the time of the last contact, once a minute: a start without any control needs it. */
@@ -413,14 +442,4 @@ export class NodeAgent {
     if (this.#reports === null) throw new Error('the node reports nothing yet');
     return this.#reports;
   }
-}
-
-/** Returns an address that this machine can connect to. */
-function reachable(host: string): string {
-  if (host === '0.0.0.0') return '127.0.0.1';
-  return host === '::' ? '::1' : host;
-}
-
-function inUrl(host: string): string {
-  return host.includes(':') ? `[${host}]` : host;
 }

@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { PlatformError } from '../protocol/errors.ts';
 import type { Blobs } from '../protocol/ports.ts';
 import type { Controls } from './controls.ts';
+import { nodeLimits } from './limits.ts';
 
 export interface BlobCacheOptions {
   readonly store: Blobs;
@@ -17,6 +18,8 @@ export class BlobCache {
   readonly #options: BlobCacheOptions;
   /** Fetches that run, by name. */
   readonly #fetching = new Map<string, Promise<Uint8Array>>();
+  /** Times of the last use in this process, by name, in milliseconds of performance.now(). */
+  readonly #usedMs = new Map<string, number>();
   #wanted: readonly string[] = [];
   #isFilling = false;
   #isClosed = false;
@@ -28,6 +31,7 @@ export class BlobCache {
 
   /** Returns the bytes of a blob. Throws `not_found` when no control has it, `unavailable` when none answers. */
   async get(name: string): Promise<Uint8Array> {
+    this.#usedMs.set(name, performance.now());
     const kept = await this.#options.store.get(name).catch((error: unknown) => {
       if (error instanceof PlatformError) return null; // Missing or damaged: it is fetched.
       throw error;
@@ -41,7 +45,10 @@ export class BlobCache {
     return fetching;
   }
 
-  /** Fetches those of `names` that are missing, one after the other, and removes all others from the disk. */
+  /**
+   * Fetches those of `names` that are missing, one after the other, and removes others from the disk that have not been
+   * used for `nodeLimits.blobKeptMs`: a push may have prepared what it releases in a moment.
+   */
   fill(names: ReadonlySet<string>): void {
     this.#wanted = [...names];
     if (this.#isFilling) return;
@@ -69,7 +76,14 @@ export class BlobCache {
       }
       if (names !== this.#wanted) continue;
       const needed = new Set(names);
-      for (const name of await store.list()) if (!needed.has(name) && names === this.#wanted) await store.remove(name);
+      const oldestMs = performance.now() - nodeLimits.blobKeptMs;
+      for (const name of await store.list()) {
+        if (names !== this.#wanted) break;
+        if (needed.has(name) || (this.#usedMs.get(name) ?? Number.NEGATIVE_INFINITY) > oldestMs) continue;
+        this.#usedMs.delete(name);
+        await store.remove(name);
+      }
+      for (const [name, ms] of this.#usedMs) if (ms <= oldestMs) this.#usedMs.delete(name);
     }
   }
 

@@ -5,16 +5,12 @@
 import { createHash } from 'node:crypto';
 import { Agent, request } from 'undici';
 import { decodeMessage, encodeMessage } from '../bus/codec.ts';
+import { digestField, epochField, nodeDoorPath } from '../bus/door.ts';
 import { type Joined, joinedSchema, kinds, readMessage, releaseRowsSchema, replySchema } from '../bus/messages.ts';
 import { type ErrorCode, errorStatus, PlatformError } from '../protocol/errors.ts';
 import type { BusRequest, CallBusRequest, DeploymentSpec } from '../protocol/messages.ts';
 import type { Released } from '../protocol/released.ts';
 import { nodeLimits } from './limits.ts';
-
-/** Paths and fields of control's door for nodes. */
-const doorPath = '/.trisiel/node/';
-const epochField = 'trisiel-epoch';
-const digestField = 'trisiel-sha256';
 
 /** Errors after which a request has certainly not reached a control. */
 const unsent = new Set([
@@ -206,7 +202,7 @@ export class Controls {
       statusCode,
       headers,
       body: answer,
-    } = await request(`${url}${doorPath}${path}`, {
+    } = await request(`${url}${nodeDoorPath}${path}`, {
       method,
       dispatcher: this.#agent,
       signal: AbortSignal.timeout(ms),

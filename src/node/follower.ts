@@ -2,10 +2,11 @@
  * Follows what is released: reads all of it at the start, then the changes, from any control, and passes them to the
  * fleet in their order. Implements the part of the port ReleaseFeed that a fleet follows.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { PlatformError } from '../protocol/errors.ts';
 import type { DeploymentSpec } from '../protocol/messages.ts';
 import type { ReleaseChange, ReleaseFeed, ReleaseState } from '../protocol/ports.ts';
-import { labelOfKey, type Released } from '../protocol/released.ts';
+import { changeOf, nothingOf, type Released } from '../protocol/released.ts';
 import type { Controls } from './controls.ts';
 import type { ReleaseCache } from './release-cache.ts';
 
@@ -25,8 +26,12 @@ export interface FollowerOptions {
   readonly complete: (spec: DeploymentSpec) => Promise<DeploymentSpec>;
   /** Is called after a change has been passed on. */
   readonly onChange: (revision: number) => void;
+  /** Is called when all changes that a control has told are passed on, if there were any. */
+  readonly onCaughtUp: () => void;
   readonly report: (message: string, error: unknown) => void;
 }
+
+type Row = { readonly key: string; readonly revision: number; readonly content: Released | null };
 
 export class Follower implements Pick<ReleaseFeed, 'changes' | 'current'> {
   readonly #options: FollowerOptions;
@@ -69,15 +74,9 @@ export class Follower implements Pick<ReleaseFeed, 'changes' | 'current'> {
    * when there is neither.
    */
   async load(): Promise<'read' | 'cached'> {
-    const { cache, controls, report } = this.#options;
+    const { cache, report } = this.#options;
     try {
-      const rows: { key: string; revision: number; content: Released | null }[] = [];
-      let revision = 0;
-      for (let more = true; more; ) {
-        const page = await controls.releases(revision);
-        for (const row of page.rows) rows.push(row);
-        ({ more, revision } = page);
-      }
+      const { rows, revision } = await this.#readAll();
       this.#entries = new Map();
       for (const { key, content } of rows) this.#set(key, content);
       this.#revision = revision;
@@ -143,13 +142,63 @@ export class Follower implements Pick<ReleaseFeed, 'changes' | 'current'> {
   async #follow(): Promise<void> {
     while (this.#isWoken && !this.#isClosed) {
       this.#isWoken = false;
+      let hasChanged = false;
       for (let more = true; more && !this.#isClosed; ) {
         const page = await this.#options.controls.releases(this.#revision);
+        if (page.revision < this.#revision) {
+          await this.#startOver();
+          hasChanged = true;
+          break;
+        }
         for (const { key, revision, content } of page.rows) await this.#apply(key, revision, content);
-        if (page.rows.length > 0) this.#keep(page.rows, page.revision, false);
+        hasChanged ||= page.rows.length > 0 || page.revision > this.#revision;
+        this.#revision = page.revision;
+        if (hasChanged) this.#keep(page.rows, page.revision, false);
         ({ more } = page);
       }
+      if (!hasChanged) continue;
+      this.#options.onChange(this.#revision);
+      this.#options.onCaughtUp();
     }
+  }
+
+  /**
+   * Reads everything again and passes on what differs, because the database of the controls has been restored to an
+   * earlier state: revisions go on from there, and the changes that this node knows have not happened.
+   */
+  async #startOver(): Promise<void> {
+    this.#options.report(
+      'the database of the controls has gone back to an earlier state: everything is read again',
+      new PlatformError('conflict', `this node knows revision ${this.#revision}`),
+    );
+    const { rows, revision } = await this.#readAll();
+    const known = this.#revision;
+    const wanted = new Map(rows.map((row) => [row.key, row.content]));
+    try {
+      for (const [key, content] of [...this.#entries])
+        if ((wanted.get(key) ?? null) === null) await this.#apply(key, revision, nothingOf(content));
+      for (const [key, content] of wanted)
+        if (content !== null && !isDeepStrictEqual(this.#entries.get(key), content))
+          await this.#apply(key, revision, content);
+    } catch (error) {
+      // The next answer is seen to go back again, and the rest is made then.
+      this.#revision = known;
+      throw error;
+    }
+    this.#entries = new Map([...this.#entries].filter(([key]) => (wanted.get(key) ?? null) !== null));
+    this.#revision = revision;
+    this.#keep(rows, revision, true);
+  }
+
+  async #readAll(): Promise<{ readonly rows: readonly Row[]; readonly revision: number }> {
+    const rows: Row[] = [];
+    let revision = 0;
+    for (let more = true; more; ) {
+      const page = await this.#options.controls.releases(revision);
+      rows.push(...page.rows);
+      ({ more, revision } = page);
+    }
+    return { rows, revision };
   }
 
   async #apply(key: string, revision: number, content: Released | null): Promise<void> {
@@ -203,12 +252,4 @@ export class Follower implements Pick<ReleaseFeed, 'changes' | 'current'> {
 function specIdsOf(content: Released | null): readonly string[] {
   if (content?.kind !== 'release') return [];
   return [content.spec.specId, ...(content.rolloutSpec === null ? [] : [content.rolloutSpec.specId])];
-}
-
-function changeOf(key: string, revision: number, content: Released | null): ReleaseChange | null {
-  const label = labelOfKey(key);
-  if (content === null) return label === null ? null : { kind: 'remove', revision, label };
-  if (content.kind !== 'release') return { ...content, revision };
-  const { spec, rollout } = content;
-  return { kind: 'release', revision, label: content.label, spec, rollout };
 }

@@ -18,13 +18,15 @@ export const nodeLimits = {
   blobMs: 60_000,
   /** Milliseconds for which a control that did not answer is asked last. */
   restMs: 5_000,
+  /** Milliseconds for which a blob stays on the disk after it was last used, also when no Release needs it: a push may. */
+  blobKeptMs: 15 * 60_000,
   /** Connections to one control. */
   connections: 64,
   /** Requests of runners that wait for a control; further ones are refused at once. */
   requests: 2_000,
-  /** Milliseconds without contact to bus and controls after which answers are marked as stale. */
+  /** Milliseconds without an answer of a control after which answers are marked as stale. */
   staleMs: 3_000,
-  /** Milliseconds without contact after which a node stops: nobody could change or stop its functions. */
+  /** Milliseconds without contact to the bus and to controls after which a node stops: nobody could change or stop its functions. */
   cutOffMs: 60 * 60_000,
   /** Bytes of log lines and usage in one message; a single batch may take more. */
   reportBytes: 700 * 1024,

@@ -1,5 +1,6 @@
 /** What is released for a label or holds for a User, as it is stored for the controls and nodes of a cluster. */
 import type { DeploymentSpec, OwnerState } from './messages.ts';
+import type { ReleaseChange } from './ports.ts';
 import type { Rollout } from './rollouts.ts';
 
 /** Content of one entry. The files of a spec that has a bundle are left out: the bundle is read by its name. */
@@ -35,6 +36,22 @@ export function ownerKey(ownerId: string): string {
 /** Returns the label of a key; null: it is the key of something else. */
 export function labelOfKey(key: string): string | null {
   return key.startsWith('label/') ? key.slice('label/'.length) : null;
+}
+
+/** Returns the change that an entry makes; null: none, because the entry of a User or domain is missing. */
+export function changeOf(key: string, revision: number, content: Released | null): ReleaseChange | null {
+  const label = labelOfKey(key);
+  if (content === null) return label === null ? null : { kind: 'remove', revision, label };
+  if (content.kind !== 'release') return { ...content, revision };
+  const { spec, rollout } = content;
+  return { kind: 'release', revision, label: content.label, spec, rollout };
+}
+
+/** Returns what says that `content` holds no longer: an entry for a User or a domain, null for a label. */
+export function nothingOf(content: Released | null): Released | null {
+  if (content?.kind === 'domain') return { ...content, to: null };
+  if (content?.kind !== 'owner') return null;
+  return { kind: 'owner', owner: { ownerId: content.owner.ownerId, isSuspended: false, callsMax: null } };
 }
 
 /** Returns `spec` without files that its bundle holds. */

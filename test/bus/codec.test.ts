@@ -47,13 +47,16 @@ test('damaged messages are refused, whatever the damage', () => {
     fc.property(body, fc.nat(), fc.nat({ max: 255 }), (value, at, byte) => {
       const message = Buffer.from(encodeMessage('x', value));
       message[at % message.length] = byte;
-      for (const data of [message, message.subarray(0, at % message.length)]) {
-        try {
-          decodeMessage(data, ['x']);
-        } catch (error) {
-          expect(error).toMatchObject({ code: 'bad_request' });
-        }
+      try {
+        // One changed byte may make another right message.
+        decodeMessage(message, ['x']);
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'bad_request' });
       }
+      const cut = encodeMessage('x', value);
+      expect(() => decodeMessage(cut.subarray(0, at % cut.length), ['x'])).toThrow(
+        expect.objectContaining({ code: 'bad_request' }),
+      );
     }),
     { numRuns: 300 },
   );

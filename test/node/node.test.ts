@@ -3,10 +3,14 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
 import { afterAll, expect, test } from 'vitest';
+import { parseBusUrl } from '../../src/bus/bus-url.ts';
 import { encodeMessage } from '../../src/bus/codec.ts';
-import { subjects } from '../../src/bus/limits.ts';
+import { reportStream, subjects } from '../../src/bus/limits.ts';
 import { kinds } from '../../src/bus/messages.ts';
+import { outerHost } from '../../src/bus/own-address.ts';
 import { ReportIntake } from '../../src/control/nodes/report-intake.ts';
 import { Controls } from '../../src/node/controls.ts';
 import { PlatformError } from '../../src/protocol/errors.ts';
@@ -133,11 +137,47 @@ onCluster('one node', () => {
     await empty.agent.abandon();
   });
 
+  test('a node that hears the bus and reaches no control says so in its answers, and nothing waits for it', async () => {
+    const stored = new StoredReleases();
+    const parts = await control(stored);
+    const { token } = await parts.nodes.add('deaf');
+    const deployed = deploymentOf('otter', await compileWat(writer('old')));
+    parts.artifacts.set(deployed.spec.artifact, deployed.bytes);
+    stored.commit(deployed.spec);
+    await parts.feed.rebuild();
+    // Reached from elsewhere: it tells an address of this machine, not the loopback one.
+    const { agent, stop } = await makeAgent([parts.url], token, { host: '0.0.0.0' });
+    await agent.start();
+    await parts.live.until(() => parts.live.pick() !== null, 10_000);
+    expect(parts.live.pick()?.host).toBe(outerHost('0.0.0.0'));
+    await parts.closeDoor();
+    const revision = await parts.feed.announce('heron');
+    await parts.live.applied(revision);
+    expect(parts.live.servingNewest).toBe(0);
+    const answer = await call(`${agent.url}/otter/`);
+    expect([answer.text, answer.headers['trisiel-stale']]).toEqual(['old', '1']);
+    await expect(parts.live.prepare(deployed.spec)).rejects.toMatchObject({ code: 'unavailable' });
+    await stop();
+  });
+
+  test('an existing stream gets the limits of this version', async () => {
+    const { bus } = await control();
+    await bus.makeStream();
+    const { servers, user, password } = parseBusUrl((await shared!).nats.url, 'the test');
+    const connection = await connect({ servers: [...servers], user: user!, pass: password! });
+    const manager = await jetstreamManager(connection);
+    await manager.streams.update(reportStream.name, { max_bytes: 1024 * 1024 });
+    await bus.makeStream();
+    expect((await manager.streams.info(reportStream.name)).config.max_bytes).toBe(reportStream.bytes);
+    await connection.close();
+  });
+
   test('reports that are given twice are stored once, and what cannot be read holds nothing up', async () => {
     const parts = await control();
     const { id } = await parts.nodes.add('reports');
     const usage: number[] = [];
     const lines: unknown[] = [];
+    const refused: string[] = [];
     let isAway = true;
     const { promise: done, resolve } = Promise.withResolvers<void>();
     const intake = new ReportIntake({
@@ -154,21 +194,34 @@ onCluster('one node', () => {
       },
       onUsage: async ({ counts }) => void usage.push(counts.length),
       onStored: resolve,
-      report: () => {},
+      report: (message) => refused.push(message),
     });
+    const block = {
+      ...{ handlerId: 'h', lines: 1, firstMs: 1, lastMs: 1, levels: 1, streams: 1, textChars: 1 },
+      ...{ words: Buffer.from('w'), data: Buffer.from('d') },
+    };
     const items = [
-      { kind: 'usage', origin: 'o', number: 1, records: [], counts: [{}] },
-      { kind: 'logs', origin: 'r', number: 1, blocks: [{}], dropped: { h: 1 } },
-      { kind: 'logs', origin: 'r', number: 2, blocks: [{}, {}], dropped: { h: 2 } },
+      { kind: 'usage', origin: 'o', number: 1, records: [], counts: [{ handlerId: 'h', deployment: 1 }] },
+      { kind: 'logs', origin: 'r', number: 1, blocks: [block], dropped: { h: 1 } },
+      { kind: 'logs', origin: 'r', number: 2, blocks: [block, block], dropped: { h: 2 } },
     ];
     await parts.bus.makeStream();
     await parts.bus.store(subjects.reports(id), Buffer.from('nonsense'), 'a');
+    const wrong = [
+      {},
+      { items: [{ kind: 'logs' }] },
+      { items: [{ ...items[2], blocks: [{}] }] },
+      { items: [{ kind: 'new' }] },
+    ];
+    for (const [index, body] of wrong.entries())
+      await parts.bus.store(subjects.reports(id), encodeMessage(kinds.report, body), `wrong-${index}`);
     await parts.bus.store(subjects.reports(id), encodeMessage(kinds.report, { items }), 'b');
     await parts.bus.store(subjects.reports(id), encodeMessage(kinds.report, { items }), 'b');
     intake.follow([id]);
     await done;
     await intake.close();
     // The first attempt failed after the usage was stored; the second one stores the lines.
+    expect(refused).toHaveLength(5);
     expect({ usage, lines }).toEqual({ usage: [1], lines: [[3, { h: 3 }, { origin: 'r', number: 2 }]] });
   });
 });

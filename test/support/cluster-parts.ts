@@ -63,6 +63,8 @@ export interface ControlParts {
   readonly artifacts: Map<string, Uint8Array>;
   readonly url: string;
   onRequest: (request: BusRequest | CallBusRequest) => Promise<Uint8Array | null>;
+  /** Lets nodes no longer reach this control over HTTP. */
+  closeDoor(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -111,6 +113,11 @@ export async function controlParts(
   });
   return Object.assign(parts, {
     ...{ bus, feed, live, nodes, shelf, artifacts, url },
+    async closeDoor() {
+      server.close();
+      server.closeAllConnections();
+      if (server.listening) await once(server, 'close');
+    },
     async close() {
       live.close();
       await feed.close();
@@ -131,7 +138,14 @@ export async function makeAgent(
   const agent = new NodeAgent({
     join: { urls, token },
     ...{ nats: null, dataFolder: folder, host: '127.0.0.1', port: 0, url: null, runners: 1 },
-    ...{ egressAllow: [], trustedProxies: TrustedProxies.none, programFolder: root, version: 'test', decodeBundle },
+    ...{
+      egressAllow: [],
+      trustedProxies: TrustedProxies.none,
+      traces: null,
+      programFolder: root,
+      version: 'test',
+      decodeBundle,
+    },
     nodeFlags: [`--allow-fs-read=${endWithParent}`, '--import', endWithParent],
     onEvent: () => {},
     report,

@@ -114,7 +114,7 @@ export class TestCluster {
   }
 
   /** Adds a node by the two commands that an administrator types, and starts it. */
-  async addNode(name: string): Promise<TestNode> {
+  async addNode(name: string, settings: Readonly<Record<string, string>> = {}): Promise<TestNode> {
     const { status, body } = await api(this.control(), this.user, 'POST', '/nodes', { name });
     if (status !== 201) throw new Error(`nodes add: ${status} ${JSON.stringify(body)}`);
     const { join: joining } = body as { readonly join: string };
@@ -127,6 +127,7 @@ export class TestCluster {
       TRISIEL_RUN_PORT: String(await freePort()),
       TRISIEL_RUNNERS: '1',
       TRISIEL_GRACE_S: '600',
+      ...settings,
     };
     const node: TestNode = { name, folder, env, node: await startNodeChild(env, flags) };
     this.nodes.push(node);
@@ -192,8 +193,14 @@ export class TestCluster {
   }
 
   async close(): Promise<void> {
-    this.nats.resume();
-    this.postgres.resume();
+    // A test may have failed before it has started a server again, which has nothing to continue then.
+    for (const server of [this.nats, this.postgres]) {
+      try {
+        server.resume();
+      } catch (error) {
+        process.stderr.write(`a server could not be continued: ${error}\n`);
+      }
+    }
     await Promise.all([
       ...this.nodes.map(async (node) => {
         await node.node?.stop();

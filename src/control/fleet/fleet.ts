@@ -253,7 +253,9 @@ export class RunnerFleet implements Nodes {
   #follow(change: ReleaseChange): void {
     const { revision } = change;
     this.#revision = revision;
-    const made = this.#members
+    // Several changes have one revision where a node reads everything again.
+    const before = this.#applying.get(revision);
+    const made: Promise<void> = this.#members
       .make(async (runner) => {
         if (change.kind === 'release') {
           runner.send({ kind: 'release', label: change.label, specId: change.spec.specId, rollout: change.rollout });
@@ -269,8 +271,9 @@ export class RunnerFleet implements Nodes {
           await runner.sync();
         } else runner.send({ kind: change.kind, label: change.label });
       })
-      .then(() => {
-        this.#applying.delete(revision);
+      .then(async () => {
+        await before;
+        if (this.#applying.get(revision) === made) this.#applying.delete(revision);
         // The state that a new runner reads contains both specs from now on.
         if (change.kind !== 'release') return;
         this.#prepared.delete(change.spec.specId);

@@ -18,6 +18,10 @@ export const liveNodeLimits = {
   prepareAskMs: 4_000,
   /** Milliseconds after which a node that lives and has not compiled a spec counts as failing. */
   prepareMs: 70_000,
+  /** Milliseconds for which a node may be unable to reach this control before a push is refused. */
+  outageMs: 5_000,
+  /** Milliseconds after which nothing waits any longer for a node that lives and does not take a Release. */
+  appliedMs: 30_000,
   /** Milliseconds after which calls of a node that is silent count as ended. */
   goneMs: 60_000,
 } as const;
@@ -47,12 +51,14 @@ export class LiveNodes implements Nodes {
   readonly #living = new Map<string, Living>();
   /** Nodes whose lease has ended, whose calls do not count as ended yet. */
   readonly #lost = new Map<string, Living>();
-  /** Greatest epoch heard of each node: messages of an earlier process with the same id do not count. */
+  /** Greatest epoch heard of each node that is known: messages of an earlier process with the same id do not count. */
   readonly #epochs = new Map<string, number>();
   readonly #watchers = new Set<() => void>();
   readonly #timer: NodeJS.Timeout;
   /** Monotonic time since which there is no connection; null: there is one. */
   #awaySinceMs: number | null = null;
+  /** Newest revision for which `applied` has ended. */
+  #applied = 0;
   #next = 0;
 
   constructor(options: LiveNodesOptions) {
@@ -90,12 +96,18 @@ export class LiveNodes implements Nodes {
     while (!isDone() && performance.now() < endMs) await this.#changed(endMs - performance.now());
   }
 
+  /** Returns the number of nodes that serve the newest Release for which something has waited. */
+  get servingNewest(): number {
+    return this.#current().filter(({ revision }) => revision >= this.#applied).length;
+  }
+
   /**
-   * Returns the address of a node that serves, another one each time; null: none serves. Nodes that are cut off from this
-   * control are left out.
+   * Returns the address of a node that serves, another one each time; null: none serves. Nodes that are cut off from all
+   * controls come last.
    */
   pick(): { readonly id: string; readonly host: string; readonly port: number } | null {
-    const serving = this.alive().filter(({ isServing }) => isServing);
+    const current = this.#current();
+    const serving = current.length > 0 ? current : this.alive().filter(({ isServing }) => isServing);
     this.#next += 1;
     const one = serving[this.#next % Math.max(1, serving.length)];
     return one === undefined ? null : { id: one.id, host: one.host, port: one.port };
@@ -103,7 +115,7 @@ export class LiveNodes implements Nodes {
 
   async prepare(spec: DeploymentSpec): Promise<void> {
     const { bus, shelf } = this.#options;
-    const asked = this.alive().filter(({ isServing }) => isServing);
+    const asked = this.#current();
     if (!bus.isConnected)
       throw new PlatformError('unavailable', 'the nodes cannot be reached: NATS does not answer', {
         hints: ['nothing was changed; push again when it is back'],
@@ -116,11 +128,8 @@ export class LiveNodes implements Nodes {
       });
     shelf.put(spec);
     try {
-      const results = await Promise.all(asked.map(({ id }) => this.#prepareIn(id, spec.specId)));
-      const refusal = results.find((result) => result !== null && result !== 'gone');
-      if (refusal !== undefined && refusal !== null)
-        throw new PlatformError('vet_failed', `a runner cannot load it: ${refusal}`);
-      if (results.includes(null)) return;
+      const results = await Promise.all(asked.map((alive) => this.#prepareIn(alive, spec.specId)));
+      if (results.includes('loaded')) return;
       if (!bus.isConnected)
         throw new PlatformError('unavailable', 'NATS does not answer; nothing was changed', { retryAfterSeconds: 5 });
       throw new PlatformError('vet_failed', 'no runner could load it', {
@@ -133,9 +142,17 @@ export class LiveNodes implements Nodes {
   }
 
   async applied(revision: number): Promise<void> {
-    const isDone = (): boolean =>
-      this.alive().every((alive) => !alive.isServing || alive.revision >= revision) || this.#isAway();
-    while (!isDone()) await this.#changed(liveNodeLimits.lookMs);
+    const late = (): readonly Alive[] => this.#current().filter((alive) => alive.revision < revision);
+    const endMs = performance.now() + liveNodeLimits.appliedMs;
+    while (late().length > 0 && !this.#isAway() && performance.now() < endMs)
+      await this.#changed(liveNodeLimits.lookMs);
+    const names = late().map(({ url }) => url);
+    if (names.length > 0 && !this.#isAway())
+      this.#options.report(
+        `nodes have not taken revision ${revision} within ${liveNodeLimits.appliedMs} ms`,
+        new Error(names.join(', ')),
+      );
+    this.#applied = Math.max(this.#applied, revision);
   }
 
   forget(specId: string): void {
@@ -151,6 +168,7 @@ export class LiveNodes implements Nodes {
   remove(nodeId: string): void {
     const living = this.#living.get(nodeId);
     this.#living.delete(nodeId);
+    this.#epochs.delete(nodeId);
     if (living !== undefined) this.#end(living);
     this.#wake();
   }
@@ -160,10 +178,19 @@ export class LiveNodes implements Nodes {
     this.#wake();
   }
 
-  /** Resolves with null when the node has compiled it, with the reason when it cannot, with `gone` when it ends. */
-  async #prepareIn(id: string, specId: string): Promise<string | null> {
+  /** Nodes that serve and reach a control: those for which something waits. */
+  #current(): readonly Alive[] {
+    return this.alive().filter(({ isServing, isStale }) => isServing && !isStale);
+  }
+
+  /**
+   * Resolves with `loaded` when the node has compiled it, with `gone` when the node ends or reaches no control any more.
+   * Throws `vet_failed` when it cannot be compiled, `unavailable` when the node does not reach this control.
+   */
+  async #prepareIn({ id, url }: Alive, specId: string): Promise<'loaded' | 'gone'> {
     const { bus, controlUrl } = this.#options;
     const endMs = performance.now() + liveNodeLimits.prepareMs;
+    let outageSinceMs: number | null = null;
     while (performance.now() < endMs) {
       const asking = bus
         .request(subjects.node(id), kinds.prepare, { specId, control: controlUrl }, liveNodeLimits.prepareAskMs)
@@ -173,15 +200,26 @@ export class LiveNodes implements Nodes {
       const result = await Promise.race([asking, this.#goneOrAway(id, isOver)]);
       isOver.now = true;
       if (result === 'gone') return 'gone';
-      if ('answer' in result) return result.answer.error;
+      if ('answer' in result) {
+        const { error, isOutage = false } = result.answer;
+        if (error === null) return 'loaded';
+        if (!isOutage) throw new PlatformError('vet_failed', `a runner cannot load it: ${error}`);
+        outageSinceMs ??= performance.now();
+        if (performance.now() - outageSinceMs > liveNodeLimits.outageMs)
+          throw new PlatformError('unavailable', `the node at ${url} does not reach this control at ${controlUrl}`, {
+            hints: ['nothing was changed; who runs this platform checks TRISIEL_INTERNAL_URL and the network'],
+            retryAfterSeconds: 5,
+          });
+      }
       // Nobody heard the question, or the answer takes longer: it is asked again, and the node goes on where it is.
       await this.#changed(100);
     }
-    return `a node has not compiled it after ${liveNodeLimits.prepareMs} ms`;
+    throw new PlatformError('vet_failed', `a node has not compiled it after ${liveNodeLimits.prepareMs} ms`);
   }
 
   async #goneOrAway(id: string, isOver: { readonly now: boolean }): Promise<'gone'> {
-    while (!isOver.now && this.#living.has(id) && !this.#isAway()) await this.#changed(liveNodeLimits.lookMs);
+    const isHere = (): boolean => this.#living.get(id)?.alive.isStale === false;
+    while (!isOver.now && isHere() && !this.#isAway()) await this.#changed(liveNodeLimits.lookMs);
     return 'gone';
   }
 
@@ -226,6 +264,7 @@ export class LiveNodes implements Nodes {
     for (const [id, living] of this.#lost) {
       if (nowMs - living.heardMs < liveNodeLimits.goneMs) continue;
       this.#lost.delete(id);
+      if (!this.#options.isKnown(id)) this.#epochs.delete(id);
       this.#end(living);
     }
   }

@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { decodeMessage, encodeMessage } from '../../bus/codec.ts';
+import { digestField, epochField, nodeDoorPath } from '../../bus/door.ts';
 import { type Joined, kinds } from '../../bus/messages.ts';
 import { PlatformError, toProblem } from '../../protocol/errors.ts';
 import { MIB } from '../../protocol/limits.ts';
@@ -16,12 +17,6 @@ import { isOutage } from '../db/sql-error.ts';
 import type { NodeRow, NodeStore } from './node-store.ts';
 import type { ReleasedRow } from './shared-feed.ts';
 
-export const nodeDoorPath = '/.trisiel/node/';
-/** Field of a request: the epoch that the node got when it joined. */
-export const epochField = 'trisiel-epoch';
-/** Field of an answer: SHA-256 of the body, hex. */
-export const digestField = 'trisiel-sha256';
-
 /** Bytes of a request of a runner: a value, a message or a body of 1 MiB each at most, with its head. */
 const requestBytes = 8 * MIB;
 
@@ -30,7 +25,9 @@ export interface NodeDoorOptions {
   /** Returns what a node is told that joins. */
   readonly welcome: (node: NodeRow, epoch: number) => Joined;
   readonly released: {
-    rowsAfter(after: number): Promise<{ readonly rows: readonly ReleasedRow[]; readonly more: boolean }>;
+    rowsAfter(
+      after: number,
+    ): Promise<{ readonly rows: readonly ReleasedRow[]; readonly more: boolean; readonly revision: number }>;
   };
   readonly spec: (specId: string) => DeploymentSpec | undefined;
   readonly blobs: Pick<Blobs, 'get'>;
@@ -95,8 +92,8 @@ export class NodeDoor {
   }
 
   async #releases(after: number, response: ServerResponse): Promise<void> {
-    const { rows, more } = await this.#options.released.rowsAfter(Number.isSafeInteger(after) ? after : 0);
-    send(response, encodeMessage(kinds.releases, { rows, more, revision: rows.at(-1)?.revision ?? after }));
+    const page = await this.#options.released.rowsAfter(Number.isSafeInteger(after) ? after : 0);
+    send(response, encodeMessage(kinds.releases, page));
   }
 
   #spec(specId: string, response: ServerResponse): void {

@@ -5,9 +5,8 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Bus } from '../../bus/bus.ts';
-import { decodeMessage } from '../../bus/codec.ts';
-import { kinds } from '../../bus/messages.ts';
-import { PlatformError } from '../../protocol/errors.ts';
+import { UnknownVersionError } from '../../bus/codec.ts';
+import { kinds, readMessage, reportSchema } from '../../bus/messages.ts';
 import type { NodeReport, ReportItem } from '../../protocol/node-report.ts';
 import type { LogAppendResult, LogSink } from '../../protocol/ports.ts';
 
@@ -42,6 +41,8 @@ export class ReportIntake {
   /** Number of the last usage taken from each sender: usage has no number in the database. */
   readonly #usage = new Map<string, number>();
   #hasReported = false;
+  /** Whether a report was left to a newer control; it is given again every limits.againMs. */
+  #hasLeft = false;
 
   constructor(options: ReportIntakeOptions) {
     this.#options = options;
@@ -111,11 +112,14 @@ export class ReportIntake {
     const { onStored, report } = this.#options;
     let items: readonly ReportItem[];
     try {
-      ({ items } = decodeMessage(data, [kinds.report]).body as NodeReport);
+      // The schema checks what this station uses; the stores check the rest.
+      ({ items } = readMessage(data, kinds.report, reportSchema) as unknown as NodeReport);
     } catch (error) {
-      report('a report of a node was refused', error);
       // An older control cannot read what a newer node sends, and leaves it to a newer control.
-      return !(error instanceof PlatformError && error.message.includes('version'));
+      const isLeft = error instanceof UnknownVersionError;
+      if (!(isLeft && this.#hasLeft)) report('a report of a node was refused', error);
+      this.#hasLeft ||= isLeft;
+      return !isLeft;
     }
     await this.#storeUsage(items.filter((item) => item.kind === 'usage'));
     // Batches of one sender are stored as one, under the number of the last of them: a message that is given again has

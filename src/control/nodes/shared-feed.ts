@@ -8,7 +8,15 @@ import { sql, type Transaction } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { DeploymentSpec, OwnerState } from '../../protocol/messages.ts';
 import type { ReleaseChange, ReleaseFeed, ReleaseState } from '../../protocol/ports.ts';
-import { domainKey, labelKey, labelOfKey, ownerKey, type Released, withoutFiles } from '../../protocol/released.ts';
+import {
+  changeOf,
+  domainKey,
+  labelKey,
+  nothingOf,
+  ownerKey,
+  type Released,
+  withoutFiles,
+} from '../../protocol/released.ts';
 import type { Rollout } from '../../protocol/rollouts.ts';
 import type { Sealer } from '../accounts/sealer.ts';
 import type { Database } from '../db/database.ts';
@@ -184,8 +192,16 @@ export class SharedReleaseFeed implements ReleaseFeed {
     }
   }
 
-  /** Returns rows above `after` that no later one has replaced, at most `rows`, oldest first, for a node. */
-  async rowsAfter(after: number): Promise<{ readonly rows: readonly ReleasedRow[]; readonly more: boolean }> {
+  /**
+   * Returns rows above `after` that no later one has replaced, at most `rows`, oldest first, for a node. `revision`: the
+   * one up to which the node knows everything with them. It is less than `after` when the database has been restored to
+   * an earlier state.
+   */
+  async rowsAfter(
+    after: number,
+  ): Promise<{ readonly rows: readonly ReleasedRow[]; readonly more: boolean; readonly revision: number }> {
+    // Read before the rows: all rows up to it are committed, because a writer holds the counter until its commit.
+    const newest = await newestRevision(this.#options.db);
     const found = await this.#options.db
       .selectFrom('released')
       .select(['key', 'revision', 'content'])
@@ -195,7 +211,9 @@ export class SharedReleaseFeed implements ReleaseFeed {
       .limit(feedLimits.rows + 1)
       .execute();
     const rows = found.slice(0, feedLimits.rows).map((row) => ({ ...row, content: this.#unsealed(row) }));
-    return { rows, more: found.length > feedLimits.rows };
+    const more = found.length > feedLimits.rows;
+    const last = rows.at(-1)?.revision ?? 0;
+    return { rows, more, revision: more ? last : Math.max(newest, last) };
   }
 
   /** Removes rows that no follower needs any more. Called periodically. */
@@ -325,21 +343,6 @@ export class SharedReleaseFeed implements ReleaseFeed {
       });
     }
   }
-}
-
-function changeOf(key: string, revision: number, content: Released | null): ReleaseChange | null {
-  const label = labelOfKey(key);
-  if (content === null) return label === null ? null : { kind: 'remove', revision, label };
-  if (content.kind !== 'release') return { ...content, revision };
-  const { spec, rollout } = content;
-  return { kind: 'release', revision, label: content.label, spec, rollout };
-}
-
-/** Returns what says that `content` holds no longer: an entry for a User or a domain, null for a label. */
-function nothingOf(content: Released | null): Released | null {
-  if (content?.kind === 'domain') return { ...content, to: null };
-  if (content?.kind !== 'owner') return null;
-  return { kind: 'owner', owner: { ownerId: content.owner.ownerId, isSuspended: false, callsMax: null } };
 }
 
 /** Whether two contents are the same as JSON. */

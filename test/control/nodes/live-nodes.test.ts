@@ -1,0 +1,170 @@
+/** What one control knows of the nodes, from the messages that they send. */
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { BusMessage } from '../../../src/bus/bus.ts';
+import { encodeMessage } from '../../../src/bus/codec.ts';
+import { busLimits, subjects } from '../../../src/bus/limits.ts';
+import { type Alive, kinds, type Prepared } from '../../../src/bus/messages.ts';
+import { LiveNodes, liveNodeLimits } from '../../../src/control/nodes/live-nodes.ts';
+import { SpecShelf } from '../../../src/control/nodes/spec-shelf.ts';
+import type { DeploymentSpec } from '../../../src/protocol/messages.ts';
+
+let isConnected: boolean;
+let known: Set<string>;
+/** Answers of nodes to the question whether they have compiled a spec, by node. */
+let answers: Map<string, () => Prepared>;
+let gone: string[];
+let reported: string[];
+let hear: (message: BusMessage) => void;
+let live: LiveNodes;
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'performance'] });
+  isConnected = true;
+  known = new Set(['a', 'b']);
+  answers = new Map();
+  gone = [];
+  reported = [];
+  live = new LiveNodes({
+    bus: {
+      get isConnected() {
+        return isConnected;
+      },
+      publish: () => isConnected,
+      subscribe: (_subject, listener) => {
+        hear = listener;
+      },
+      request: async (subject) => {
+        const answer = answers.get(subject.replace(subjects.node(''), ''));
+        if (answer === undefined) throw new Error('no answer');
+        return encodeMessage(kinds.prepared, answer());
+      },
+    },
+    shelf: new SpecShelf(),
+    controlUrl: 'http://control:3002',
+    isKnown: (id) => known.has(id),
+    onRunnerGone: (runnerId) => gone.push(runnerId),
+    report: (message) => reported.push(message),
+  });
+});
+afterEach(() => {
+  live.close();
+  vi.useRealTimers();
+});
+
+function say(id: string, facts: Partial<Alive> = {}, subject = subjects.alive(id)): void {
+  const alive: Alive = {
+    ...{ id, epoch: 1, bootId: `boot-of-${id}`, version: '1', url: `http://${id}`, host: id, port: 80 },
+    ...{ revision: 1, isServing: true, isStale: false, sinceMs: 1, labels: 0, calls: 0 },
+    runners: [{ runnerId: `runner-of-${id}`, pid: 1, isServing: true, stats: null }],
+    ...facts,
+  };
+  hear({ subject, data: encodeMessage(kinds.alive, alive), answer: () => {} });
+}
+const listed = (): readonly string[] => live.list().map(({ id }) => id);
+const spec = { specId: 's', label: 'otter' } as DeploymentSpec;
+
+test('only nodes that are known count, under their own subject, and those of a process that was replaced do not', async () => {
+  say('stranger');
+  say('a', {}, subjects.alive('b'));
+  expect(listed()).toEqual([]);
+  say('a', { epoch: 2, revision: 7 });
+  say('a', { epoch: 1, revision: 1, bootId: 'older' });
+  expect(live.list()).toMatchObject([{ id: 'a', revision: 7 }]);
+  // Removed, and added again under the same id: its epochs begin anew.
+  live.remove('a');
+  say('a', { epoch: 1 });
+  expect(listed()).toEqual(['a']);
+  known.delete('a');
+  await vi.advanceTimersByTimeAsync(liveNodeLimits.lookMs);
+  expect(listed()).toEqual([]);
+});
+
+test('a node that is silent has no lease; none ends while this control hears nothing', async () => {
+  say('a');
+  isConnected = false;
+  await vi.advanceTimersByTimeAsync(10 * busLimits.leaseMs);
+  isConnected = true;
+  await vi.advanceTimersByTimeAsync(busLimits.leaseMs - 2 * liveNodeLimits.lookMs);
+  expect(listed()).toEqual(['a']);
+  await vi.advanceTimersByTimeAsync(3 * liveNodeLimits.lookMs);
+  expect(listed()).toEqual([]);
+  expect(gone).toEqual([]);
+  await vi.advanceTimersByTimeAsync(liveNodeLimits.goneMs);
+  expect(gone).toEqual(['runner-of-a']);
+});
+
+test('a Release waits for nodes that reach a control, not for one that does not', async () => {
+  say('a', { revision: 5 });
+  say('b', { revision: 4 });
+  let isApplied = false;
+  const applied = live.applied(5).then(() => {
+    isApplied = true;
+  });
+  await vi.advanceTimersByTimeAsync(1_000);
+  say('a', { revision: 5 });
+  say('b', { revision: 4 });
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(isApplied).toBe(false);
+  say('b', { revision: 4, isStale: true });
+  await applied;
+  expect(live.servingNewest).toBe(1);
+  expect(reported).toEqual([]);
+  // Calls of queues go to the one that can ask a control.
+  expect([live.pick(), live.pick()]).toMatchObject([{ id: 'a' }, { id: 'a' }]);
+});
+
+test('a Release does not wait for ever for a node that lives and does not take it', async () => {
+  say('a', { revision: 5 });
+  say('b', { revision: 4 });
+  const saying = setInterval(() => {
+    say('a', { revision: 5 });
+    say('b', { revision: 4 });
+  }, 1_000);
+  const applied = live.applied(5);
+  await vi.advanceTimersByTimeAsync(liveNodeLimits.appliedMs + liveNodeLimits.lookMs);
+  await applied;
+  clearInterval(saying);
+  expect(reported).toEqual([expect.stringContaining('have not taken revision 5')]);
+  expect(live.servingNewest).toBe(1);
+});
+
+test('a module that a node refuses is refused; a node that does not reach this control is an outage', async () => {
+  say('a');
+  answers.set('a', () => ({ error: 'too many tables' }));
+  await expect(live.prepare(spec)).rejects.toMatchObject({ code: 'vet_failed' });
+  let asked = 0;
+  answers.set('a', () => {
+    asked += 1;
+    return { error: 'no control can be reached', isOutage: true };
+  });
+  const saying = setInterval(() => say('a'), 1_000);
+  const refused = expect(live.prepare(spec)).rejects.toMatchObject({
+    code: 'unavailable',
+    message: expect.stringContaining('http://control:3002'),
+  });
+  await vi.advanceTimersByTimeAsync(liveNodeLimits.outageMs + 1_000);
+  await refused;
+  clearInterval(saying);
+  // It is asked again and again: the outage may be short.
+  expect(asked).toBeGreaterThan(5);
+  asked = 0;
+  answers.set('a', () => {
+    asked += 1;
+    return asked < 3 ? { error: 'no control can be reached', isOutage: true } : { error: null };
+  });
+  const prepared = live.prepare(spec);
+  await vi.advanceTimersByTimeAsync(1_000);
+  await prepared;
+});
+
+test('a push goes on without a node that reaches no control any more', async () => {
+  say('a');
+  say('b');
+  answers.set('a', () => ({ error: null }));
+  answers.set('b', () => ({ error: 'no control can be reached', isOutage: true }));
+  const prepared = live.prepare(spec);
+  await vi.advanceTimersByTimeAsync(1_000);
+  say('b', { isStale: true });
+  await vi.advanceTimersByTimeAsync(1_000);
+  await prepared;
+});

@@ -1,0 +1,131 @@
+/** How a node follows what is released, with a control that this test plays. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { Follower } from '../../src/node/follower.ts';
+import { ReleaseCache } from '../../src/node/release-cache.ts';
+import { PlatformError } from '../../src/protocol/errors.ts';
+import type { DeploymentSpec } from '../../src/protocol/messages.ts';
+import type { ReleaseChange } from '../../src/protocol/ports.ts';
+import type { Released } from '../../src/protocol/released.ts';
+
+type Row = { readonly key: string; readonly revision: number; readonly content: Released | null };
+
+let folder: string;
+let cache: ReleaseCache;
+let rows: Row[];
+/** The counter of the database. */
+let newest: number;
+let changes: ReleaseChange[];
+let caughtUp: number;
+let admitting: () => Promise<void>;
+let follower: Follower;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'trisiel-follower-'));
+  cache = new ReleaseCache(join(folder, 'released.db'));
+  rows = [];
+  newest = 0;
+  changes = [];
+  caughtUp = 0;
+  admitting = async () => {};
+  follower = make();
+});
+afterEach(async () => {
+  cache.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+function make(): Follower {
+  const made = new Follower({
+    controls: {
+      releases: async (after) => ({
+        rows: rows.filter(({ revision }) => revision > after),
+        more: false,
+        revision: newest,
+      }),
+    },
+    cache,
+    fleet: () => ({ admit: () => admitting(), forget: () => {} }),
+    complete: async (spec) => spec,
+    onChange: () => {},
+    onCaughtUp: () => {
+      caughtUp += 1;
+    },
+    report: () => {},
+  });
+  made.changes((change) => changes.push(change));
+  return made;
+}
+
+/** Stores an entry at the next revision, in place of the one before. */
+function put(key: string, content: Released | null): void {
+  newest += 1;
+  rows = [...rows.filter((row) => row.key !== key), { key, revision: newest, content }];
+}
+function release(label: string, specId: string): void {
+  const spec = { specId, label, files: [], artifact: `artifact-of-${specId}` } as unknown as DeploymentSpec;
+  put(`label/${label}`, { kind: 'release', label, spec, rollout: null, rolloutSpec: null });
+}
+const told = (): readonly string[] =>
+  changes.splice(0).map((change) => {
+    if (change.kind === 'release') return `${change.label}=${change.spec.specId}`;
+    if (change.kind === 'owner') return `owner ${change.owner.isSuspended}`;
+    return change.kind === 'domain' ? `${change.domain}=${change.to}` : `${change.kind} ${change.label}`;
+  });
+
+test('follows changes, also of the counter alone, and says once when it has caught up', async () => {
+  release('otter', 'v1');
+  await follower.load();
+  release('otter', 'v2');
+  release('heron', 'v1');
+  await follower.follow();
+  expect(told()).toEqual(['otter=v2', 'heron=v1']);
+  expect(caughtUp).toBe(1);
+  // A write that another control has overtaken takes a number and stores no row.
+  newest += 1;
+  await follower.follow();
+  expect(follower.revision).toBe(4);
+  await follower.follow();
+  expect(caughtUp).toBe(2);
+});
+
+test('a database that has gone back is read again: later changes are undone, and new ones are not missed', async () => {
+  const suspended = { kind: 'owner', owner: { ownerId: 'u', isSuspended: true, callsMax: null } } as const;
+  release('otter', 'v1');
+  release('heron', 'v1');
+  await follower.load();
+  const before = { rows: [...rows], newest };
+  release('otter', 'v2');
+  release('egret', 'v1');
+  put('owner/u', suspended as Released);
+  put('domain/a.example', { kind: 'domain', domain: 'a.example', to: 'otter' });
+  await follower.follow();
+  told();
+  expect(follower.revision).toBe(6);
+  ({ rows, newest } = before);
+  await follower.follow();
+  expect([...told()].sort()).toEqual(['a.example=null', 'otter=v1', 'owner false', 'remove egret']);
+  expect(follower.revision).toBe(2);
+  release('otter', 'v3');
+  await follower.follow();
+  expect(told()).toEqual(['otter=v3']);
+  const { entries, revision } = cache.read();
+  expect([[...entries.keys()].sort(), revision]).toEqual([['label/heron', 'label/otter'], 3]);
+});
+
+test('what fails on the way back is made up for by the next question', async () => {
+  release('otter', 'v1');
+  await follower.load();
+  const before = { rows: [...rows], newest };
+  release('otter', 'v2');
+  await follower.follow();
+  told();
+  ({ rows, newest } = before);
+  admitting = () => Promise.reject(new PlatformError('unavailable', 'no control can be reached'));
+  await expect(follower.follow()).rejects.toMatchObject({ code: 'unavailable' });
+  admitting = async () => {};
+  await follower.follow();
+  expect(told()).toEqual(['otter=v1']);
+});
