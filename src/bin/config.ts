@@ -70,7 +70,7 @@ export interface ClusterConfig {
 export interface NodeConfig
   extends Pick<
     ServerConfig,
-    'dataFolder' | 'host' | 'runPort' | 'runners' | 'egressAllow' | 'trustedProxies' | 'graceS'
+    'dataFolder' | 'host' | 'runPort' | 'runners' | 'egressAllow' | 'trustedProxies' | 'graceS' | 'traces'
   > {
   /** What `wasmcloud nodes add` has printed: URLs of controls, and the token. */
   readonly join: { readonly urls: readonly string[]; readonly token: string };
@@ -124,10 +124,10 @@ const serverReaders: Readers<ServerConfig> = {
   cluster,
 };
 
-const { host, runPort, runners, egressAllow, trustedProxies, graceS } = serverReaders;
+const { host, runPort, runners, egressAllow, trustedProxies, graceS, traces } = serverReaders;
 
 const nodeReaders: Readers<NodeConfig> = {
-  ...{ host, runPort, runners, egressAllow, trustedProxies, graceS },
+  ...{ host, runPort, runners, egressAllow, trustedProxies, graceS, traces },
   dataFolder: (env) => resolve(text(env, 'TRISIEL_DATA', './node')),
   nats: (env) => busUrl(env, 'TRISIEL_NATS'),
   url: (env) => baseUrl(env, 'TRISIEL_NODE_URL'),
@@ -155,14 +155,9 @@ export function readNodeConfig(env: Environment): NodeConfig {
 export function configProblems(env: Environment): readonly string[] {
   const isNode = [env.TRISIEL_JOIN, env.TRISIEL_JOIN_FILE].some((value) => (value ?? '') !== '');
   const natsOfNodes = (env: Environment) => busUrl(env, 'TRISIEL_NATS_NODES');
-  const checks = isNode
-    ? Object.values(nodeReaders)
-    : [
-        ...Object.values(serverReaders),
-        natsOfNodes,
-        ...traceChecks.map((check) => (env: Environment) => hasTraces(env) && check(env)),
-      ];
-  return [...new Set(checks.flatMap((check) => problemOf(check, env)))];
+  const checks = isNode ? Object.values(nodeReaders) : [...Object.values(serverReaders), natsOfNodes];
+  const ofTraces = traceChecks.map((check) => (env: Environment) => hasTraces(env) && check(env));
+  return [...new Set([...checks, ...ofTraces].flatMap((check) => problemOf(check, env)))];
 }
 
 /** Calls `asked` with the name of each variable that the readers of settings read, once or several times. */
