@@ -91,7 +91,7 @@ function callsOf(abi: AbiName): string {
     const specification = specifications[abi]?.(row.name, source.file.replace(/\.ts$/, ''));
     const signatures = [...new Set(call.rows.map(signatureOf))];
     const places = [
-      `Source: \`src/guest/kernel/abi/${abi}/${source.file}\`.`,
+      `Source: \`src/guest/kernel/abi/${source.abi}/${source.file}\`.`,
       ...(specification === undefined ? [] : [`[Specification](${specification}).`]),
     ];
     return [...heading, `### ${call.title}`, ...signatures, source.text, places.join(' ')].join('\n\n');
@@ -111,6 +111,8 @@ function signatureOf({ name, params, result, wit, waits }: Syscall): string {
 }
 
 interface Source {
+  /** The ABI in whose folder the file is. */
+  readonly abi: AbiName;
   readonly file: string;
   /** The comment as Markdown. */
   readonly text: string;
@@ -118,16 +120,19 @@ interface Source {
 
 /**
  * Returns what finds the comment of a row: declared under the name of the row, in the folder of the ABI. Rows of
- * `wasi:io/streams@0.2` stand in `io/streams.ts`, or in another file of `io`.
+ * `wasi:io/streams@0.2` stand in `io/streams.ts`, or in another file of `io`. wasi3 takes rows of wasi2 for interfaces
+ * that differ in the version only.
  */
 function sourcesOf(abi: AbiName): (inInterface: string | null, name: string) => Source | null {
   const found: (Source & { readonly name: string })[] = [];
-  const folder = join(root, 'src/guest/kernel/abi', abi);
-  for (const file of globSync('**/*.ts', { cwd: folder })) {
-    const code = readFileSync(join(folder, file), 'utf8');
-    const declared = /\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\n(?:export )?(?:const|function) (\w+)/g;
-    for (const [, comment = '', name = ''] of code.matchAll(declared))
-      found.push({ name, file, text: textOf(comment) });
+  for (const place of abi === 'wasi3' ? ([abi, 'wasi2'] as const) : [abi]) {
+    const folder = join(root, 'src/guest/kernel/abi', place);
+    for (const file of globSync('**/*.ts', { cwd: folder })) {
+      const code = readFileSync(join(folder, file), 'utf8');
+      const declared = /\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\n(?:export )?(?:const|function) (\w+)/g;
+      for (const [, comment = '', name = ''] of code.matchAll(declared))
+        found.push({ name, abi: place, file, text: textOf(comment) });
+    }
   }
   return (inInterface, name) => {
     const [, folderOf, fileOf] = /^\w+:([\w-]+)\/([\w-]+)/.exec(inInterface ?? '') ?? [];

@@ -52,7 +52,7 @@ export interface AdapterCalls {
   readonly pass: number;
   readonly lend: number;
   readonly returned: number;
-  readonly rep: number;
+  readonly lendRep: number;
   /** Numbers of the component instances that define resources, by resource id. Absent: a resource of the host. */
   readonly definers: ReadonlyMap<string, number>;
   /** Global that is 1 while code of the callee's component runs. */
@@ -314,7 +314,7 @@ class Adapter {
   }
 
   #primitive(type: Exclude<Extract<WitType, string>, 'string'>, from: Place, to: Place): void {
-    const { code } = this;
+    const code = this.#code;
     switch (type) {
       case 'bool':
         this.#word(from, to, 1, () => {
@@ -357,13 +357,9 @@ class Adapter {
     }
   }
 
-  get code(): ByteWriter {
-    return this.#code;
-  }
-
   /** Traps for a surrogate and beyond U+10FFFF; the value stays on the stack. */
   #checkChar(): void {
-    const { code } = this;
+    const code = this.#code;
     const value = this.#local('i32');
     this.#set(value);
     this.#get(value);
@@ -381,8 +377,8 @@ class Adapter {
 
   /** Replaces the handle on the stack by one of the receiving side. */
   #handle(kind: 'own' | 'borrow', id: string): void {
-    const { code } = this;
-    const { pass, lend, rep, definers } = this.#calls;
+    const code = this.#code;
+    const { pass, lend, lendRep, definers } = this.#calls;
     const definer = definers.get(id);
     const number = definer === undefined ? hostResource : Number(id.slice(1));
     const handle = this.#local('i32');
@@ -390,17 +386,16 @@ class Adapter {
     constant(code, number);
     this.#get(handle);
     constant(code, this.#from.component);
-    if (kind === 'borrow' && definer === this.#to.component) code.instruction(op.call, rep);
-    else {
-      constant(code, this.#to.component);
-      code.instruction(op.call, kind === 'own' ? pass : lend);
-      if (kind === 'own') this.#get(handle);
-    }
+    constant(code, this.#to.component);
+    if (kind === 'own') {
+      code.instruction(op.call, pass);
+      this.#get(handle);
+    } else code.instruction(op.call, definer === this.#to.component ? lendRep : lend);
     this.#release('i32', handle);
   }
 
   #variant(type: VariantLike, from: Place, to: Place): void {
-    const { code } = this;
+    const code = this.#code;
     const cases = casesOf(type);
     const bytes = discriminantBytes(cases.length);
     const which = this.#local('i32');
@@ -432,7 +427,7 @@ class Adapter {
   }
 
   #list(of: WitType, isText: boolean, from: Place, to: Place): void {
-    const { code } = this;
+    const code = this.#code;
     const bytes = elementBytes(of);
     const align = alignment(of);
     const [pointer, count, size] = [this.#local('i32'), this.#local('i32'), this.#local('i32')];
@@ -492,7 +487,7 @@ class Adapter {
       readonly size: number;
     },
   ): void {
-    const { code } = this;
+    const code = this.#code;
     const [read, written, end] = [this.#local('i32'), this.#local('i32'), this.#local('i32')];
     this.#get(list.made);
     this.#set(written);

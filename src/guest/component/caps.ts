@@ -18,12 +18,18 @@ export const componentCaps = {
   memories: 16,
   /** Bytes of the code that connects the core modules. Types of any size are written out for every call between parts. */
   glueBytes: 8 * 1024 * 1024,
+  /**
+   * Parts of the types of all lowered functions together. Linking looks at every part of a type for each function that is
+   * lowered; a large component has 20,000.
+   */
+  loweredParts: 2_000_000,
   /** Parts of one type written out as a tree. A type may name another type twice: 2^n parts with n definitions. */
   typeParts: 10_000,
   /** Levels of one type. Reading and comparing a type recurse that deep. */
   typeDepth: 100,
   /**
-   * Bytes of the modules of all core instances together. A module that is instantiated several times counts each time.
+   * Bytes of the modules of all core instances together, before and after they are fused: code that uses one of several
+   * memories becomes longer. A module that is instantiated several times counts each time.
    */
   fusedBytes: 256 * 1024 * 1024,
 } as const;

@@ -52,6 +52,8 @@ export interface FuseOptions {
   readonly modules?: CoreModules;
   /** Absent: the units have one memory at most. */
   readonly memories?: MergedMemories | null;
+  /** Most bytes of all units together, and of the code of the fused module. Absent: componentCaps.fusedBytes. */
+  readonly fusedBytesMax?: number;
 }
 
 /** A function export of the fused module. */
@@ -88,10 +90,14 @@ interface Loaded {
  */
 export function fuse(units: readonly Unit[], keep: readonly KeptExport[], options: FuseOptions): Uint8Array {
   const { subject } = options;
+  const { fusedBytesMax = componentCaps.fusedBytes } = options;
   const bytes = units.reduce((sum, unit) => sum + unit.bytes.length, 0);
-  if (bytes > componentCaps.fusedBytes)
-    throw tooLargeComponent(subject, 'bytes of all core instances', componentCaps.fusedBytes);
+  checkFusedBytes(bytes, fusedBytesMax, subject);
   return new Fusion(units, options).write(keep, bytes);
+}
+
+function checkFusedBytes(bytes: number, most: number, subject: string): void {
+  if (bytes > most) throw tooLargeComponent(subject, 'bytes of all core instances', most);
 }
 
 class Fusion {
@@ -103,9 +109,14 @@ class Fusion {
   readonly #hostIndex = new Map<string, number>();
   readonly #numberings: Numbering[] = [];
   readonly #memories: MergedMemories | null;
+  readonly #fusedBytesMax: number;
 
-  constructor(units: readonly Unit[], { subject, memories, modules = new CoreModules(subject) }: FuseOptions) {
+  constructor(
+    units: readonly Unit[],
+    { subject, memories, modules = new CoreModules(subject), fusedBytesMax = componentCaps.fusedBytes }: FuseOptions,
+  ) {
     this.#subject = subject;
+    this.#fusedBytesMax = fusedBytesMax;
     this.#memories = memories ?? null;
     this.#units = units.map((unit) => load(unit, modules.read(unit.bytes)));
     this.#checkOrder();
@@ -495,6 +506,7 @@ class Fusion {
           const start = copier.pos;
           const { params } = functionType(module, index);
           writer.sized(() => copier.body(start, params.length));
+          checkFusedBytes(writer.length, this.#fusedBytesMax, this.#subject);
           copier.pos = start + size;
           index += 1;
         }

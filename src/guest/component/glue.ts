@@ -5,11 +5,11 @@
  *   the component's `realloc`, the memory that the host asks for:
  *   `loop { n = next(); if (n == 0) break; put(realloc(0, 0, 1 << (n & 3), n >>> 2)) }`.
  *   No JavaScript frame lies below `realloc`, so its gas is counted and it may suspend, as all guest code;
- * - for each function of asynchronous calls that delivers results, the same;
- * - the values of `context.get` and `context.set`, which are globals;
+ * - for each function of asynchronous calls that delivers results, such a function as well;
+ * - functions for `context.get` and `context.set`, whose values are globals;
  * - for each resource that the component defines, the functions that make, read and drop its handles;
- * - in a composed component, a function for each call of one part by another (adapter.ts), and before each call of the
- *   host one that says which part calls;
+ * - in a composed component, a function for each call of one part by another (adapter.ts), and one for each function of
+ *   the host that a part calls: it traps while `realloc` or `post-return` runs, and tells the host which part calls;
  * - the entry point, which calls the exported function with its arguments.
  */
 import type { FuncType } from '../../protocol/module.ts';
@@ -107,10 +107,14 @@ export class Glue {
   readonly #subject: string;
   readonly #memories: GlueMemories | null;
 
+  /** Index of the global that is 1 while `realloc` or `post-return` runs: neither may leave its component. */
+  readonly #confined: number;
+
   /** `subject` is the name of the component in messages; `memories` is null if the component has one memory at most. */
   constructor(subject: string, memories: GlueMemories | null) {
     this.#subject = subject;
     this.#memories = memories;
+    this.#confined = this.#global('confined');
   }
 
   /**
@@ -122,6 +126,7 @@ export class Glue {
     const select = this.#selector(part);
     const fill = realloc === null ? null : this.#filler(this.#import(realloc, reallocType), part);
     return this.#add(type, 0, (code) => {
+      this.#trapIfConfined(code, part);
       select(code);
       type.params.forEach((_, index) => {
         code.instruction(op.localGet, index);
@@ -144,10 +149,10 @@ export class Glue {
       pass: this.#import(hostPass, hostPass.type),
       lend: this.#import(hostLend, hostLend.type),
       returned: this.#import(hostReturned, hostReturned.type),
-      rep: this.#import(hostRepOf, hostRepOf.type),
+      lendRep: this.#import(hostLendRep, hostLendRep.type),
       definers,
       entered: this.#global(`entered ${callee.component}`),
-      confined: this.#global('confined'),
+      confined: this.#confined,
       context: [0, 1].map((slot) => this.#global(`context ${callee.component} ${slot}`)),
     };
     const body = () => writeAdapter(call);
@@ -175,6 +180,20 @@ export class Glue {
     const index = this.#globals.get(what) ?? imported + this.#globals.size;
     this.#globals.set(what, index);
     return index;
+  }
+
+  /** Writes a trap for code of `realloc` and `post-return`, which may not leave its component. */
+  #trapIfConfined(code: ByteWriter, part: Part | null): void {
+    if (part === null) return;
+    code.instruction(op.globalGet, this.#confined);
+    code.raw(Uint8Array.of(op.if, emptyBlock, op.unreachable, op.end));
+  }
+
+  /** Writes a change of the global that is 1 while `realloc` or `post-return` runs. */
+  #confine(code: ByteWriter, part: Part | null, value: 0 | 1): void {
+    if (part === null) return;
+    constant(code, value);
+    code.instruction(op.globalSet, this.#confined);
   }
 
   /** Returns a function that writes code that tells the host which part makes the next call. */
@@ -233,6 +252,7 @@ export class Glue {
     const after = destructor === null ? null : this.#import(destructor, destructorType);
     const results: FuncType['results'] = operation === 'drop' ? [] : ['i32'];
     return this.#add({ params: ['i32'], results }, 0, (code) => {
+      if (operation !== 'rep') this.#trapIfConfined(code, part);
       select(code);
       constant(code, resource);
       code.instruction(op.localGet, 0);
@@ -251,6 +271,7 @@ export class Glue {
     const after = this.#import(destructor, destructorType);
     const entered = definer === part.component ? null : this.#global(`entered ${definer}`);
     return this.#add({ params: ['i32'], results: [] }, 1, (code) => {
+      this.#trapIfConfined(code, part);
       select(code);
       constant(code, resource);
       code.instruction(op.localGet, 0);
@@ -308,11 +329,13 @@ export class Glue {
           code.instruction(op.localGet, 0);
           code.instruction(op.call, take);
           if (after === null) return;
+          this.#confine(code, part, 1);
           code.instruction(op.localGet, 0);
           code.instruction(op.call, after);
           return;
         }
         if (after === null) return;
+        this.#confine(code, part, 1);
         if (result !== undefined) code.instruction(op.localTee, 0);
         code.instruction(op.call, after);
         if (result !== undefined) code.instruction(op.localGet, 0);
@@ -486,6 +509,7 @@ export class Glue {
       code.instruction(op.call, next);
       code.instruction(op.localTee, 0);
       code.raw(Uint8Array.of(op.if, emptyBlock));
+      this.#confine(code, part, 1);
       constant(code, 0);
       constant(code, 0);
       constant(code, 1);
@@ -500,6 +524,7 @@ export class Glue {
       if (part !== null) {
         // realloc may have moved the part's memory.
         code.instruction(op.localSet, 0);
+        this.#confine(code, part, 0);
         select(code);
         code.instruction(op.localGet, 0);
       }
@@ -534,7 +559,7 @@ const i32s = (count: number): FuncType['params'] => new Array<'i32'>(count).fill
 const ofResources = (name: string, params: number, results: 0 | 1) =>
   ({ kind: 'host', module: resourcesModule, name, type: { params: i32s(params), results: i32s(results) } }) as const;
 const hostOwns = ofResources('owns', 2, 1);
-const hostRepOf = ofResources('rep-of', 3, 1);
+const hostLendRep = ofResources('lend-rep', 4, 1);
 const hostPass = ofResources('pass', 4, 0);
 const hostLend = ofResources('lend', 4, 1);
 const hostReturned = ofResources('returned', 1, 0);

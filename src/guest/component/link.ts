@@ -7,11 +7,19 @@ import { PlatformError } from '../../protocol/errors.ts';
 import type { FuncType } from '../../protocol/module.ts';
 import { cutDetails, plural, printable } from '../wasm/inspect/findings.ts';
 import { hasBorrows, isAsynchronous } from './adapter.ts';
+import { componentCaps } from './caps.ts';
 import { CoreModules } from './core-modules.ts';
 import { decodeComponent } from './decode.ts';
 import { elementName, otherElement } from './element-name.ts';
 import { evaluateComponent } from './evaluate.ts';
-import { flatParamsMax, flatResultsMax, flattenFunction, flattenType, hasLists } from './flatten.ts';
+import {
+  flatAsyncParamsMax,
+  flatParamsMax,
+  flatResultsMax,
+  flattenFunction,
+  flattenType,
+  hasLists,
+} from './flatten.ts';
 import { fuse, type ImportTarget, type Unit } from './fuse.ts';
 import {
   asyncModule,
@@ -42,7 +50,7 @@ import { httpErrorCode } from './http-error-code.ts';
 import { compatibleName, isPrerelease, nearestName } from './interface-name.ts';
 import { Memories } from './memories.ts';
 import type { StreamOperation } from './model.ts';
-import { invalidComponent, unsupportedComponent } from './refusals.ts';
+import { invalidComponent, tooLargeComponent, unsupportedComponent } from './refusals.ts';
 import {
   asyncFunc,
   type FunctionType,
@@ -115,6 +123,9 @@ class Linker {
   /** Unknown interfaces for which the nearest known one was looked up. */
   readonly #lookedUp = new Set<string>();
   readonly #functions = new Set<string>();
+  /** Parts of the types of functions that are lowered, by type. */
+  readonly #parts = new WeakMap<FunctionType, number>();
+  #loweredParts = 0;
   readonly #elements: ReadonlySet<string>;
   readonly #entry: Entry;
   /** The component's realloc for the results of asynchronous calls; null: none of them has lists. */
@@ -329,19 +340,56 @@ class Linker {
   }
 
   #lower(item: FunctionItem, options: Options, component: number): ImportTarget {
+    this.#countParts(item.type);
     this.#checkEncoding(options);
+    this.#checkLowered(item.type, options);
     if (options.async && this.#isComposed) throw this.#composedAsync();
     if (item.kind === 'lifted') return this.#partCall(item, options, component);
     const host = this.#host(item, options.async);
     const part = this.#part(component, options);
-    if (item.type.result === null || !hasLists(item.type.result)) return this.#forPart(host, item.type, part, options);
+    if (options.realloc === null || item.type.result === null || !hasLists(item.type.result))
+      return this.#forPart(host, item.type, part, options);
     const core = flattenFunction(item.type, 'lower', options.async ? 'async' : 'sync');
-    if (options.realloc === null)
-      throw invalidComponent(
-        this.#subject,
-        `${printable(item.name)} is lowered without realloc, which its result needs`,
-      );
     return this.#ofGlue(this.#glue.host(host, core, this.#target(options.realloc), part));
+  }
+
+  /** Throws `module_too_large` if the types of all lowered functions together have too many parts. */
+  #countParts(type: FunctionType): void {
+    let parts = this.#parts.get(type);
+    if (parts === undefined) {
+      parts = [...type.params, { type: type.result }].reduce((sum, one) => sum + partsOf(one.type), 0);
+      this.#parts.set(type, parts);
+    }
+    this.#loweredParts += parts;
+    if (this.#loweredParts > componentCaps.loweredParts)
+      throw tooLargeComponent(this.#subject, 'parts of the types of all lowered functions', componentCaps.loweredParts);
+  }
+
+  /** Throws `module_invalid` unless a lowered function has the memory and the realloc that its type needs. */
+  #checkLowered(type: FunctionType, options: Options): void {
+    const { params, result: returned } = layoutOf(type);
+    const paramsMax = options.async ? flatAsyncParamsMax : flatParamsMax;
+    const resultsMax = options.async ? 0 : flatResultsMax;
+    const isInMemory = params.hasLists || params.flat > paramsMax || returned.hasLists || returned.flat > resultsMax;
+    if (isInMemory && options.memory === null) this.#lacks(type, 'lowered', 'a memory');
+    if (returned.hasLists && options.realloc === null) this.#lacks(type, 'lowered', 'realloc');
+  }
+
+  /** Throws `module_invalid` unless a lifted function has the memory and the realloc that its type needs. */
+  #checkLifted({ type, options }: LiftedFunction): void {
+    const { params, result: returned } = layoutOf(type);
+    const isInMemory =
+      params.hasLists ||
+      params.flat > flatParamsMax ||
+      (!options.async && (returned.hasLists || returned.flat > flatResultsMax));
+    if (isInMemory && options.memory === null) this.#lacks(type, 'lifted', 'a memory');
+    if ((params.hasLists || params.flat > flatParamsMax) && options.realloc === null)
+      this.#lacks(type, 'lifted', 'realloc');
+  }
+
+  #lacks(type: FunctionType, what: 'lifted' | 'lowered', option: string): never {
+    const text = formatFunction(type).slice(0, 300);
+    throw invalidComponent(this.#subject, `${text} is ${what} without ${option}, which its type needs`);
   }
 
   /** Returns the function with which `part` calls `host`: the host function itself, unless the component is composed. */
@@ -361,18 +409,15 @@ class Linker {
     if (returned.some(hasBorrows)) throw invalidComponent(this.#subject, 'a function that returns a borrowed resource');
     const caller = this.#partOf(component, options);
     const callee = this.#partOf(item.component, item.options);
-    const takesMemory = params.some(hasLists) || params.flatMap(flattenType).length > flatParamsMax;
-    const givesMemory = returned.some(hasLists) || returned.flatMap(flattenType).length > flatResultsMax;
-    const lacks = (what: string): never => {
-      throw invalidComponent(this.#subject, `${formatFunction(type).slice(0, 300)} is passed on without ${what}`);
-    };
-    if (takesMemory || givesMemory) {
-      if (options.memory === null || item.options.memory === null) lacks('a memory');
-      if (caller.memory === null || callee.memory === null)
-        throw unsupportedComponent(this.#subject, 'one memory in several components');
-    }
-    if (takesMemory && callee.realloc === null) lacks('realloc');
-    if (returned.some(hasLists) && caller.realloc === null) lacks('realloc');
+    this.#checkLifted(item);
+    const layout = layoutOf(type);
+    const isInMemory =
+      layout.params.hasLists ||
+      layout.params.flat > flatParamsMax ||
+      layout.result.hasLists ||
+      layout.result.flat > flatResultsMax;
+    if (isInMemory && (caller.memory === null || callee.memory === null))
+      throw unsupportedComponent(this.#subject, 'one memory in several components');
     const { postReturn } = item.options;
     return this.#ofGlue(
       this.#glue.partCall({
@@ -482,6 +527,7 @@ class Linker {
         this.#subject,
         `${printable(name)} exports ${formatFunction(item.type).slice(0, 300)}, not ${formatFunction(type).slice(0, 300)}`,
       );
+    this.#checkLifted(item);
     if (item.options.async && !type.async)
       throw invalidComponent(this.#subject, `${printable(name)} is lifted as asynchronous, and its type is not`);
     return item;
@@ -639,6 +685,43 @@ const delivering: ReadonlySet<string> = new Set([
   'subtask.cancel',
   'error-context.debug-message',
 ]);
+
+interface Layout {
+  /** Number of core values. */
+  readonly flat: number;
+  readonly hasLists: boolean;
+}
+
+function layoutOf({ params, result: returned }: FunctionType): { readonly params: Layout; readonly result: Layout } {
+  const of = (types: readonly WitType[]): Layout => ({
+    flat: types.reduce((sum, type) => sum + flattenType(type).length, 0),
+    hasLists: types.some(hasLists),
+  });
+  return { params: of(params.map(({ type }) => type)), result: of(returned === null ? [] : [returned]) };
+}
+
+/** Returns the number of parts of a type written out as a tree; each element of a list of fixed length counts. */
+function partsOf(type: WitType | null): number {
+  if (type === null || typeof type === 'string') return 1;
+  switch (type.kind) {
+    case 'list':
+      return 1 + (type.length ?? 1) * partsOf(type.of);
+    case 'option':
+    case 'stream':
+    case 'future':
+      return 1 + partsOf(type.of);
+    case 'tuple':
+      return type.of.reduce((sum, one) => sum + partsOf(one), 1);
+    case 'record':
+      return type.fields.reduce((sum, one) => sum + partsOf(one.type), 1);
+    case 'variant':
+      return type.cases.reduce((sum, one) => sum + partsOf(one.type), 1);
+    case 'result':
+      return 1 + partsOf(type.ok) + partsOf(type.err);
+    default:
+      return 1;
+  }
+}
 
 function copyType(operation: StreamOperation): FuncType {
   const [kind, name = ''] = operation.split('.');

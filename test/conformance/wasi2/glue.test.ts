@@ -63,15 +63,15 @@ describe('parts of a composed component', () => {
     expect(await resources('owns', 3, handle)).toBe(true);
     await expect(resources('pass', 4, handle, 1, 2)).rejects.toThrow('is a 3, not a 4');
     await resources('pass', 3, handle, 1, 2);
-    await expect(resources('rep-of', 3, handle, 1)).rejects.toThrow('no resource handle');
-    expect(await resources('rep-of', 3, handle, 2)).toBe(77);
+    await expect(resources('lend-rep', 3, handle, 1, 1)).rejects.toThrow('no resource handle');
+    expect((handles.get({ kind: 'resource', id: '#3' }, handle) as { representation: number }).representation).toBe(77);
     const borrowed = await resources('lend', 3, handle, 2, 1);
     await expect(resources('returned', 1)).rejects.toThrow('1 borrowed');
     await expect(resources('pass', 3, borrowed, 1, 2)).rejects.toThrow('only borrowed');
     expect(await resources('owns', 3, borrowed)).toBe(false);
     await resources('drop', 3, borrowed);
     await resources('returned', 1);
-    expect(await resources('rep-of', 3, handle, 2)).toBe(77);
+    expect((handles.get({ kind: 'resource', id: '#3' }, handle) as { representation: number }).representation).toBe(77);
   });
 });
 

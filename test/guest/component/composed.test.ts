@@ -53,8 +53,55 @@ describe('resources between three components', () => {
     ['kept', 'a borrowed handle is kept', 'a call returns before it has dropped 1 borrowed resource handles'],
     ['given', 'a handle was given away', 'there is no resource handle 1'],
     ['forged', 'another component holds the handle', 'there is no resource handle 1'],
+    [
+      'both-middle',
+      'a handle is lent and given away in one call',
+      'resource handle 1 is given up while a call in progress borrows it',
+    ],
+    [
+      'both-maker',
+      'a handle is lent to its maker and given away in one call',
+      'resource handle 1 is given up while a call in progress borrows it',
+    ],
   ])('trap (%s) if %s', async (name, _when, message) => {
     expect((await runGuest(composed(name))).end).toEqual({ kind: 'trap', message });
+  });
+
+  it('are given away after a call to which they were lent', async () => {
+    expect((await runGuest(composed('both-free'))).end).toEqual({ kind: 'exit', status: 0 });
+  });
+});
+
+describe('a part', () => {
+  it('is not entered again while it calls another part', async () => {
+    expect((await runGuest(composed('reentered'))).end).toMatchObject({ kind: 'trap', message: /^unreachable/ });
+  });
+
+  /** Runs the component with the bytes after the words set. */
+  async function confined(set: Readonly<Record<string, number>>) {
+    const bytes = Buffer.from(composed('confined'));
+    for (const [word, value] of Object.entries(set)) bytes[bytes.indexOf(`${word}0`) + word.length] = 48 + value;
+    return (await runGuest(bytes)).end;
+  }
+
+  it('calls others before and after its realloc and post-return', async () => {
+    expect(await confined({})).toEqual({ kind: 'exit', status: 0 });
+    expect(await confined({ path: 1 })).toEqual({ kind: 'exit', status: 0 });
+  });
+
+  it.each([
+    ['realloc for arguments calls another part', { 'callee-mode': 1 }],
+    ['realloc for arguments calls the host', { 'callee-mode': 2 }],
+    ['post-return calls another part', { 'callee-mode': 3 }],
+    ['post-return calls the host', { 'callee-mode': 4 }],
+    ['realloc for a result calls another part', { 'caller-mode': 1 }],
+    ['realloc for a result calls the host', { 'caller-mode': 2 }],
+    ['realloc for a result of the host calls another part', { 'caller-mode': 1, path: 1 }],
+    ['realloc for a result of the host calls the host', { 'caller-mode': 2, path: 1 }],
+    ['post-return of the entry point calls another part', { 'caller-mode': 3 }],
+    ['post-return of the entry point calls the host', { 'caller-mode': 4 }],
+  ])('traps if its %s', async (_what, set) => {
+    expect(await confined(set)).toMatchObject({ kind: 'trap', message: /^unreachable/ });
   });
 });
 
@@ -172,6 +219,16 @@ describe('the memory of each component', () => {
     ['an i64 store', '(i64.store (i32.const 65529) (i64.const 1))'],
     ['an f32 store', '(f32.store (i32.const 65534) (f32.const 1))'],
     ['an f64 store', '(f64.store (i32.const -4) (f64.const 1))'],
+    ['an i64 load', '(drop (i64.load (i32.const 65529)))'],
+    ['an i64 load of 32 bits', '(drop (i64.load32_u (i32.const 65533)))'],
+    ['an i64 store of 16 bits', '(i64.store16 (i32.const 65535) (i64.const 1))'],
+    ['a vector load', '(drop (v128.load (i32.const 65521)))'],
+    ['a vector store', '(v128.store (i32.const 65521) (v128.const i64x2 1 2))'],
+    ['a vector load of one lane', '(drop (v128.load32_splat (i32.const 65533)))'],
+    ['a vector load of zeros', '(drop (v128.load64_zero (i32.const 65529)))'],
+    ['a vector load that extends', '(drop (v128.load8x8_u (i32.const 65529)))'],
+    ['a load into a lane', '(drop (v128.load16_lane 1 (i32.const 65535) (v128.const i64x2 1 2)))'],
+    ['a store of a lane', '(v128.store64_lane 1 (i32.const 65529) (v128.const i64x2 1 2))'],
     ['a fill', '(memory.fill (i32.const 65530) (i32.const 1) (i32.const 7))'],
     ['a copy from it', '(memory.copy (i32.const 0) (i32.const 65530) (i32.const 7))'],
     ['a copy to it', '(memory.copy (i32.const 65530) (i32.const 0) (i32.const 7))'],
@@ -182,7 +239,9 @@ describe('the memory of each component', () => {
   });
 
   it('is used up to its last byte', async () => {
-    const run = `(i64.store (i32.const 65528) (i64.const 3)) (f64.store (i32.const 65520) (f64.const 1))
+    const run = `(v128.store (i32.const 65520) (v128.load (i32.const 65520)))
+      (v128.store64_lane 1 (i32.const 65528) (v128.load16_lane 1 (i32.const 65534) (v128.load64_zero (i32.const 65528))))
+      (i64.store (i32.const 65528) (i64.const 3)) (f64.store (i32.const 65520) (f64.const 1))
       (memory.fill (i32.const 65510) (i32.const 1) (i32.const 7)) (memory.copy (i32.const 65513) (i32.const 65510) (i32.const 7))
       (memory.init $passive (i32.const 65500) (i32.const 0) (i32.const 7))
       (i32.sub (i32.wrap_i64 (i64.load offset=8 (i32.const 65520))) (i32.const 3))`;

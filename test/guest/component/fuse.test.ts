@@ -1,7 +1,9 @@
 /** Fused modules do what the modules do that they are made of, each instantiated with the exports of the ones before. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { CoreModules } from '../../../src/guest/component/core-modules.ts';
 import { fuse, type ImportTarget, type Unit } from '../../../src/guest/component/fuse.ts';
+import { Memories } from '../../../src/guest/component/memories.ts';
 import { PlatformError } from '../../../src/protocol/errors.ts';
 import type { FuncType } from '../../../src/protocol/module.ts';
 import { wat } from '../../support/wasm.ts';
@@ -59,6 +61,24 @@ function refusal(act: () => unknown): string {
 }
 
 describe('fusing', () => {
+  it('bounds the code that it writes: accesses of one of several memories become longer', () => {
+    const loads = '(drop (i32.load (i32.const 0)))'.repeat(1000);
+    const bytes = wat(`(module (memory 1) (func (export "run") ${loads}))`);
+    const instances = [0, 1].map((index) => ({ index, component: index, module: bytes, args: new Map() }));
+    const graph = { instances, exports: new Map(), definers: new Map(), imports: [] };
+    const memories = new Memories(graph, new CoreModules('x.wasm'), 'x.wasm');
+    const units = [...unitsOf([bytes, bytes]), { bytes: memories.laidOut(), resolve: () => null }];
+    const total = units.reduce((sum, unit) => sum + unit.bytes.length, 0);
+    const act = (fusedBytesMax?: number) =>
+      fuse(units, [{ unit: 0, name: 'run' }], {
+        subject: 'x.wasm',
+        memories: { unit: 2, placed: memories.placed, ofUnit: [0, 1, null] },
+        ...(fusedBytesMax === undefined ? {} : { fusedBytesMax }),
+      });
+    expect(act().length).toBeGreaterThan(2 * total);
+    expect(refusal(() => act(2 * total))).toContain('module_too_large: bytes of all core instances');
+  });
+
   it('renumbers functions, types, tables, globals, segments and block types, and keeps what they do', () => {
     const first = wat(`(module
       (type (func (param i64) (result i64)))

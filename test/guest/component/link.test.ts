@@ -133,11 +133,43 @@ describe('a linked component', () => {
     expect(pointers).toEqual([1024, 1048]);
   });
 
-  it('is refused without realloc where a result needs it', () => {
+  it.each([
+    ['a memory', []],
+    ['realloc', [[3, 0]]],
+  ])('is refused without %s where a result needs it', (what, options) => {
     const type = funcType({ n: 0x79 }, 1);
-    expect(refusal(instanceTypeOf(counting, type, { functionName: 'next-word' })).text).toContain(
-      'lowered without realloc',
+    expect(refusal(instanceTypeOf(counting, type, { functionName: 'next-word', options })).text).toContain(
+      `lowered without ${what}`,
     );
+  });
+
+  it('is refused if the types of its lowered functions have too many parts', () => {
+    // Type n is a tuple of two of type n - 1: 4,096 parts, for each of 500 functions.
+    const doubled = Array.from({ length: 12 }, (_, index) => [
+      0x6f,
+      [2, ...(index === 0 ? [0x7d, 0x7d] : [index - 1, index - 1])],
+    ]);
+    const count = 500;
+    const bomb = component(
+      types(...doubled, funcType({ x: 11 })),
+      imports([0, 'f', 1, 12]),
+      coreModule(assemble('(module (memory (export "memory") 1))')),
+      coreInstances(instantiateCore(0)),
+      aliases(aliasCore(0, 'memory', 2)),
+      canons(...Array.from({ length: count }, () => lower(0, [3, 0]))),
+      coreInstances(coreBundle(Object.fromEntries(Array.from({ length: count }, (_, index) => [`f${index}`, index])))),
+      coreModule(assemble('(module (func (export "run") (result i32) (i32.const 0)))')),
+      coreInstances(instantiateCore(1, { host: 1 })),
+      aliases(aliasCore(2, 'run')),
+      types([0x6a, 0, 0], funcType({}, 13)),
+      canons(lift(count, 14)),
+      instances(bundle('run', 1, 1)),
+      exports(exportAs('wasi:cli/run@0.2.3', 5, 0)),
+    );
+    expect(refusal(bomb)).toMatchObject({
+      code: 'module_too_large',
+      text: expect.stringContaining('lowered functions'),
+    });
   });
 });
 

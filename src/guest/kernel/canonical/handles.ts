@@ -55,6 +55,11 @@ export class HandleTable {
   owner = 0;
   /** Number of handles that each component instance has borrowed from another one. */
   readonly #borrows = new Map<number, number>();
+  /**
+   * Handles that other component instances lend to each component instance, until its call returns. An instance runs one
+   * call at a time.
+   */
+  readonly #lentTo = new Map<number, Lent>();
 
   get size(): number {
     return this.#entries.length - 1 - this.#free.length;
@@ -106,6 +111,7 @@ export class HandleTable {
   drop(resource: ResourceType, handle: number): object | null {
     const entry = this.#entry(resource, handle);
     if (!entry.isBorrow) return this.take(resource, handle);
+    this.#checkNotLent(entry, handle);
     this.#remove(handle);
     this.#borrows.set(entry.owner, (this.#borrows.get(entry.owner) ?? 1) - 1);
     return null;
@@ -125,23 +131,51 @@ export class HandleTable {
     this.#entries[handle] = { ...this.#owned(entry, handle), owner: to };
   }
 
-  /** Returns a handle for component instance `to` that borrows `handle`, until `to` drops it. */
+  /**
+   * Returns a handle for component instance `to` that borrows `handle`, until `to` drops it. The lender cannot give
+   * `handle` up until the call of `to` returns.
+   */
   lend(resource: ResourceType | null, handle: number, to: number): number {
     const entry = resource === null ? this.#found(handle) : this.#entry(resource, handle);
+    this.#noteLent(entry, to);
     const borrowed = this.#add({ ...entry, owner: to, isBorrow: true, lends: 0 });
     this.#borrows.set(to, (this.#borrows.get(to) ?? 0) + 1);
     return borrowed;
   }
 
-  /** Throws GuestFault if component instance `owner`, which returns from a call, still holds borrowed handles. */
-  checkReturned(owner: number): void {
+  /** Returns the value of `handle`, which is lent to component instance `to` as its bare value, without a handle. */
+  lendValue(resource: ResourceType, handle: number, to: number): object {
+    const entry = this.#entry(resource, handle);
+    this.#noteLent(entry, to);
+    return entry.value;
+  }
+
+  #noteLent(entry: Entry, to: number): void {
+    let lent = this.#lentTo.get(to);
+    if (lent === undefined) {
+      lent = new Lent();
+      this.#lentTo.set(to, lent);
+    }
+    lent.add(entry);
+  }
+
+  /**
+   * Gives back the handles that were lent to component instance `owner`, whose call returns. Throws GuestFault if `owner`
+   * still holds borrowed handles.
+   */
+  endCall(owner: number): void {
     const left = this.#borrows.get(owner) ?? 0;
     if (left > 0) throw new GuestFault(`a call returns before it has dropped ${left} borrowed resource handles`);
+    this.#lentTo.get(owner)?.giveBack();
+  }
+
+  #checkNotLent(entry: Entry, handle: number): void {
+    if (entry.lends > 0)
+      throw new GuestFault(`resource handle ${handle} is given up while a call in progress borrows it`);
   }
 
   #owned(entry: Entry, handle: number): Entry {
-    if (entry.lends > 0)
-      throw new GuestFault(`resource handle ${handle} is given up while a call in progress borrows it`);
+    this.#checkNotLent(entry, handle);
     if (entry.isBorrow) throw new GuestFault(`resource handle ${handle} is given up, but only borrowed`);
     return entry;
   }
@@ -162,6 +196,7 @@ export class HandleTable {
     this.#entries.length = 1;
     this.#free.length = 0;
     this.#borrows.clear();
+    this.#lentTo.clear();
     this.owner = 0;
     return values;
   }

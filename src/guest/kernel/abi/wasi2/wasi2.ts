@@ -6,7 +6,7 @@ import type { Abi } from '../../syscall.ts';
 import { environment } from './cli/environment.ts';
 import { cliExit } from './cli/exit.ts';
 import { stderr, stdin, stdout } from './cli/stdio.ts';
-import { terminalInput, terminalOutput, terminalStderr, terminalStdin, terminalStdout } from './cli/terminal.ts';
+import { terminals } from './cli/terminal.ts';
 import { monotonicClock } from './clocks/monotonic-clock.ts';
 import { timezone } from './clocks/timezone.ts';
 import { wallClock } from './clocks/wall-clock.ts';
@@ -51,11 +51,7 @@ export const wasi2: readonly Abi[] = [
   stdin,
   stdout,
   stderr,
-  terminalInput,
-  terminalOutput,
-  terminalStdin,
-  terminalStdout,
-  terminalStderr,
+  ...terminals('wasi2', '0.2'),
   preopens,
   filesystemTypes,
   socketsNetwork,

@@ -5,12 +5,12 @@
  */
 import { asyncRow } from '../../canonical/row.ts';
 import type { Abi } from '../../syscall.ts';
+import { terminals } from '../wasi2/cli/terminal.ts';
 import { outputWritten } from '../wasi2/io/sink.ts';
 import { environment } from './cli/environment.ts';
 import { cliExit } from './cli/exit.ts';
 import { cliRun } from './cli/run.ts';
 import { stderr, stdin, stdout } from './cli/stdio.ts';
-import { terminalInput, terminalOutput, terminalStderr, terminalStdin, terminalStdout } from './cli/terminal.ts';
 import { monotonicClock } from './clocks/monotonic-clock.ts';
 import { systemClock } from './clocks/system-clock.ts';
 import { timezone } from './clocks/timezone.ts';
@@ -34,11 +34,7 @@ const interfaces: readonly Abi[] = [
   stdin,
   stdout,
   stderr,
-  terminalInput,
-  terminalOutput,
-  terminalStdin,
-  terminalStdout,
-  terminalStderr,
+  ...terminals('wasi3', '0.3'),
   preopens,
   filesystemTypes,
   socketsTypes,

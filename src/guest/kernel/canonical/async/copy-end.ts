@@ -2,7 +2,7 @@
  * One end of a stream or future that the guest holds.
  *
  *     idle --read or write--> copying --its event is delivered--> idle | done
- *                                +--cancel--> cancelling --its event is delivered--> idle | done
+ *                                +--cancel, which delivers the event--> idle | done
  *
  * Spec: component-model, CanonicalABI.md "Stream State", "canon {stream,future}.read/write".
  */
@@ -38,7 +38,7 @@ export class CopyEnd extends Waitable implements End {
   readonly kind: Kind;
   readonly side: Side;
   readonly shared: Readable | Writable;
-  #state: 'idle' | 'copying' | 'cancelling' | 'done' = 'idle';
+  #state: 'idle' | 'copying' | 'done' = 'idle';
 
   constructor(kind: Kind, side: Side, shared: Readable | Writable) {
     super();
@@ -66,17 +66,15 @@ export class CopyEnd extends Waitable implements End {
     else (this.shared as Writable).write(buffer, options);
   }
 
-  /** Cancels the copy in progress. Its event is there when this returns. */
+  /** Cancels the copy in progress. Its event exists when this returns, and the caller takes it at once. */
   cancel(): void {
     if (this.#state !== 'copying')
       throw new GuestFault(`a copy of a ${this.kind} is cancelled that is not in progress`);
-    this.#state = 'cancelling';
     if (!this.hasEvent) this.shared.cancel();
   }
 
   override leave(): void {
-    if (this.#state === 'copying' || this.#state === 'cancelling')
-      throw new GuestFault(`an end of a ${this.kind} is dropped while it copies`);
+    if (this.#state === 'copying') throw new GuestFault(`an end of a ${this.kind} is dropped while it copies`);
     if (this.kind === 'future' && this.side === 'writable' && this.#state !== 'done')
       throw new GuestFault('the writable end of a future is dropped without a value');
     this.shared.drop();

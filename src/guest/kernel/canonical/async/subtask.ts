@@ -47,7 +47,6 @@ export class Subtask extends Waitable {
   /** Cancels the call; if it has returned, its result stays. The event is there when this returns. */
   cancel(): void {
     if (this.#isDelivered) throw new GuestFault('a call is cancelled whose end is known');
-    if (this.#abort.signal.aborted) throw new GuestFault('a call is cancelled twice');
     if (this.#isResolved) return;
     this.#abort.abort();
     this.#resolve(subtaskState.cancelledBeforeReturned, () => undefined);

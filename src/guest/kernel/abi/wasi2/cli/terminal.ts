@@ -1,14 +1,13 @@
-/** wasi:cli/terminal-*: tells whether a standard stream is a terminal, which is possible for `wasmcloud run` only. */
-import { func, hostResource, option, own } from '../../../../component/wit.ts';
+/**
+ * wasi:cli/terminal-* of WASI 0.2 and 0.3, which differ in the version only: tells whether a standard stream is a
+ * terminal, which is possible for `wasmcloud run` only.
+ */
+import { func, hostResource, option, own, type ResourceType } from '../../../../component/wit.ts';
 import { dropRow, witInterface, witRow } from '../../../canonical/row.ts';
 import type { Process } from '../../../process.ts';
 import type { Resource } from '../../../resource.ts';
+import type { Abi, Syscall } from '../../../syscall.ts';
 import { HostObject } from '../host-object.ts';
-
-const inputName = 'wasi:cli/terminal-input@0.2';
-const outputName = 'wasi:cli/terminal-output@0.2';
-const inputResource = hostResource(inputName, 'terminal-input');
-const outputResource = hostResource(outputName, 'terminal-output');
 
 /** Stands for a terminal. It has no functions. */
 class Terminal extends HostObject {
@@ -20,28 +19,33 @@ function terminalOf(stream: Resource): Terminal | null {
 }
 
 /** Returns the terminal of standard input; none if it is no terminal. */
-const getTerminalStdin = witRow('get-terminal-stdin', func({}, option(own(inputResource))), (guest: Process) =>
-  terminalOf(guest.options.stdin),
-);
+const getTerminalStdin = (input: ResourceType): Syscall =>
+  witRow('get-terminal-stdin', func({}, option(own(input))), (guest: Process) => terminalOf(guest.options.stdin));
 
 /** Returns the terminal of standard output; none if it is no terminal. */
-const getTerminalStdout = witRow('get-terminal-stdout', func({}, option(own(outputResource))), (guest: Process) =>
-  terminalOf(guest.options.stdout),
-);
+const getTerminalStdout = (output: ResourceType): Syscall =>
+  witRow('get-terminal-stdout', func({}, option(own(output))), (guest: Process) => terminalOf(guest.options.stdout));
 
 /** Returns the terminal of standard error; none if it is no terminal. */
-const getTerminalStderr = witRow('get-terminal-stderr', func({}, option(own(outputResource))), (guest: Process) =>
-  terminalOf(guest.options.stderr),
-);
+const getTerminalStderr = (output: ResourceType): Syscall =>
+  witRow('get-terminal-stderr', func({}, option(own(output))), (guest: Process) => terminalOf(guest.options.stderr));
 
 /** Drops a terminal-input. */
-const dropTerminalInput = dropRow(inputResource);
+const dropTerminalInput = (input: ResourceType): Syscall => dropRow(input);
 
 /** Drops a terminal-output. */
-const dropTerminalOutput = dropRow(outputResource);
+const dropTerminalOutput = (output: ResourceType): Syscall => dropRow(output);
 
-export const terminalInput = witInterface('wasi2', inputName, [dropTerminalInput]);
-export const terminalOutput = witInterface('wasi2', outputName, [dropTerminalOutput]);
-export const terminalStdin = witInterface('wasi2', 'wasi:cli/terminal-stdin@0.2', [getTerminalStdin]);
-export const terminalStdout = witInterface('wasi2', 'wasi:cli/terminal-stdout@0.2', [getTerminalStdout]);
-export const terminalStderr = witInterface('wasi2', 'wasi:cli/terminal-stderr@0.2', [getTerminalStderr]);
+/** Returns the five interfaces of terminals in one version of WASI. */
+export function terminals(abi: 'wasi2' | 'wasi3', version: '0.2' | '0.3'): readonly Abi[] {
+  const nameOf = (what: string): string => `wasi:cli/terminal-${what}@${version}`;
+  const input = hostResource(nameOf('input'), 'terminal-input');
+  const output = hostResource(nameOf('output'), 'terminal-output');
+  return [
+    witInterface(abi, nameOf('input'), [dropTerminalInput(input)]),
+    witInterface(abi, nameOf('output'), [dropTerminalOutput(output)]),
+    witInterface(abi, nameOf('stdin'), [getTerminalStdin(input)]),
+    witInterface(abi, nameOf('stdout'), [getTerminalStdout(output)]),
+    witInterface(abi, nameOf('stderr'), [getTerminalStderr(output)]),
+  ];
+}

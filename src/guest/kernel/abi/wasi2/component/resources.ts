@@ -79,20 +79,23 @@ const lend = witRow(
   },
 );
 
-/** Returns the representation of `handle`, which component instance `from` holds. Traps as rep does. */
-const repOf = witRow(
-  'rep-of',
-  func({ resource: 'u32', handle: 'u32', from: 'u32' }, 'u32'),
-  (guest: Process, resource: number, handle: number, from: number) => {
+/**
+ * Lends `handle` of component instance `from` to `to`, which defines the resource, and returns the representation. Traps
+ * as rep does.
+ */
+const lendRep = witRow(
+  'lend-rep',
+  func({ resource: 'u32', handle: 'u32', from: 'u32', to: 'u32' }, 'u32'),
+  (guest: Process, resource: number, handle: number, from: number, to: number) => {
     const { handles } = guest.component;
     handles.owner = from;
-    return (handles.get(typeOf(resource), handle) as GuestResource).representation;
+    return (handles.lendValue(typeOf(resource), handle, to) as GuestResource).representation;
   },
 );
 
-/** Ends a call of component instance `by`. Traps if it holds borrowed handles. */
+/** Ends a call of component instance `by`, to which handles were lent. Traps if it holds borrowed handles. */
 const returned = witRow('returned', func({ by: 'u32' }), (guest: Process, by: number) => {
-  guest.component.handles.checkReturned(by);
+  guest.component.handles.endCall(by);
 });
 
 export const guestResources = witInterface('wasi2', 'trisiel:component/resources', [
@@ -103,5 +106,5 @@ export const guestResources = witInterface('wasi2', 'trisiel:component/resources
   pass,
   lend,
   returned,
-  repOf,
+  lendRep,
 ]);
