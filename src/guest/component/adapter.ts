@@ -23,6 +23,7 @@ import {
   recordLayout,
   type VariantLike,
 } from './flatten.ts';
+import { type TextEncoding, textEncodings } from './model.ts';
 import type { FunctionType, WitType } from './wit.ts';
 
 /** What one side of a call gives the adapter. Functions and globals are indices in the glue module. */
@@ -32,6 +33,7 @@ export interface AdapterSide {
   readonly memory: AdapterMemory | null;
   /** Function of type reallocType; null: the side has none. */
   readonly realloc: number | null;
+  readonly encoding: TextEncoding;
 }
 
 export interface AdapterMemory {
@@ -49,6 +51,8 @@ export interface AdapterCalls {
   readonly postReturn: number | null;
   /** Host functions: (pointer, length) and the functions of resources. */
   readonly text: number;
+  readonly transcode: number;
+  readonly transcoded: number;
   readonly pass: number;
   readonly lend: number;
   readonly returned: number;
@@ -262,7 +266,8 @@ class Adapter {
       return;
     }
     if (type === 'string') {
-      this.#list('u8', true, from, to);
+      if (this.#from.encoding === 'utf8' && this.#to.encoding === 'utf8') this.#list('u8', true, from, to);
+      else this.#transcoded(from, to);
       return;
     }
     switch (type.kind) {
@@ -475,6 +480,69 @@ class Adapter {
     for (const local of [pointer, count, size, made, allocated]) this.#release('i32', local);
   }
 
+  /** Writes the transfer of a string of which one side has another encoding than UTF-8. */
+  #transcoded(from: Place, to: Place): void {
+    const code = this.#code;
+    const source = this.#from.encoding;
+    const align = this.#to.encoding === 'utf8' ? 1 : 2;
+    const locals = Array.from({ length: 5 }, () => this.#local('i32'));
+    const [pointer, units, size, made, length] = locals as [number, number, number, number, number];
+    const plain = { load: 0x28, store: 0x36, align: 2 };
+    this.#read(part(from, 0, 0, 1), 'i32', plain);
+    this.#set(pointer);
+    this.#read(part(from, 4, 1, 1), 'i32', plain);
+    this.#set(units);
+    // The size in bytes: of units that fit into a list, two bytes each if they are those of UTF-16.
+    this.#get(units);
+    if (source === 'latin1+utf16') {
+      constant(code, 0x7fff_ffff);
+      code.u8(op.i32And);
+    }
+    code.instruction(op.localTee, size);
+    constant(code, listBytesMax);
+    code.u8(op.i32GtU);
+    this.#trapIf();
+    this.#get(size);
+    if (source === 'utf16') constant(code, 1);
+    else if (source === 'latin1+utf16') {
+      this.#get(units);
+      constant(code, 31);
+      code.u8(op.i32ShrU);
+    } else constant(code, 0);
+    code.u8(i32Shl);
+    this.#set(size);
+    this.#checkAligned(pointer, source === 'utf8' ? 1 : 2);
+    this.#range(this.#from, pointer, size);
+    this.#get(units);
+    constant(code, textEncodings.indexOf(source));
+    constant(code, textEncodings.indexOf(this.#to.encoding));
+    code.instruction(op.call, this.#calls.transcode);
+    this.#set(size);
+    constant(code, align);
+    this.#set(made);
+    constant(code, 0);
+    this.#set(length);
+    this.#get(size);
+    code.raw(Uint8Array.of(op.if, emptyBlock));
+    const allocated = this.#allocate({ local: size, type: 'i32' }, align);
+    this.#get(allocated);
+    this.#set(made);
+    this.#range(this.#to, made, size);
+    code.instruction(op.call, this.#calls.transcoded);
+    this.#set(length);
+    code.u8(op.end);
+    this.#write(part(to, 0, 0, 1), 'i32', plain, () => this.#get(made));
+    this.#write(part(to, 4, 1, 1), 'i32', plain, () => this.#get(length));
+    for (const local of [...locals, allocated]) this.#release('i32', local);
+  }
+
+  /** Puts the address of the `size` bytes at `pointer` on the stack. Traps for a range outside of the memory. */
+  #range(side: AdapterSide, pointer: number, size: number): void {
+    this.#get(pointer);
+    this.#get(size);
+    this.#code.instruction(op.call, memoryOf(side).range);
+  }
+
   /** Writes the transfer of all elements of a list that is not empty. */
   #elements(
     of: WitType,
@@ -625,6 +693,7 @@ interface Access {
   readonly align: number;
 }
 
+const i32Shl = 0x74;
 const i32WrapI64 = 0xa7;
 const i32ReinterpretF32 = 0xbc;
 const i64ReinterpretF64 = 0xbd;

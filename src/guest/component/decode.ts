@@ -6,21 +6,23 @@
  * Spec: component-model, "Component Model Binary Format Explainer".
  */
 import { componentCaps } from './caps.ts';
-import type {
-  Alias,
-  Canon,
-  CanonOptions,
-  CoreSort,
-  Declaration,
-  Definition,
-  External,
-  LabelledRef,
-  Named,
-  PlainOperation,
-  Sort,
-  StreamOperation,
-  TypeDefinition,
-  TypeRef,
+import {
+  type Alias,
+  type Canon,
+  type CanonOptions,
+  type CoreSort,
+  type Declaration,
+  type Definition,
+  type External,
+  type LabelledRef,
+  type Named,
+  type PlainOperation,
+  type Sort,
+  type StreamOperation,
+  type TextEncoding,
+  type TypeDefinition,
+  type TypeRef,
+  textEncodings,
 } from './model.ts';
 import { isComponent } from './recognise.ts';
 import { ComponentReader, tooLargeComponent, unsupportedComponent } from './refusals.ts';
@@ -391,7 +393,7 @@ class Decoder {
   #options(): CanonOptions {
     const reader = this.#reader;
     const options = {
-      encoding: 'utf8' as CanonOptions['encoding'],
+      encoding: 'utf8' as TextEncoding,
       memory: null as number | null,
       realloc: null as number | null,
       postReturn: null as number | null,
@@ -400,7 +402,7 @@ class Decoder {
     };
     this.#list('options', () => {
       const option = reader.u8('option');
-      if (option <= 2) options.encoding = (['utf8', 'utf16', 'latin1+utf16'] as const)[option] ?? 'utf8';
+      if (option <= 2) options.encoding = textEncodings[option] ?? 'utf8';
       else if (option === 3) options.memory = reader.u32('memory index');
       else if (option === 4) options.realloc = reader.u32('function index');
       else if (option === 5) options.postReturn = reader.u32('function index');

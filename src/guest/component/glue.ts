@@ -21,6 +21,7 @@ import { componentCaps } from './caps.ts';
 import { flattenFunction } from './flatten.ts';
 import type { ImportTarget } from './fuse.ts';
 import { memoryExports } from './memories.ts';
+import { type TextEncoding, textEncodings } from './model.ts';
 import { tooLargeComponent } from './refusals.ts';
 import type { FunctionType } from './wit.ts';
 
@@ -43,9 +44,21 @@ export interface Part {
   readonly hasOnlyMemory: boolean;
 }
 
+/** How glue calls a function of the host. */
+export interface HostCall {
+  readonly host: ImportTarget;
+  readonly type: FuncType;
+  /** Allocates the lists of the result; null: the result has none. */
+  readonly realloc: ImportTarget | null;
+  /** The part that calls; null: the component is not composed. */
+  readonly part: Part | null;
+  readonly encoding: TextEncoding;
+}
+
 /** One side of a call between parts. */
 export interface PartOptions extends Part {
   readonly realloc: ImportTarget | null;
+  readonly encoding: TextEncoding;
 }
 
 export interface PartCall {
@@ -73,6 +86,7 @@ export interface EntryCalls {
   /** Host function that takes the pointer to a result in memory; absent: the result is that of the entry point. */
   readonly result?: Call;
   readonly postReturn: ImportTarget | null;
+  readonly encoding: TextEncoding;
 }
 
 interface GlueFunction {
@@ -85,7 +99,7 @@ interface GlueFunction {
   readonly body?: () => Uint8Array;
 }
 
-export interface AsyncEntryCalls extends Omit<EntryCalls, 'postReturn' | 'part'> {
+export interface AsyncEntryCalls extends Omit<EntryCalls, 'postReturn' | 'part' | 'encoding'> {
   /** The component's callback, which gets events; null: the entry point itself waits, and returns at its end. */
   readonly callback: ImportTarget | null;
   /** Host function that checks that the task has returned. Its result is that of the entry point. */
@@ -117,23 +131,33 @@ export class Glue {
     this.#confined = this.#global('confined');
   }
 
-  /**
-   * Adds a function that calls `host` for `part`, which is null unless the component is composed, and then allocates the
-   * lists of its result with `realloc`, unless that is null. Returns the name of its export.
-   */
-  host(host: ImportTarget, type: FuncType, realloc: ImportTarget | null, part: Part | null): string {
+  /** Adds a function that calls a function of the host and allocates the lists of its result. Returns the name of its export. */
+  host({ host, type, realloc, part, encoding }: HostCall): string {
     const call = this.#import(host, type);
     const select = this.#selector(part);
+    const encode = this.#encoder(encoding);
     const fill = realloc === null ? null : this.#filler(this.#import(realloc, reallocType), part);
     return this.#add(type, 0, (code) => {
       this.#trapIfConfined(code, part);
       select(code);
+      encode(code, encoding);
       type.params.forEach((_, index) => {
         code.instruction(op.localGet, index);
       });
       code.instruction(op.call, call);
       if (fill !== null) this.#call(code, fill);
+      encode(code, 'utf8');
     });
+  }
+
+  /** Returns a function that writes code that sets the encoding of strings; nothing for calls in UTF-8. */
+  #encoder(used: TextEncoding): (code: ByteWriter, encoding: TextEncoding) => void {
+    if (used === 'utf8') return () => undefined;
+    const encode = this.#import(hostEncode, hostEncode.type);
+    return (code, encoding) => {
+      constant(code, textEncodings.indexOf(encoding));
+      code.instruction(op.call, encode);
+    };
   }
 
   /** Adds a function through which one part calls another. Returns the name of its export. */
@@ -146,6 +170,8 @@ export class Glue {
       target: this.#import(target.target, target.type),
       postReturn: postReturn === null ? null : this.#import(postReturn, { params: results, results: [] }),
       text: this.#import(hostText, hostText.type),
+      transcode: this.#import(hostTranscode, hostTranscode.type),
+      transcoded: this.#import(hostTranscoded, hostTranscoded.type),
       pass: this.#import(hostPass, hostPass.type),
       lend: this.#import(hostLend, hostLend.type),
       returned: this.#import(hostReturned, hostReturned.type),
@@ -160,7 +186,7 @@ export class Glue {
     return String(this.#functions.push(added) - 1);
   }
 
-  #side({ component, memory, realloc }: PartOptions): AdapterSide {
+  #side({ component, memory, realloc, encoding }: PartOptions): AdapterSide {
     const { unit = 0 } = this.#memories ?? {};
     const range = (number: number) =>
       this.#import(
@@ -171,6 +197,7 @@ export class Glue {
       component,
       memory: memory === null ? null : { base: 2 * memory, range: range(memory) },
       realloc: realloc === null ? null : this.#import(realloc, reallocType),
+      encoding,
     };
   }
 
@@ -303,9 +330,10 @@ export class Glue {
    * Adds the entry point under `name`. It calls `func` with the results of `args`, calls `postReturn` with the result,
    * and returns the result.
    */
-  entry(name: string, { part, args, func, result: taken, postReturn }: EntryCalls): void {
+  entry(name: string, { part, args, func, result: taken, postReturn, encoding }: EntryCalls): void {
     const [result] = func.type.results;
     const select = this.#selector(part);
+    const encode = this.#encoder(encoding);
     const entered = part === null ? null : this.#global(`entered ${part.component}`);
     const take = taken === undefined ? null : this.#import(taken.target, taken.type);
     const before = args.map(({ target, type }) => this.#import(target, type));
@@ -326,8 +354,10 @@ export class Glue {
         if (take !== null) {
           code.instruction(op.localSet, 0);
           select(code);
+          encode(code, encoding);
           code.instruction(op.localGet, 0);
           code.instruction(op.call, take);
+          encode(code, 'utf8');
           if (after === null) return;
           this.#confine(code, part, 1);
           code.instruction(op.localGet, 0);
@@ -577,6 +607,9 @@ const hostEventPayload = asyncFunction('event-payload', []);
 const hostPut = glueFunction('put', { params: ['i32'], results: [] });
 const hostSelect = glueFunction('select', { params: ['i32', 'i32', 'i32'], results: [] });
 const hostText = glueFunction('text', { params: ['i32', 'i32'], results: [] });
+const hostEncode = glueFunction('encode', { params: ['i32'], results: [] });
+const hostTranscode = glueFunction('transcode', { params: ['i32', 'i32', 'i32', 'i32'], results: ['i32'] });
+const hostTranscoded = glueFunction('transcoded', { params: ['i32'], results: ['i32'] });
 
 /**
  * Import module of the arguments of an HTTP component's entry point; src/guest/kernel/abi/wasi2/http provides its

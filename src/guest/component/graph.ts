@@ -1,5 +1,5 @@
 /** An evaluated component: its core instances in order, and the definition that every import and export leads to. */
-import type { CanonOptions, CoreSort, Declaration, Definition, PlainOperation, StreamOperation } from './model.ts';
+import type { CoreSort, Declaration, Definition, PlainOperation, StreamOperation, TextEncoding } from './model.ts';
 import type { FunctionType, ResourceType, WitType } from './wit.ts';
 
 /** One instantiation of a core module. */
@@ -24,7 +24,7 @@ export type CoreItem =
   | { readonly kind: 'canon'; readonly canon: CanonFunction; readonly component: number };
 
 export interface Options {
-  readonly encoding: CanonOptions['encoding'];
+  readonly encoding: TextEncoding;
   readonly memory: CoreItem | null;
   readonly realloc: CoreItem | null;
   readonly postReturn: CoreItem | null;

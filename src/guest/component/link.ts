@@ -49,7 +49,7 @@ import type {
 import { httpErrorCode } from './http-error-code.ts';
 import { compatibleName, isPrerelease, nearestName } from './interface-name.ts';
 import { Memories } from './memories.ts';
-import type { StreamOperation } from './model.ts';
+import type { StreamOperation, TextEncoding } from './model.ts';
 import { invalidComponent, tooLargeComponent, unsupportedComponent } from './refusals.ts';
 import {
   asyncFunc,
@@ -227,7 +227,8 @@ class Linker {
     if (named !== null && areMerged && memory === null)
       throw invalidComponent(this.#subject, 'an option that names a memory which no core instance has');
     const realloc = options === null || options.realloc === null ? null : this.#target(options.realloc);
-    return { component, memory, hasOnlyMemory: named !== null && !areMerged, realloc };
+    const encoding = options?.encoding ?? 'utf8';
+    return { component, memory, hasOnlyMemory: named !== null && !areMerged, realloc, encoding };
   }
 
   #canon(canon: CanonFunction, component: number): ImportTarget {
@@ -252,7 +253,7 @@ class Linker {
           name: `[resource-drop]${host.name}`,
           type: func({ self: own(resource) }),
         };
-        return this.#forPart(this.#host(wanted), wanted.type, this.#part(component, null));
+        return this.#called(this.#host(wanted), null, this.#part(component, null));
       }
       case 'resource.new':
         return this.#ownResource('new', canon.resource, component);
@@ -263,7 +264,7 @@ class Linker {
         if (canon.slot > 1) throw invalidComponent(this.#subject, `slot ${canon.slot} of the context, at most 1`);
         return this.#ofGlue(this.#glue.context(canon.op === 'context.get' ? 'get' : 'set', canon.slot, component));
       case 'task.return':
-        return this.#taskReturn(canon.result);
+        return this.#taskReturn(canon.result, canon.options);
       default:
         return this.#asyncFunction(canon);
     }
@@ -274,13 +275,15 @@ class Linker {
   }
 
   /** Returns the `task.return` of the entry point; a function that traps for those of other exports, which nobody calls. */
-  #taskReturn(returned: WitType | null): ImportTarget {
+  #taskReturn(returned: WitType | null, { encoding }: Options): ImportTarget {
     const { kind } = this.#entry;
     const type = func(returned === null ? {} : { result: returned });
     const core = flattenFunction(type, 'lower');
     if (kind.taskReturn === undefined || !sameWitType(returned, kind.type.result))
       return this.#ofGlue(this.#glue.trap(core));
-    return { kind: 'host', ...kind.taskReturn, type: core };
+    const host: ImportTarget = { kind: 'host', ...kind.taskReturn, type: core };
+    if (encoding === 'utf8') return host;
+    return this.#ofGlue(this.#glue.host({ host, type: core, realloc: null, part: null, encoding }));
   }
 
   #asyncFunction(canon: Extract<CanonFunction, { readonly op: AsyncOperation }>): ImportTarget {
@@ -295,8 +298,10 @@ class Linker {
       isDelivering = canon.op.endsWith('read') && canon.of !== null && hasLists(canon.of);
     }
     const host: ImportTarget = { kind: 'host', module: asyncModule, name, type };
-    if (!isDelivering || this.#asyncRealloc === null) return host;
-    return this.#ofGlue(this.#glue.host(host, type, this.#asyncRealloc, null));
+    const realloc = isDelivering ? this.#asyncRealloc : null;
+    const encoding = ('options' in canon ? canon.options?.encoding : null) ?? 'utf8';
+    if (realloc === null && encoding === 'utf8') return host;
+    return this.#ofGlue(this.#glue.host({ host, type, realloc, part: null, encoding }));
   }
 
   /** Returns the one realloc that asynchronous calls and copies name. */
@@ -335,22 +340,18 @@ class Linker {
     ]);
   }
 
-  #checkEncoding({ encoding }: Options): void {
-    if (encoding !== 'utf8') throw unsupportedComponent(this.#subject, `strings in ${encoding}`);
-  }
-
   #lower(item: FunctionItem, options: Options, component: number): ImportTarget {
     this.#countParts(item.type);
-    this.#checkEncoding(options);
     this.#checkLowered(item.type, options);
     if (options.async && this.#isComposed) throw this.#composedAsync();
     if (item.kind === 'lifted') return this.#partCall(item, options, component);
     const host = this.#host(item, options.async);
     const part = this.#part(component, options);
-    if (options.realloc === null || item.type.result === null || !hasLists(item.type.result))
-      return this.#forPart(host, item.type, part, options);
-    const core = flattenFunction(item.type, 'lower', options.async ? 'async' : 'sync');
-    return this.#ofGlue(this.#glue.host(host, core, this.#target(options.realloc), part));
+    const realloc =
+      options.realloc === null || item.type.result === null || !hasLists(item.type.result)
+        ? null
+        : this.#target(options.realloc);
+    return this.#called(host, realloc, part, options.encoding);
   }
 
   /** Throws `module_too_large` if the types of all lowered functions together have too many parts. */
@@ -392,17 +393,20 @@ class Linker {
     throw invalidComponent(this.#subject, `${text} is ${what} without ${option}, which its type needs`);
   }
 
-  /** Returns the function with which `part` calls `host`: the host function itself, unless the component is composed. */
-  #forPart(host: ImportTarget, type: FunctionType, part: Part | null, options: Options | null = null): ImportTarget {
-    if (part === null) return host;
-    const core = flattenFunction(type, 'lower', options?.async === true ? 'async' : 'sync');
-    return this.#ofGlue(this.#glue.host(host, core, null, part));
+  /** Returns the function with which `part` calls `host`: the host function itself, if nothing is done around the call. */
+  #called(
+    host: HostTarget,
+    realloc: ImportTarget | null,
+    part: Part | null,
+    encoding: TextEncoding = 'utf8',
+  ): ImportTarget {
+    if (part === null && realloc === null && encoding === 'utf8') return host;
+    return this.#ofGlue(this.#glue.host({ host, type: host.type, realloc, part, encoding }));
   }
 
   /** Returns the function through which the component instance `component` calls a function of another one. */
   #partCall(item: LiftedFunction, options: Options, component: number): ImportTarget {
     const { type } = item;
-    this.#checkEncoding(item.options);
     const params = type.params.map((param) => param.type);
     const returned = type.result === null ? [] : [type.result];
     if (item.options.async || [...params, ...returned].some(isAsynchronous)) throw this.#composedAsync();
@@ -435,7 +439,7 @@ class Linker {
    * Returns the import of a host function. Notes an unknown name or a wrong type as a problem and still returns the
    * import.
    */
-  #host(wanted: HostFunction, isAsync = false): ImportTarget {
+  #host(wanted: HostFunction, isAsync = false): HostTarget {
     const interfaceName = compatibleName(wanted.interfaceName);
     const provided = this.#provided.get(`${interfaceName}\0${wanted.name}`);
     if (provided === undefined) this.#noteUnknown(wanted, interfaceName);
@@ -557,6 +561,7 @@ class Linker {
       func: { target: this.#target(item.core), type: flattenFunction(kind.type, 'lift') },
       ...(kind.result === undefined ? {} : { result: { target: kind.result, type: kind.result.type } }),
       postReturn: postReturn === null ? null : this.#target(postReturn),
+      encoding: options.encoding,
     });
   }
 }

@@ -67,8 +67,12 @@ export type Alias =
       readonly index: number;
     };
 
+/** Encodings of strings in the memory of a component, by the numbers of the binary format. */
+export const textEncodings = ['utf8', 'utf16', 'latin1+utf16'] as const;
+export type TextEncoding = (typeof textEncodings)[number];
+
 export interface CanonOptions {
-  readonly encoding: 'utf8' | 'utf16' | 'latin1+utf16';
+  readonly encoding: TextEncoding;
   readonly memory: number | null;
   readonly realloc: number | null;
   readonly postReturn: number | null;

@@ -64,14 +64,39 @@ describe('parts of a composed component', () => {
     await expect(resources('pass', 4, handle, 1, 2)).rejects.toThrow('is a 3, not a 4');
     await resources('pass', 3, handle, 1, 2);
     await expect(resources('lend-rep', 3, handle, 1, 1)).rejects.toThrow('no resource handle');
-    expect((handles.get({ kind: 'resource', id: '#3' }, handle) as { representation: number }).representation).toBe(77);
+    expect(await resources('lend-rep', 3, handle, 2, 3)).toBe(77);
+    await expect(resources('pass', 3, handle, 2, 1)).rejects.toThrow('while a call in progress borrows it');
+    await resources('returned', 3);
     const borrowed = await resources('lend', 3, handle, 2, 1);
     await expect(resources('returned', 1)).rejects.toThrow('1 borrowed');
     await expect(resources('pass', 3, borrowed, 1, 2)).rejects.toThrow('only borrowed');
     expect(await resources('owns', 3, borrowed)).toBe(false);
     await resources('drop', 3, borrowed);
     await resources('returned', 1);
-    expect((handles.get({ kind: 'resource', id: '#3' }, handle) as { representation: number }).representation).toBe(77);
+    await resources('pass', 3, handle, 2, 1);
+  });
+});
+
+describe('strings of other encodings', () => {
+  it('encode sets the encoding of the calls that follow', async () => {
+    const guest = new ComponentGuest();
+    const glue = guest.of('trisiel:component/glue');
+    await glue('encode', 1);
+    expect(guest.process.component.encoding).toBe('utf16');
+    await glue('encode', 0);
+    expect(guest.process.component.encoding).toBe('utf8');
+  });
+
+  it('transcode reads a text, transcoded writes it once in the other encoding', async () => {
+    const guest = new ComponentGuest();
+    const { memory } = guest.process;
+    const glue = guest.of('trisiel:component/glue');
+    memory.put(64, Buffer.from('é€', 'utf16le'));
+    expect(await glue('transcode', 64, 2, 1, 0)).toBe(5);
+    expect(await glue('transcoded', 128)).toBe(5);
+    expect(Buffer.from(memory.bytes(128, 5)).toString()).toBe('é€');
+    await expect(glue('transcode', 0xffff_fff0, 64, 0, 1)).rejects.toThrow();
+    await expect(glue('transcode', 0, 2 ** 24 + 1, 0, 1)).rejects.toThrow('at most 16777216 change');
   });
 });
 

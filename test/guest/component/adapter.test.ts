@@ -1,5 +1,7 @@
 /** The code between two parts of a composed component: what it checks of the values that it passes on. */
 import { describe, expect, it } from 'vitest';
+import { textEncodings } from '../../../src/guest/component/model.ts';
+import { encodeText } from '../../../src/guest/kernel/canonical/text.ts';
 import { composedParts, type Parts } from '../../support/composed-parts.ts';
 import { runGuest } from '../../support/run-guest.ts';
 
@@ -81,5 +83,52 @@ describe('a value between two parts', () => {
     ['that is not aligned', '(i32.const 8194)'],
   ])('traps if realloc returns an address %s', async (_what, callee) => {
     expect(await run({ ...listed(u32, '(i32.const 4) (i32.const 2)'), reallocs: { callee } })).toEqual(trap);
+  });
+});
+
+describe('a string between two parts of different encodings', () => {
+  const pairs = textEncodings.flatMap((caller) => textEncodings.map((callee) => [caller, callee] as const));
+  const optionOf = (encoding: (typeof textEncodings)[number]) => [[textEncodings.indexOf(encoding)]];
+  /** The callee returns the string; the caller compares it with what it has passed. */
+  const echo = (
+    caller: (typeof textEncodings)[number],
+    callee: (typeof textEncodings)[number],
+    text: string,
+  ): Parts => {
+    const { bytes, length } = encodeText(text, caller);
+    const stores = [...bytes].map((byte, index) => `(i32.store8 (i32.const ${256 + index}) (i32.const ${byte}))`);
+    const checks = [...bytes].map(
+      (byte, index) =>
+        `(if (i32.ne (i32.load8_u (i32.add (i32.load (i32.const 64)) (i32.const ${index}))) (i32.const ${byte})) (then (return (i32.const 1))))`,
+    );
+    return {
+      param: [0x73],
+      result: [0x73],
+      f: '(param i32 i32) (result i32) (i32.store (i32.const 16) (local.get 0)) (i32.store (i32.const 20) (local.get 1)) (i32.const 16)',
+      lowered: '(param i32 i32 i32)',
+      run: `${stores.join('\n')} (call $f (i32.const 256) (i32.const ${length | 0}) (i32.const 64)) ${checks.join('\n')}
+        (i32.ne (i32.load (i32.const 68)) (i32.const ${length | 0}))`,
+      options: { caller: optionOf(caller), callee: optionOf(callee) },
+    };
+  };
+
+  it.each(pairs)('arrives: %s to %s and back', async (caller, callee) => {
+    for (const text of ['', 'plain', 'größer', 'é€😀'])
+      expect([text, await run(echo(caller, callee, text))]).toEqual([text, fine]);
+  });
+
+  const wide = (call: string, caller: 'utf16' | 'latin1+utf16'): Parts => ({
+    ...echo(caller, 'utf8', 'x'),
+    run: `(i32.store16 (i32.const 256) (i32.const 0xd800)) (call $f ${call} (i32.const 64)) (i32.const 0)`,
+  });
+  it.each([
+    ['beyond the memory', wide('(i32.const 65532) (i32.const 3)', 'utf16'), /^unreachable/],
+    ['beyond the memory by its tag', wide('(i32.const 65532) (i32.const 0x80000003)', 'latin1+utf16'), /^unreachable/],
+    ['that is not aligned', wide('(i32.const 65) (i32.const 1)', 'utf16'), /^unreachable/],
+    ['that is not aligned', wide('(i32.const 65) (i32.const 1)', 'latin1+utf16'), /^unreachable/],
+    ['whose size goes around', wide('(i32.const 64) (i32.const 0x80000001)', 'utf16'), /^unreachable/],
+    ['of half a surrogate pair', wide('(i32.const 256) (i32.const 1)', 'utf16'), /not UTF-16/],
+  ])('traps: %s', async (_what, parts, message) => {
+    expect(await run(parts)).toMatchObject({ kind: 'trap', message });
   });
 });

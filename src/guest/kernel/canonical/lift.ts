@@ -24,6 +24,7 @@ import { GuestFault } from '../memory.ts';
 import type { Process } from '../process.ts';
 import { elementFor } from './async/elements.ts';
 import { liftEnd } from './async/end-handles.ts';
+import { decodeText, textBytes } from './text.ts';
 
 export type CoreValue = number | bigint;
 
@@ -159,10 +160,18 @@ function toChar(value: number): string {
 }
 
 function toText(guest: Process, pointer: number, length: number): string {
-  charge(guest, length >>> 0);
-  const text = guest.memory.strictText(pointer, length);
-  if (text === null) throw new GuestFault('a string that is not UTF-8');
-  return text;
+  const { encoding } = guest.component;
+  if (encoding === 'utf8') {
+    charge(guest, length >>> 0);
+    const text = guest.memory.strictText(pointer, length);
+    if (text === null) throw new GuestFault('a string that is not UTF-8');
+    return text;
+  }
+  const bytes = textBytes(length, encoding);
+  charge(guest, bytes);
+  const start = guest.memory.check(pointer, bytes);
+  if (start % 2 !== 0) throw new GuestFault(`a string at 0x${start.toString(16)}, not aligned to 2`);
+  return decodeText(guest.memory.bytes(pointer, bytes), length, encoding);
 }
 
 function listLifter(of: WitType): Lifter {

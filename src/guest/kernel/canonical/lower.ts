@@ -21,6 +21,7 @@ import { elementFor } from './async/elements.ts';
 import { lowerEnd } from './async/end-handles.ts';
 import type { Readable } from './async/shared.ts';
 import { type CoreValue, toKey } from './lift.ts';
+import { encodeText, textAlignment } from './text.ts';
 
 export interface Lowerer {
   /**
@@ -110,7 +111,7 @@ function primitive(type: Extract<WitType, string>): Lowerer {
         flat: (_guest, value) => value as number,
       };
     case 'string':
-      return memoryOnly((guest, pointer, value) => storeBytes(guest, pointer, octetsOf(value as string | Uint8Array)));
+      return memoryOnly((guest, pointer, value) => storeText(guest, pointer, value as string | Uint8Array));
   }
 }
 
@@ -121,6 +122,21 @@ function memoryOnly(store: Lowerer['store']): Lowerer {
       throw new Error('a value of more than one core value');
     },
   };
+}
+
+function storeText(guest: Process, pointer: number, value: string | Uint8Array): void {
+  const { encoding } = guest.component;
+  if (encoding === 'utf8') {
+    storeBytes(guest, pointer, octetsOf(value));
+    return;
+  }
+  const text = typeof value === 'string' ? value : Buffer.from(value).toString();
+  const { bytes, length } = encodeText(text, encoding);
+  guest.memory.setU32(pointer + 4, length);
+  guest.component.allocations.request(bytes.length, textAlignment(encoding), (start) => {
+    guest.memory.setU32(pointer, start);
+    if (bytes.length > 0) guest.memory.put(start, bytes);
+  });
 }
 
 function storeBytes(guest: Process, pointer: number, bytes: Uint8Array): void {
@@ -138,11 +154,16 @@ function listLowerer(of: WitType): Lowerer {
   const align = alignment(of);
   return memoryOnly((guest, pointer, value) => {
     const values = value as readonly unknown[];
+    const { component } = guest;
+    const { encoding } = component;
     guest.memory.setU32(pointer + 4, values.length);
-    guest.component.allocations.request(values.length * bytes, align, (start) => {
+    component.allocations.request(values.length * bytes, align, (start) => {
       guest.memory.setU32(pointer, start);
-      values.forEach((one, index) => {
-        element.store(guest, start + index * bytes, one);
+      // The guest may have allocated in another call, which delivers the result of this one.
+      component.withEncoding(encoding, () => {
+        values.forEach((one, index) => {
+          element.store(guest, start + index * bytes, one);
+        });
       });
     });
   });

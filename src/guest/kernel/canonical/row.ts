@@ -123,6 +123,7 @@ export function asyncRow(row: Syscall): Syscall {
   const store = hasResult ? memoryFinisher(type.result as WitType) : null;
   const call = (guest: Process, ...args: CoreValue[]): number => {
     const { component } = guest;
+    const { encoding } = component;
     const lent = new Lent();
     const subtask = new Subtask(lent);
     component.handles.lent = lent;
@@ -135,7 +136,7 @@ export function asyncRow(row: Syscall): Syscall {
       component.cancelled = null;
     }
     const finish = (value: unknown): void => {
-      store?.(guest, args, value);
+      component.withEncoding(encoding, () => store?.(guest, args, value));
     };
     if (!(returned instanceof Promise)) {
       finish(returned);

@@ -1,6 +1,8 @@
 /** State of a Process for the guest of a linked component. */
+import type { TextEncoding } from '../../component/model.ts';
 import { Allocations } from './allocations.ts';
 import { HandleTable } from './handles.ts';
+import type { EncodedText } from './text.ts';
 
 /** A value of the handle table that outlives calls of the guest: an end of a stream or future. */
 interface End {
@@ -11,8 +13,23 @@ interface End {
 export class ComponentState {
   readonly handles = new HandleTable();
   readonly allocations = new Allocations();
+  /** Encoding of the strings of the call in progress. Code of the linker sets it for a call that has another one than UTF-8. */
+  encoding: TextEncoding = 'utf8';
+  /** Text on its way from one part to another, in the encoding of the latter; null: there is none. */
+  transcoded: EncodedText | null = null;
   /** Signal that is aborted when the guest cancels the call that is being started; null for a call without that. */
   cancelled: AbortSignal | null = null;
+
+  /** Calls `act` with strings in `encoding`, which a call had when it began. */
+  withEncoding(encoding: TextEncoding, act: () => void): void {
+    const before = this.encoding;
+    this.encoding = encoding;
+    try {
+      act();
+    } finally {
+      this.encoding = before;
+    }
+  }
 
   /**
    * Ends all streams and futures whose ends the guest holds. Called when the guest has returned: the host then reads

@@ -7,6 +7,7 @@
 
 import { otherElement } from '../../../component/element-name.ts';
 import { alignment, elementBytes } from '../../../component/flatten.ts';
+import type { TextEncoding } from '../../../component/model.ts';
 import { GuestFault } from '../../memory.ts';
 import type { Process } from '../../process.ts';
 import { beginLifting, type Lifter, lifter } from '../lift.ts';
@@ -54,6 +55,8 @@ export class GuestBuffer implements Destination, Origin {
   readonly #pointer: number;
   readonly #length: number;
   readonly #layout: Layout | null;
+  /** Encoding of the strings in this range. */
+  readonly #encoding: TextEncoding;
   /** Values that were written and are stored at the delivery of the event, since they need allocations or handles. */
   readonly #stored: { readonly at: number; readonly value: unknown }[] = [];
   /** Number of values copied so far. */
@@ -63,6 +66,7 @@ export class GuestBuffer implements Destination, Origin {
   constructor(guest: Process, element: Element, pointer: number, length: number) {
     this.#guest = guest;
     this.element = element;
+    this.#encoding = guest.component.encoding;
     this.#length = length >>> 0;
     if (this.#length > lengthMax) throw new GuestFault(`a copy of ${this.#length} values, at most ${lengthMax}`);
     const layout = layoutOf(element);
@@ -94,7 +98,12 @@ export class GuestBuffer implements Destination, Origin {
     if (layout === null) return new Array<undefined>(count).fill(undefined);
     this.#guest.work(count * layout.bytes);
     beginLifting();
-    return Array.from({ length: count }, (_, index) => layout.lift.load(this.#guest, start + index * layout.bytes));
+    const values: unknown[] = [];
+    this.#guest.component.withEncoding(this.#encoding, () => {
+      for (let index = 0; index < count; index += 1)
+        values.push(layout.lift.load(this.#guest, start + index * layout.bytes));
+    });
+    return values;
   }
 
   write(chunk: Chunk): void {
@@ -121,7 +130,9 @@ export class GuestBuffer implements Destination, Origin {
     const layout = this.#layout;
     if (layout === null || this.#stored.length === 0) return;
     this.#guest.component.allocations.begin();
-    for (const { at, value } of this.#stored) layout.lower.store(this.#guest, at, value);
+    this.#guest.component.withEncoding(this.#encoding, () => {
+      for (const { at, value } of this.#stored) layout.lower.store(this.#guest, at, value);
+    });
   }
 
   #at(): number {

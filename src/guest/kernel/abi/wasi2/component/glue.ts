@@ -3,8 +3,11 @@
  * component imports them: the linker writes `loop { n = next(); if (n == 0) break; put(realloc(…)) }`.
  */
 import { isUtf8 } from 'node:buffer';
+import { MIB } from '../../../../../protocol/limits.ts';
+import { type TextEncoding, textEncodings } from '../../../../component/model.ts';
 import { func } from '../../../../component/wit.ts';
 import { witInterface, witRow } from '../../../canonical/row.ts';
+import { decodeText, encodeText, textBytes } from '../../../canonical/text.ts';
 import { GuestFault } from '../../../memory.ts';
 import type { Process } from '../../../process.ts';
 
@@ -45,4 +48,58 @@ const text = witRow(
   },
 );
 
-export const linkerGlue = witInterface('wasi2', 'trisiel:component/glue', [next, put, select, text]);
+/** Sets the encoding of strings in the calls that follow: 0 UTF-8, 1 UTF-16, 2 Latin-1 or UTF-16. */
+const encode = witRow('encode', func({ encoding: 'u32' }), (guest: Process, encoding: number) => {
+  guest.component.encoding = encodingOf(encoding);
+});
+
+function encodingOf(number: number): TextEncoding {
+  const encoding = textEncodings[number];
+  if (encoding === undefined) throw new Error(`no encoding has the number ${number}`);
+  return encoding;
+}
+
+/** Most bytes of a text that changes its encoding. The host makes a copy of it. */
+const transcodedBytesMax = 16 * MIB;
+
+/**
+ * Changes the encoding of the text of `length` code units at `pointer` in the whole memory. Returns the bytes that it takes
+ * in encoding `to`. Traps for a text that is not in encoding `from`, and above 16 MiB.
+ */
+const transcode = witRow(
+  'transcode',
+  func({ pointer: 'u32', length: 'u32', from: 'u32', to: 'u32' }, 'u32'),
+  (guest: Process, pointer: number, length: number, from: number, to: number) => {
+    const { component, memory } = guest;
+    const encoding = encodingOf(from);
+    const count = textBytes(length, encoding);
+    if (count > transcodedBytesMax)
+      throw new GuestFault(`a string of ${count} bytes, at most ${transcodedBytesMax} change their encoding`);
+    guest.work(count);
+    memory.select(null);
+    component.transcoded = encodeText(decodeText(memory.bytes(pointer, count), length, encoding), encodingOf(to));
+    return component.transcoded.bytes.length;
+  },
+);
+
+/** Writes the text of the last call of `transcode` to `pointer` in the whole memory. Returns its number of code units. */
+const transcoded = witRow('transcoded', func({ pointer: 'u32' }, 'u32'), (guest: Process, pointer: number) => {
+  const { component, memory } = guest;
+  const text = component.transcoded;
+  if (text === null) throw new Error('there is no text that has changed its encoding');
+  component.transcoded = null;
+  guest.work(text.bytes.length);
+  memory.select(null);
+  memory.put(pointer, text.bytes);
+  return text.length;
+});
+
+export const linkerGlue = witInterface('wasi2', 'trisiel:component/glue', [
+  next,
+  put,
+  select,
+  text,
+  encode,
+  transcode,
+  transcoded,
+]);
