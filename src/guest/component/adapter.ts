@@ -23,8 +23,7 @@ import {
   recordLayout,
   type VariantLike,
 } from './flatten.ts';
-import { type TextEncoding, textEncodings } from './model.ts';
-import type { FunctionType, WitType } from './wit.ts';
+import { type FunctionType, type TextEncoding, textEncodings, type WitType } from './wit.ts';
 
 /** What one side of a call gives the adapter. Functions and globals are indices in the glue module. */
 export interface AdapterSide {

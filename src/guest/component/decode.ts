@@ -6,27 +6,25 @@
  * Spec: component-model, "Component Model Binary Format Explainer".
  */
 import { componentCaps } from './caps.ts';
-import {
-  type Alias,
-  type Canon,
-  type CanonOptions,
-  type CoreSort,
-  type Declaration,
-  type Definition,
-  type External,
-  type LabelledRef,
-  type Named,
-  type PlainOperation,
-  type Sort,
-  type StreamOperation,
-  type TextEncoding,
-  type TypeDefinition,
-  type TypeRef,
-  textEncodings,
+import type {
+  Alias,
+  Canon,
+  CanonOptions,
+  CoreSort,
+  Declaration,
+  Definition,
+  External,
+  LabelledRef,
+  Named,
+  PlainOperation,
+  Sort,
+  StreamOperation,
+  TypeDefinition,
+  TypeRef,
 } from './model.ts';
 import { isComponent } from './recognise.ts';
 import { ComponentReader, tooLargeComponent, unsupportedComponent } from './refusals.ts';
-import type { PrimitiveType } from './wit.ts';
+import { type PrimitiveType, type TextEncoding, textEncodings } from './wit.ts';
 
 /** Returns the definitions of a component. `subject` names the component in messages. */
 export function decodeComponent(bytes: Uint8Array, subject: string): readonly Definition[] {

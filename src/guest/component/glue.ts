@@ -21,9 +21,8 @@ import { componentCaps } from './caps.ts';
 import { flattenFunction } from './flatten.ts';
 import type { ImportTarget } from './fuse.ts';
 import { memoryExports } from './memories.ts';
-import { type TextEncoding, textEncodings } from './model.ts';
 import { tooLargeComponent } from './refusals.ts';
-import type { FunctionType } from './wit.ts';
+import { type FunctionType, type TextEncoding, textEncodings } from './wit.ts';
 
 /** Import module of the functions that only glue calls; src/guest/kernel/abi/wasi2/component/glue.ts provides them. */
 export const glueModule = 'trisiel:component/glue';

@@ -1,6 +1,6 @@
 /** An evaluated component: its core instances in order, and the definition that every import and export leads to. */
-import type { CoreSort, Declaration, Definition, PlainOperation, StreamOperation, TextEncoding } from './model.ts';
-import type { FunctionType, ResourceType, WitType } from './wit.ts';
+import type { CoreSort, Declaration, Definition, PlainOperation, StreamOperation } from './model.ts';
+import type { FunctionType, ResourceType, TextEncoding, WitType } from './wit.ts';
 
 /** One instantiation of a core module. */
 export interface CoreInstance {

@@ -49,7 +49,7 @@ import type {
 import { httpErrorCode } from './http-error-code.ts';
 import { compatibleName, isPrerelease, nearestName } from './interface-name.ts';
 import { Memories } from './memories.ts';
-import type { StreamOperation, TextEncoding } from './model.ts';
+import type { StreamOperation } from './model.ts';
 import { invalidComponent, tooLargeComponent, unsupportedComponent } from './refusals.ts';
 import {
   asyncFunc,
@@ -61,6 +61,7 @@ import {
   result,
   sameFunction,
   sameWitType,
+  type TextEncoding,
   type WitType,
 } from './wit.ts';
 

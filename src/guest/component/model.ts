@@ -1,5 +1,5 @@
 /** A decoded component: its definitions in order, as plain data. Indices are those of the file. */
-import type { PrimitiveType } from './wit.ts';
+import type { PrimitiveType, TextEncoding } from './wit.ts';
 
 export const coreSorts = ['func', 'table', 'memory', 'global', 'tag', 'type', 'module', 'instance'] as const;
 export type CoreSort = `core ${(typeof coreSorts)[number]}`;
@@ -66,10 +66,6 @@ export type Alias =
       readonly levels: number;
       readonly index: number;
     };
-
-/** Encodings of strings in the memory of a component, by the numbers of the binary format. */
-export const textEncodings = ['utf8', 'utf16', 'latin1+utf16'] as const;
-export type TextEncoding = (typeof textEncodings)[number];
 
 export interface CanonOptions {
   readonly encoding: TextEncoding;

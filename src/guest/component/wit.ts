@@ -62,6 +62,10 @@ export interface FunctionType {
   readonly async: boolean;
 }
 
+/** Encodings of strings in the memory of a component, by the numbers of the binary format. */
+export const textEncodings = ['utf8', 'utf16', 'latin1+utf16'] as const;
+export type TextEncoding = (typeof textEncodings)[number];
+
 /** Returns the resource `name` of `interfaceName` (`wasi:io/streams@0.2`), provided by the host. */
 export function hostResource(interfaceName: string, name: string): ResourceType {
   return { kind: 'resource', id: `${interfaceName}#${name}` };

@@ -1,6 +1,6 @@
 /** The code between two parts of a composed component: what it checks of the values that it passes on. */
 import { describe, expect, it } from 'vitest';
-import { textEncodings } from '../../../src/guest/component/model.ts';
+import { textEncodings } from '../../../src/guest/component/wit.ts';
 import { encodeText } from '../../../src/guest/kernel/canonical/text.ts';
 import { composedParts, type Parts } from '../../support/composed-parts.ts';
 import { runGuest } from '../../support/run-guest.ts';

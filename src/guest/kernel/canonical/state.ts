@@ -1,5 +1,5 @@
 /** State of a Process for the guest of a linked component. */
-import type { TextEncoding } from '../../component/model.ts';
+import type { TextEncoding } from '../../component/wit.ts';
 import { Allocations } from './allocations.ts';
 import { HandleTable } from './handles.ts';
 import type { EncodedText } from './text.ts';

@@ -4,7 +4,7 @@
  *
  * Spec: component-model, CanonicalABI.md "Loading" and "Storing", load_string and store_string.
  */
-import type { TextEncoding } from '../../component/model.ts';
+import type { TextEncoding } from '../../component/wit.ts';
 import { GuestFault } from '../memory.ts';
 import { listBytesMax } from './allocations.ts';
 

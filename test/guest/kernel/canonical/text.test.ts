@@ -1,7 +1,7 @@
 /** Strings of components in the three encodings of the canonical ABI. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { textEncodings } from '../../../../src/guest/component/model.ts';
+import { textEncodings } from '../../../../src/guest/component/wit.ts';
 import { decodeText, encodeText, textBytes } from '../../../../src/guest/kernel/canonical/text.ts';
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');

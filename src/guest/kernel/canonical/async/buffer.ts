@@ -7,7 +7,7 @@
 
 import { otherElement } from '../../../component/element-name.ts';
 import { alignment, elementBytes } from '../../../component/flatten.ts';
-import type { TextEncoding } from '../../../component/model.ts';
+import type { TextEncoding } from '../../../component/wit.ts';
 import { GuestFault } from '../../memory.ts';
 import type { Process } from '../../process.ts';
 import { beginLifting, type Lifter, lifter } from '../lift.ts';

@@ -4,8 +4,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { MIB } from '../../../../../protocol/limits.ts';
-import { type TextEncoding, textEncodings } from '../../../../component/model.ts';
-import { func } from '../../../../component/wit.ts';
+import { func, type TextEncoding, textEncodings } from '../../../../component/wit.ts';
 import { witInterface, witRow } from '../../../canonical/row.ts';
 import { decodeText, encodeText, textBytes } from '../../../canonical/text.ts';
 import { GuestFault } from '../../../memory.ts';
