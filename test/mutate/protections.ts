@@ -1340,7 +1340,7 @@ export const protections: readonly Protection[] = [
   },
   {
     name: 'queues: a line without end does not fill the memory',
-    file: 'src/control/queues/transfer.ts',
+    file: 'src/control/queues/upload.ts',
     find: 'rest.length > transferLimits.lineBytes',
     replace: 'false',
     tests: ['test/control/api/queues.test.ts'],

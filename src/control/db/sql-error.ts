@@ -31,6 +31,11 @@ export function isForeignKeyViolation(error: unknown): boolean {
   return error.sqlCode === '23503' || (error.sqlCode === 'SQLITE_CONSTRAINT' && /FOREIGN KEY/.test(error.message));
 }
 
+/** Returns whether PostgreSQL refused bytes that are no UTF-8, or have a NUL, as text (character_not_in_repertoire). */
+export function isNoText(error: unknown): boolean {
+  return error instanceof SqlError && error.sqlCode === '22021';
+}
+
 /**
  * Returns whether the database could not work at the moment: the disk is full or fails, the server has ended, a lock
  * was held too long. The same statement may work later. After a lost connection (class 08) the statement may or may not

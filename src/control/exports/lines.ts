@@ -33,8 +33,8 @@ export function csvLine(values: readonly (string | number | null)[]): string {
  * Returns a stream of the pieces that `lines` yields. The first piece is made before it resolves, so that an early
  * failure gives an error answer and not a truncated one. `lines` ends with the stream, however the stream ends.
  */
-export async function lineStream(lines: AsyncGenerator<string>): Promise<Readable> {
-  let first: IteratorResult<string> | null = await lines.next();
+export async function lineStream(lines: AsyncGenerator<string | Buffer>): Promise<Readable> {
+  let first: IteratorResult<string | Buffer> | null = await lines.next();
   return new Readable({
     objectMode: true,
     highWaterMark: 1,
@@ -42,7 +42,7 @@ export async function lineStream(lines: AsyncGenerator<string>): Promise<Readabl
       const next = first === null ? lines.next() : Promise.resolve(first);
       first = null;
       next.then(
-        ({ done, value }) => this.push(done === true ? null : Buffer.from(value)),
+        ({ done, value }) => this.push(done === true ? null : typeof value === 'string' ? Buffer.from(value) : value),
         (error: unknown) => this.destroy(error instanceof Error ? error : new Error(String(error))),
       );
     },

@@ -60,9 +60,21 @@ export async function* exportLogLines(
   });
 }
 
-/** Returns a line as JSON; status and fields are left out where there are none. */
-function ndjsonOf(line: LogLine): string {
-  return `${JSON.stringify(Object.fromEntries(exportedLogFields.map((field) => [field, line[field]])))}\n`;
+/** Returns a line as JSON, its fields in the order of the CSV's columns; status and fields are left out where there are none. */
+function ndjsonOf({
+  handler: _,
+  cursor,
+  deployment,
+  invocation,
+  seq,
+  timeMs,
+  gas,
+  stream,
+  level,
+  text,
+  ...more
+}: LogLine): string {
+  return `${JSON.stringify({ cursor, deployment, invocation, seq, timeMs, gas, stream, level, text, ...more })}\n`;
 }
 
 /** Returns a line as CSV; fields are one column, as JSON. */

@@ -1,7 +1,7 @@
 /** Writes the messages of one delivery as the function's standard input (docs/queues.md). */
 import type { QueueFraming } from '../../protocol/nouns.ts';
 import type { TakenMessage } from './deliveries.ts';
-import { bodyFields } from './transfer.ts';
+import { bodyFields } from './download.ts';
 
 export interface Framed {
   readonly body: Buffer;

@@ -1,15 +1,10 @@
 /**
- * Messages as text, one JSON object per line (docs/queues.md): reads uploads and writes downloads of any length, with
- * memory for one batch or one page.
+ * Reads uploads of messages, one JSON object per line (docs/queues.md), of any length, with memory for one batch.
  */
-import { isUtf8 } from 'node:buffer';
-import { type Kysely, sql } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import { MIB, queueLimits } from '../../protocol/limits.ts';
-import { type MessageState, messageStates } from '../../protocol/nouns.ts';
-import type { Database } from '../db/database.ts';
-import type { Schema } from '../db/schema.ts';
-import { csvLine, type ExportFormat, exportLimits } from '../exports/lines.ts';
+import { messageStates } from '../../protocol/nouns.ts';
+import { exportedFields } from './download.ts';
 import { checkMessage, type EndedMessage, type NewMessage } from './new-message.ts';
 
 export const transferLimits = {
@@ -22,147 +17,6 @@ export const transferLimits = {
   /** Greatest number of attempts in a line: what the column holds on each database. */
   attempts: 2 ** 31 - 1,
 } as const;
-
-/** Fields of a message in a download, in the order of the CSV's columns. */
-export const exportedFields = [
-  'id',
-  'position',
-  'state',
-  'contentType',
-  'group',
-  'attempts',
-  'publishedMs',
-  'dueMs',
-  'endedMs',
-  'reason',
-  'invocation',
-  'text',
-  'base64',
-] as const;
-
-/** Returns a body in JSON: `text` if it is UTF-8, else `base64`; the other field is null. */
-export function bodyFields(body: Uint8Array): { readonly text: string | null; readonly base64: string | null } {
-  const bytes = Buffer.from(body.buffer, body.byteOffset, body.length);
-  return isUtf8(bytes)
-    ? { text: bytes.toString('utf8'), base64: null }
-    : { text: null, base64: bytes.toString('base64') };
-}
-
-/**
- * Yields the lines of a download, one page per piece: the messages after `after` that the queue has when it begins, as
- * of one view of the database (views.ts). `state`: only messages in this state.
- */
-export async function* exportLines(
-  db: Database,
-  { ownerId, queueId }: { readonly ownerId: string; readonly queueId: string },
-  options: { readonly after: number; readonly state: MessageState | undefined; readonly format: ExportFormat },
-): AsyncGenerator<string> {
-  const { format, state } = options;
-  let { after } = options;
-  let upTo: number | null = null;
-  yield* db.views.pages(ownerId, async (view) => {
-    if (upTo === null) {
-      upTo = await lastPosition(view, queueId);
-      if (format === 'csv' && after === 0) return csvLine(exportedFields);
-    }
-    if (after >= upTo) return null;
-    const page = await exportPage(view, queueId, { after, upTo, state });
-    after = page.last;
-    return page.messages.map((message) => lineOf(message, format)).join('');
-  });
-}
-
-/** Returns the messages of the next page, and the position up to which the queue has then been read. */
-async function exportPage(
-  view: Kysely<Schema>,
-  queueId: string,
-  range: { readonly after: number; readonly upTo: number; readonly state: MessageState | undefined },
-): Promise<{ readonly last: number; readonly messages: readonly ExportedMessage[] }> {
-  const { upTo, state } = range;
-  const messages = view
-    .selectFrom('messages')
-    .where('queue_id', '=', queueId)
-    .where('position', '>', range.after)
-    .where('position', '<=', upTo)
-    .$if(state !== undefined, (query) => query.where('state', '=', state!));
-  const lengths = messages
-    .select(['position', ({ fn }) => fn<number>('length', ['body']).as('bytes')])
-    .orderBy('position')
-    .limit(exportLimits.pageRows);
-  const running = view.selectFrom(lengths.as('lengths')).select(({ fn }) => [
-    'position',
-    'bytes',
-    fn
-      .sum<number>('bytes')
-      .over((over) => over.orderBy('position'))
-      .as('total'),
-  ]);
-  const found = await view
-    .selectFrom(running.as('running'))
-    .select(({ fn }) => fn.max<number | null>('position').as('last'))
-    // Always includes the first row, which has no earlier bytes.
-    .where((eb) => eb.or([eb('total', '<=', exportLimits.pageBytes), eb('total', '=', eb.ref('bytes'))]))
-    .executeTakeFirst();
-  if (found?.last == null) return { last: upTo, messages: [] };
-  const last = Number(found.last);
-  const rows = await messages
-    .select(['body', exportedFacts.as('facts')])
-    .where('position', '<=', last)
-    .orderBy('position')
-    .execute();
-  return { last, messages: rows.map(exportedMessage) };
-}
-
-/** Fields of a message in a line. */
-type ExportedMessage = Readonly<Record<(typeof exportedFields)[number], string | number | null>>;
-
-/**
- * All columns of a row but its body, as one text with one line per column: a driver takes longer to pass ten columns
- * than the database to join them. `=` precedes a text that may be null. The reason, which may contain line ends, comes
- * last.
- */
-const exportedFacts = sql<string>`id || ${'\n'} || cast(position as text) || ${'\n'} || state || ${'\n'} ||
-  cast(attempts as text) || ${'\n'} || cast(published_ms as text) || ${'\n'} || cast(due_ms as text) || ${'\n'} ||
-  coalesce(cast(ended_ms as text), '') || ${'\n'} || coalesce('=' || content_type, '') || ${'\n'} ||
-  coalesce('=' || group_key, '') || ${'\n'} || coalesce('=' || invocation, '') || ${'\n'} || coalesce('=' || reason, '')`;
-
-function exportedMessage({ facts, body }: { readonly facts: string; readonly body: Uint8Array }): ExportedMessage {
-  const [id, position, state, attempts, published, due, ended, contentType, group, invocation, ...reason] = facts.split(
-    '\n',
-  ) as [string, string, string, string, string, string, string, string, string, string, ...string[]];
-  return {
-    id,
-    position: Number(position),
-    state,
-    contentType: optional(contentType),
-    group: optional(group),
-    attempts: Number(attempts),
-    publishedMs: Number(published),
-    dueMs: state === 'ready' && Number(due) > 0 ? Number(due) : null,
-    endedMs: ended === '' ? null : Number(ended),
-    reason: optional(reason.length === 1 ? reason[0]! : reason.join('\n')),
-    invocation: optional(invocation),
-    ...bodyFields(body),
-  };
-}
-
-function optional(text: string): string | null {
-  return text === '' ? null : text.slice(1);
-}
-
-async function lastPosition(view: Kysely<Schema>, queueId: string): Promise<number> {
-  const newest = await view
-    .selectFrom('messages')
-    .select(({ fn }) => fn.max('position').as('position'))
-    .where('queue_id', '=', queueId)
-    .executeTakeFirst();
-  return Number(newest?.position ?? 0);
-}
-
-function lineOf(message: ExportedMessage, format: ExportFormat): string {
-  if (format === 'ndjson') return `${JSON.stringify(message)}\n`;
-  return csvLine(exportedFields.map((field) => message[field]));
-}
 
 export interface Uploaded {
   readonly published: number;
