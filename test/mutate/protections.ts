@@ -92,6 +92,13 @@ export const protections: readonly Protection[] = [
     tests: ['test/node/blob-cache.test.ts'],
   },
   {
+    name: 'kernel: the timer of a sleep ends with its Process',
+    file: 'src/guest/kernel/abi/cwa/runtime.ts',
+    find: 'guest.atEnd(() => clearTimeout(timer))',
+    replace: 'guest.atEnd(() => {})',
+    tests: ['test/guest/kernel/process.test.ts'],
+  },
+  {
     name: 'code: loads that drop other code rest between two of one owner',
     file: 'src/runner/code-store.ts',
     find: 'if (waitMs > 0) await',

@@ -152,6 +152,12 @@ const heldBytesMax = 16 * MIB;
 
 const noMemory = new GuestMemory(null);
 
+/**
+ * Reason of every aborted signal, as AbortController makes it by default. Making one for each Process took 6 % of the
+ * processor time of a call that waits: an error notes the stack.
+ */
+const hasEnded = new DOMException('This operation was aborted', 'AbortError');
+
 export class Process {
   readonly options: ProcessOptions;
   readonly meter: GasMeter;
@@ -177,6 +183,7 @@ export class Process {
   #io: Map<string, SchemeUsage> | null = null;
   #rejectWait: ((reason: Error) => void) | null = null;
   #abort: AbortController | null = null;
+  #atEnd: Set<() => void> | null = null;
 
   constructor(options: ProcessOptions) {
     this.options = options;
@@ -210,11 +217,29 @@ export class Process {
     return this.#files;
   }
 
-  /** Signal that is aborted when the Process ends, for connections and timers beside the guest. */
+  /**
+   * Signal that is aborted when the Process ends, for connections beside the guest. A timer takes `atEnd`, which costs a
+   * tenth of making, hearing and aborting a signal.
+   */
   get signal(): AbortSignal {
     this.#abort ??= new AbortController();
-    if (this.end !== null) this.#abort.abort();
+    if (this.end !== null) this.#abort.abort(hasEnded);
     return this.#abort.signal;
+  }
+
+  /**
+   * Calls `callback` once when the Process ends, or at once if it has ended. Returns a function that takes the callback
+   * back. The callback must not throw.
+   */
+  atEnd(callback: () => void): () => void {
+    if (this.end !== null) {
+      callback();
+      return () => {};
+    }
+    this.#atEnd ??= new Set();
+    const callbacks = this.#atEnd;
+    callbacks.add(callback);
+    return () => callbacks.delete(callback);
   }
 
   get isSuspended(): boolean {
@@ -229,7 +254,7 @@ export class Process {
     if (this.end !== null) return;
     this.end = end;
     this.meter.endSlice();
-    this.#abort?.abort();
+    this.#signalEnd();
     const reject = this.#rejectWait;
     this.#rejectWait = null;
     reject?.(new ProcessEnded(end.kind));
@@ -336,7 +361,7 @@ export class Process {
   }
 
   /**
-   * Logs the number of dropped lines, aborts the signal and releases the files. Runs after all Resources have closed.
+   * Logs the number of dropped lines, signals the end and releases the files. Runs after all Resources have closed.
    */
   #letGo(): void {
     if (this.#logLeftOut > 0) {
@@ -344,8 +369,15 @@ export class Process {
       this.#logLeftOut = 0;
       this.#write(logLevels.warning, 'platform', text);
     }
-    this.#abort?.abort();
+    this.#signalEnd();
     this.#files?.release();
+  }
+
+  #signalEnd(): void {
+    this.#abort?.abort(hasEnded);
+    const callbacks = this.#atEnd;
+    this.#atEnd = null;
+    if (callbacks !== null) for (const callback of callbacks) callback();
   }
 
   #logOne(level: number, stream: LogStream, text: string): void {

@@ -50,17 +50,17 @@ export function somethingHappens(
   waits: readonly Promise<void>[],
   leftNs: bigint | null,
 ): Promise<void> {
-  const { signal } = guest;
   return new Promise<void>((resolve) => {
     let timer: NodeJS.Timeout | undefined;
+    let forget = nothing;
     const happened = (): void => {
       clearTimeout(timer);
-      signal.removeEventListener('abort', happened);
+      forget();
       for (const unwatch of unwatches) unwatch();
       resolve();
     };
     const unwatches = waits.map((one) => watch(one, happened));
-    signal.addEventListener('abort', happened, { once: true });
+    forget = guest.atEnd(happened);
     if (leftNs === null) return;
     const ms = leftNs <= 0n ? 0n : (leftNs + 999_999n) / 1_000_000n;
     timer = setTimeout(happened, ms > maxTimerMs ? Number(maxTimerMs) : Number(ms));

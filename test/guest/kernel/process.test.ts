@@ -172,6 +172,39 @@ test('the signal of a Process aborts when it ends', async () => {
   await aborted;
 });
 
+test('what waits for the end of a Process is called once, unless it is taken back, and at once when it has ended', async () => {
+  const called: string[] = [];
+  const run = await runCalls({
+    abi: 'cwa',
+    started: (guest) => {
+      guest.atEnd(() => called.push('kept'));
+      guest.atEnd(() => called.push('taken back'))();
+      guest.kill({ kind: 'aborted', message: 'first' });
+      guest.atEnd(() => called.push('late'));
+    },
+    calls: [['runtime_exit', 3]],
+  });
+  expect(run.end).toEqual({ kind: 'aborted', message: 'first' });
+  expect(called).toEqual(['kept', 'late']);
+});
+
+test('the timer of a sleep ends with the Process', async () => {
+  const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+  let ended = 0;
+  const run = await runCalls({
+    abi: 'cwa',
+    started: (guest) =>
+      setImmediate(() => {
+        const during = timers();
+        guest.kill({ kind: 'aborted', message: 'enough' });
+        ended = during - timers();
+      }),
+    calls: [['runtime_msleep', 1_000_000]],
+  });
+  expect(run.end).toEqual({ kind: 'aborted', message: 'enough' });
+  expect(ended).toBe(1);
+});
+
 test('an endless recursion is a trap that says so', async () => {
   const run = await runGuest('(module (func $f (export "main") (call $f)))');
   expect(run.end).toEqual({ kind: 'trap', message: 'stack overflow' });

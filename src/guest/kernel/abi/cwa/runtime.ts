@@ -1,5 +1,4 @@
 /** Implements CommonWA `runtime`: facts about the runtime, sleeping, ending. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Errno } from '../../errno.ts';
 import { utf8 } from '../../memory.ts';
 import type { Process } from '../../process.ts';
@@ -53,9 +52,19 @@ export const runtimeMsleep: Syscall = {
   params: i32s('ms'),
   result: null,
   waits: true,
-  run: (guest: Process, ms: number) =>
-    ms <= 0 ? undefined : sleep(ms, undefined, { signal: guest.signal }).then(() => undefined),
+  run: (guest: Process, ms: number) => (ms <= 0 ? undefined : sleep(guest, ms)),
 };
+
+/** Resolves after `ms` milliseconds, and never if the Process ends first: its timer ends with it. */
+function sleep(guest: Process, ms: number): Promise<undefined> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => {
+      forget();
+      resolve(undefined);
+    }, ms);
+    const forget = guest.atEnd(() => clearTimeout(timer));
+  });
+}
 
 /** Ends the Process with `status`; never returns. Open descriptors are closed and written bytes are committed. */
 export const runtimeExit: Syscall = {
