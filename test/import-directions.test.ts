@@ -118,8 +118,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 
 /** Narrower than the table: of these stations only the named files may be imported. */
 const onlyFiles: readonly (readonly [from: string, to: string, files: RegExp])[] = [
-  // The ABIs' signature tables, and the policy syntax that `wasmcloud run` shares.
-  ['control/deploy', 'guest/kernel', /^src\/guest\/kernel\/(abi\/|olin-policy\.ts)/],
+  // The policy syntax that `wasmcloud run` shares.
+  ['control/deploy', 'guest/kernel', /^src\/guest\/kernel\/olin-policy\.ts$/],
   ['control/deploy', 'guest/wasm/meter', /^src\/guest\/wasm\/meter\/costs\.ts$/],
   ['control/deploy', 'guest/component', /^src\/guest\/component\/recognise\.ts$/],
   // Types of interfaces, their names and their layout.

@@ -80,7 +80,7 @@ export class TrustedProxies {
 
 /** Returns the address without the zone of a link-local address; ::ffff:192.0.2.1 as 192.0.2.1. */
 function plainAddress(address: string): string {
-  const plain = address.split('%')[0]!;
+  const plain = address.replace(/%.*/s, '');
   return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(plain)?.[1] ?? plain;
 }
 

@@ -31,6 +31,7 @@ import { UsageStore } from '../../src/control/usage/usage-store.ts';
 import type { LogFrame, LogLine } from '../../src/protocol/nouns.ts';
 import type { Deployer } from '../../src/protocol/ports.ts';
 import { TrustedProxies } from '../../src/protocol/trusted-proxies.ts';
+import { databaseOf } from './database.ts';
 import { testDomains } from './domains.ts';
 import { type NamedLine, type NamedWriter, namedWriter } from './named.ts';
 import { type TestQueues, testQueues } from './queues.ts';
@@ -64,12 +65,12 @@ export async function startPlatform(
     /** DNS that custom domains are checked with; absent: a DNS without names. */
     readonly dns?: DomainResolver;
     readonly askToken?: string;
-    /** Location of the database; absent: a new SQLite file. */
+    /** Location of the database; absent: that of databaseOf. */
     readonly location?: DatabaseLocation;
   } = {},
 ): Promise<Platform> {
   const folder = await mkdtemp(join(tmpdir(), 'trisiel-api-'));
-  const db = await openDatabase(options.location ?? { file: join(folder, 'trisiel.db') });
+  const db = await openDatabase(options.location ?? (await databaseOf(folder)));
   const clock = { ms: 0 };
   const now = () => Date.now() + clock.ms;
   const logged: string[] = [];

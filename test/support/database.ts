@@ -53,16 +53,45 @@ let server: Promise<PostgresServer> | null = null;
 let made = 0;
 const template = 'template_trisiel';
 
-async function temporaryPostgres(): Promise<TemporaryDatabase> {
+/** Databases on PostgreSQL by the data folder that they stand for. */
+const byFolder = new Map<string, string>();
+
+/**
+ * Returns the location of the database of a platform whose data folder is `folder`: a file in it, or with
+ * TEST_DATABASE=postgres a database on PostgreSQL, the same one for the same folder. The project `postgres` of
+ * vitest.config.ts runs tests of control so.
+ */
+export async function databaseOf(folder: string): Promise<DatabaseLocation> {
+  if (process.env.TEST_DATABASE !== 'postgres') return { file: join(folder, 'trisiel.db') };
+  const running = await postgresServer();
+  let name = byFolder.get(folder);
+  if (name === undefined) {
+    name = await newDatabase(running);
+    byFolder.set(folder, name);
+  }
+  return { url: running.url(name) };
+}
+
+function postgresServer(): Promise<PostgresServer> {
   server ??= startPostgres().then(async (started) => {
     await command(started, `create database ${template}`);
     await (await openDatabase({ url: started.url(template) })).close();
     return started;
   });
-  const running = await server;
+  return server;
+}
+
+/** Makes a database with the newest schema and returns its name. */
+async function newDatabase(running: PostgresServer): Promise<string> {
   made += 1;
   const name = `t${made}`;
   await command(running, `create database ${name} template ${template}`);
+  return name;
+}
+
+async function temporaryPostgres(): Promise<TemporaryDatabase> {
+  const running = await postgresServer();
+  const name = await newDatabase(running);
   const folder = await mkdtemp(join(tmpdir(), 'trisiel-db-'));
   return temporary(folder, { url: running.url(name) }, () => command(running, `drop database ${name} with (force)`));
 }

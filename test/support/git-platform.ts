@@ -40,6 +40,7 @@ import type { Quotas } from '../../src/control/quota/quotas.ts';
 import type { DeploymentSpec, OwnerState } from '../../src/protocol/messages.ts';
 import type { Nodes, NodeView, ReleaseFeed } from '../../src/protocol/ports.ts';
 import type { PushReceiver } from '../../src/protocol/push.ts';
+import { databaseOf } from './database.ts';
 import { type CommandResult, git } from './e2e.ts';
 import { storedLines } from './logs.ts';
 import { testQuota } from './quotas.ts';
@@ -143,7 +144,7 @@ export interface DoorOptions {
   readonly limits?: Partial<GitLimits>;
   /** Data folder of an earlier platform, as after a restart. */
   readonly dataFolder?: string;
-  /** Location of the database; absent: a SQLite file in the data folder. */
+  /** Location of the database; absent: that of databaseOf. */
   readonly database?: DatabaseLocation;
   /** Wraps the deploy station for the door. */
   readonly receiver?: (deployments: Deployments) => PushReceiver;
@@ -162,7 +163,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
   const environment = gitEnvironment({ base: process.env, execPath: process.execPath, dataFolder });
   // The library's children get this process's environment, as control's own.
   Object.assign(process.env, environment);
-  const db = await openDatabase(options.database ?? { file: join(dataFolder, 'trisiel.db') });
+  const db = await openDatabase(options.database ?? (await databaseOf(dataFolder)));
   const now = Date.now;
   const report = (message: string, error: unknown) => {
     reports.push(`${message}: ${error instanceof Error ? `${error.message} ${String(error.cause ?? '')}` : error}`);

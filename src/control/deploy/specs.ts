@@ -74,7 +74,7 @@ export class Specs {
     const policy = effectivePolicy(manifest.policy, set);
     const ownerId = known.ownerId ?? (await store.ownerOf(row.handler_id));
     return {
-      specId: `${row.id}.${revisionOf({ handler, ownerId, variables, limits, policy })}`,
+      specId: `${row.id}.${revisionOf({ handler, ownerId, preview, variables, limits, policy })}`,
       handlerId: handlerIdOf(row.handler_id),
       ownerId,
       handler: handlerNameOf(handler),
@@ -103,17 +103,20 @@ export class Specs {
 function revisionOf(values: {
   readonly handler: string;
   readonly ownerId: string;
+  readonly preview: PreviewName | null;
   readonly variables: Readonly<Record<string, string>>;
   readonly limits: Limits;
   readonly policy: Policy | null;
 }): string {
-  const { handler, ownerId, variables, limits, policy } = values;
+  const { handler, ownerId, preview, variables, limits, policy } = values;
   const canonical = [
     handler,
     ownerId,
     sorted(variables),
     sorted(limits),
     policy === null ? null : [policy.allow, policy.disallow],
+    // Without one the hash is the same as before there were previews, so that an update prepares nothing anew.
+    ...(preview === null ? [] : [[preview.id, preview.slug]]),
   ];
   return createHash('sha256').update(JSON.stringify(canonical)).digest('hex').slice(0, 12);
 }

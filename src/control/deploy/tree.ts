@@ -119,8 +119,9 @@ function onlyModule(entries: readonly TreeEntry[], commit: string): FoundModule 
   const plain = named.filter(isPlain);
   // A link beside its module is not a second module; a link alone is refused as a link.
   const modules = plain.length > 0 ? plain : named;
-  if (modules.length === 1) return { entry: modules[0]!, source: 'wasm' };
-  if (modules.length > 1) throw ambiguous(modules, commit);
+  const [only, second] = modules;
+  if (only !== undefined && second === undefined) return { entry: only, source: 'wasm' };
+  if (second !== undefined) throw ambiguous(modules, commit);
   const program = hProgram(entries);
   if (program !== null) return { entry: program, source: 'h' };
   const text = entries.find(({ path }) => path.endsWith('.wat'));

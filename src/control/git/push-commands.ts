@@ -100,11 +100,12 @@ export function parseCommands(lines: readonly Buffer[]): PushCommands {
     const [command = '', features] = text.split('\0', 2);
     const match = /^([0-9a-f]{40}|[0-9a-f]{64}) ([0-9a-f]{40}|[0-9a-f]{64}) (.+)$/s.exec(command);
     if (match === null) throw malformed('a command is not "old new ref"');
+    const [, from = '', to = '', ref = ''] = match;
     if (updates.length === 0) {
       capabilities = words(features ?? '');
-      zeroOid = '0'.repeat(match[1]!.length);
+      zeroOid = '0'.repeat(from.length);
     } else if (features !== undefined) throw malformed('capabilities stand after the first command');
-    const update = { ref: match[3]!, old: oid(match[1]!), new: oid(match[2]!) };
+    const update = { ref, old: oid(from), new: oid(to) };
     if (refs.has(update.ref)) throw malformed('it names one ref twice');
     if (update.old === null && update.new === null) throw malformed('a command neither creates nor deletes');
     refs.add(update.ref);

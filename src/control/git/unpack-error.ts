@@ -17,11 +17,13 @@ export function unpackError(words: string, outcome: string | null): PlatformErro
       hints: ['push part of the history at a time, or leave large files out of the repository'],
     });
   const finding = /error: object ([0-9a-f]{7,64}): (\w+): ([^\n]*)/.exec(words);
-  if (finding !== null)
-    return new PlatformError('tree_invalid', `object ${finding[1]!.slice(0, 7)} is not safe to store: ${finding[3]}`, {
-      details: [`git calls it ${finding[2]}`],
+  if (finding !== null) {
+    const [, object = '', name = '', problem = ''] = finding;
+    return new PlatformError('tree_invalid', `object ${object.slice(0, 7)} is not safe to store: ${problem}`, {
+      details: [`git calls it ${name}`],
       hints: [`git fsck --strict finds it in your repository`],
     });
+  }
   if (outcome === null)
     return new PlatformError('unavailable', 'git was ended on the server before it was done', {
       hints: ['try again; what is live stays live'],

@@ -110,7 +110,7 @@ export class Quotas {
     for (const { kind, bytes } of rows) byKind[kind] += bytes;
     byKind.queues = await this.#options.queueBytes(userId);
     const handlers = [...Map.groupBy(rows, ({ name }) => name)]
-      .map(([name, theirs]) => ({ name, bytes: sum(theirs), deleted: theirs[0]!.isDeleted }))
+      .map(([name, theirs]) => ({ name, bytes: sum(theirs), deleted: theirs.some(({ isDeleted }) => isDeleted) }))
       .sort((a, b) => b.bytes - a.bytes || (a.name < b.name ? -1 : 1));
     const usedBytes = sum(rows) + byKind.queues;
     return { quotaBytes: await this.quotaOf(userId), usedBytes, byKind, handlers };

@@ -7,7 +7,7 @@ const named = 5;
 /** Returns a line for each of the largest handlers: `otter  1.2 GiB  artifacts 900 MiB, kv 300 MiB`. */
 export function whatUsesMost(rows: readonly HandlerBytes[]): readonly string[] {
   const handlers = [...Map.groupBy(rows, ({ name }) => name)].map(([name, theirs]) => ({
-    name: theirs[0]!.isDeleted ? `${name} (deleted)` : name,
+    name: theirs.some(({ isDeleted }) => isDeleted) ? `${name} (deleted)` : name,
     bytes: theirs.reduce((total, { bytes }) => total + bytes, 0),
     kinds: theirs.filter(({ bytes }) => bytes > 0).toSorted((a, b) => b.bytes - a.bytes),
   }));

@@ -3,6 +3,7 @@ import type { DeploymentRow } from '../../../src/control/deploy/deployment-row.t
 import { Specs } from '../../../src/control/deploy/specs.ts';
 import { noSettings } from '../../../src/control/handlers/settings.ts';
 import { defaultLimits } from '../../../src/protocol/limits.ts';
+import type { PreviewName } from '../../../src/protocol/messages.ts';
 import type { VettedModule } from '../../../src/protocol/module.ts';
 
 const nobody = () => Promise.reject(new Error('everything is known'));
@@ -19,6 +20,7 @@ async function specIdOf(
   manifest: { limits?: object; policy?: object | null; env?: object },
   variables: Record<string, string> = {},
   row: Partial<DeploymentRow> = {},
+  preview: PreviewName | null = null,
 ): Promise<string> {
   const whole = {
     limits: defaultLimits,
@@ -36,12 +38,12 @@ async function specIdOf(
     variables,
     ownerId: 'u1',
     settings: noSettings,
-    preview: null,
+    preview,
   };
   return (await specs.specOf(one, 'otter', known)).specId;
 }
 
-test('a spec id changes with the Deployment, a variable, a limit or the policy', async () => {
+test('a spec id changes with the Deployment, the preview, a variable, a limit or the policy', async () => {
   const policy = { allow: ['^https:'], disallow: [] };
   const ids = await Promise.all([
     specIdOf({}),
@@ -50,6 +52,9 @@ test('a spec id changes with the Deployment, a variable, a limit or the policy',
     specIdOf({}, { A: '2' }),
     specIdOf({ limits: { ...defaultLimits, timeoutMs: 1 } }),
     specIdOf({ policy }),
+    specIdOf({}, {}, {}, { id: 'p1', slug: 'dev' }),
+    specIdOf({}, {}, {}, { id: 'p2', slug: 'dev' }),
+    specIdOf({}, {}, {}, { id: 'p1', slug: 'dev-2' }),
     specIdOf({ policy: { allow: [], disallow: ['^https:'] } }),
   ]);
   expect(new Set(ids).size).toBe(ids.length);
