@@ -1,5 +1,6 @@
 /** wasi:http of WASI 0.3, row by row. Specification: WebAssembly/wasi-http, wit-0.3.0/types.wit. */
 import { afterEach, describe, expect, it } from 'vitest';
+import { elementName } from '../../../src/guest/component/element-name.ts';
 import { sentType, trailersType } from '../../../src/guest/kernel/abi/wasi3/http/body.ts';
 import { networkSchemes } from '../../../src/guest/kernel/resources/network.ts';
 import { SchemeRegistry } from '../../../src/guest/kernel/scheme-registry.ts';
@@ -219,6 +220,22 @@ describe('a request that is sent', () => {
     const [contents, trailers] = await one.call('[static]response.consume-body', response, consumed);
     expect(await one.guest.textOf(contents)).toHaveLength(300_000);
     expect(await one.guest.valueOf(trailers, trailersType)).toEqual({ ok: null });
+    expect(await one.guest.valueOf(sent, sentType)).toEqual(done);
+  });
+
+  it('without contents has its trailers taken, so that nobody waits for them', async () => {
+    const address = await httpServer((_request, response) => void response.end('fine'));
+    const one = client(address);
+    const { readable, writable } = await one.guest.ends('future', trailersType);
+    const [request, sent] = await one.call('[static]request.new', await fieldsOf(one), null, readable, null);
+    await one.call('[method]request.set-scheme', request, { tag: 'HTTP' });
+    await one.call('[method]request.set-authority', request, address);
+    const element = elementName(trailersType);
+    // The value ok(none) is all zeros, as memory is at first.
+    const written = one.guest.canon(`future.write ${element}`, writable, 512);
+    const { ok: response } = await one.guest.call('wasi:http/handler@0.3', 'handle', request);
+    expect(await one.call('[method]response.get-status-code', response)).toBe(200);
+    expect(await written).toBe(0);
     expect(await one.guest.valueOf(sent, sentType)).toEqual(done);
   });
 

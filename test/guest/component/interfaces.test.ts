@@ -13,10 +13,10 @@ const options = { provided: providedInterfaces.interfaces, elements: providedInt
 const beyond = /^wasi:(keyvalue|config|logging)\/|^trisiel:|timezone@/;
 const unstable = new Set(['exit-with-code', 'network-error-code', '[method]response-outparam.send-informational']);
 
-// The components import every function of the worlds wasi:cli/command and wasi:http/proxy (0.3: service).
+// The components import every function of the worlds wasi:cli/command and wasi:http/proxy (0.3: middleware).
 describe.each([
   ['all-0.2', '0.2', 200],
-  ['all-0.3', '0.3', 134],
+  ['all-0.3', '0.3', 135],
 ])('%s', (name, version, functions) => {
   it('links: names and types of all imports are those of the rows', () => {
     expect(linkComponent(fixture(`component/${name}`), options).functions).toBe(functions);

@@ -17,7 +17,7 @@ import { timezone } from './clocks/timezone.ts';
 import { asyncFunctions } from './component/async.ts';
 import { preopens } from './filesystem/preopens.ts';
 import { filesystemTypes } from './filesystem/types.ts';
-import { client } from './http/client.ts';
+import { client, importedHandler } from './http/client.ts';
 import { handler } from './http/handler.ts';
 import { httpTypes } from './http/types.ts';
 import { random } from './random/random.ts';
@@ -41,6 +41,7 @@ const interfaces: readonly Abi[] = [
   ipNameLookup,
   httpTypes,
   client,
+  importedHandler,
 ];
 
 /** The functions of `interfaces` as asynchronous calls import them. */

@@ -1,7 +1,11 @@
-/** wasi:http/client: sends requests, under the handler's policy and the guard on outbound connections. */
+/**
+ * wasi:http/client and, as an import, wasi:http/handler: send requests, under the handler's policy and the guard on
+ * outbound connections.
+ */
 import { httpErrorCode } from '../../../../component/http-error-code.ts';
 import { asyncFunc, own, result } from '../../../../component/wit.ts';
 import { type Err, err, type Ok, ok, witInterface, witRow } from '../../../canonical/row.ts';
+import { Errno } from '../../../errno.ts';
 import type { Process } from '../../../process.ts';
 import type { HttpErrorCode } from '../../wasi2/http/error-code.ts';
 import { Fields } from '../../wasi2/http/fields.ts';
@@ -11,6 +15,17 @@ import { keepBusy } from '../../wasi2/io/sink.ts';
 import { sendBody } from './body.ts';
 import { type Request, requestResource } from './request.ts';
 import { Response, responseResource } from './response.ts';
+
+const type = asyncFunc({ request: own(requestResource) }, result(own(responseResource), httpErrorCode));
+
+function sendRequest(guest: Process, request: Request) {
+  const { cancelled } = guest.component;
+  const sent = begin(guest, request);
+  if (sent.tag === 'ok') return responseOf(guest, sent.value, cancelled);
+  request.body.settle(sent);
+  request.close();
+  return sent;
+}
 
 /**
  * Sends `request` and returns the response when its head has arrived. The policy is matched against the full URL; a
@@ -22,19 +37,13 @@ import { Response, responseResource } from './response.ts';
  * Content-Length; destination-IP-prohibited an address that guests may not reach; destination-unavailable there is no
  * network; connection-limit-reached more than 64 connections of the invocation; those of the connection.
  */
-const send = witRow(
-  'send',
-  asyncFunc({ request: own(requestResource) }, result(own(responseResource), httpErrorCode)),
-  (guest: Process, request: Request) => {
-    const { cancelled } = guest.component;
-    const sent = begin(guest, request);
-    if (sent.tag === 'ok') return responseOf(guest, sent.value, cancelled);
-    request.body.settle(sent);
-    request.close();
-    return sent;
-  },
-  { waits: true },
-);
+const send = witRow('send', type, sendRequest, { waits: true });
+
+/**
+ * Sends `request` as `send` of wasi:http/client does, with the same errors. A component that passes requests on to the next
+ * handler imports this function: without a component behind it, the next handler is the one that the URL names.
+ */
+const handle = witRow('handle', type, sendRequest, { waits: true });
 
 function begin(guest: Process, request: Request): Ok<Call> | Err<HttpErrorCode> {
   const { body, options } = request;
@@ -49,18 +58,16 @@ function begin(guest: Process, request: Request): Ok<Call> | Err<HttpErrorCode> 
   if (sent.tag === 'err') return sent;
   const { call } = sent.value;
   const { pipe } = outgoing;
-  if (target === null || pipe === null) body.settle(ok());
-  else {
-    const done = sendBody(guest, body, {
-      scheme: pipe.scheme,
-      message: 'request',
-      contentLength: pipe.contentLength,
-      write: (bytes) => pipe.write(bytes),
-      finish: (trailers) => void target.finish(guest, trailers),
-      breakOff: (why) => call.fail({ tag: 'internal-error', value: why }),
-    });
-    keepBusy(guest, done.then(body.settle));
-  }
+  // Without contents the trailers are read all the same: the component may wait until they have been taken.
+  const done = sendBody(guest, body, {
+    scheme: pipe?.scheme ?? 'http',
+    message: 'request',
+    contentLength: pipe?.contentLength ?? null,
+    write: (bytes) => pipe?.write(bytes) ?? Errno.closed,
+    finish: (trailers) => void target?.finish(guest, trailers),
+    breakOff: (why) => call.fail({ tag: 'internal-error', value: why }),
+  });
+  keepBusy(guest, done.then(body.settle));
   return ok(call);
 }
 
@@ -80,3 +87,4 @@ async function responseOf(
 }
 
 export const client = witInterface('wasi3', 'wasi:http/client@0.3', [send]);
+export const importedHandler = witInterface('wasi3', 'wasi:http/handler@0.3', [handle]);
