@@ -1,0 +1,22 @@
+/** Why lines could not be handed over. The message is shown to the drain's owner, so it repeats nothing of the request. */
+import { NetworkFailure } from '../../guest/kernel/net/failure.ts';
+
+const messageChars = 300;
+
+export class DrainFailure extends Error {
+  override readonly name = 'DrainFailure';
+  /** Milliseconds after which the receiver wants the next attempt; 0: it says nothing. */
+  readonly retryAfterMs: number;
+
+  constructor(message: string, retryAfterMs = 0) {
+    super(message.slice(0, messageChars));
+    this.retryAfterMs = retryAfterMs;
+  }
+
+  static of(error: unknown): DrainFailure {
+    if (error instanceof DrainFailure) return error;
+    if (error instanceof NetworkFailure) return new DrainFailure(error.message);
+    // Errors of Node name address and port at most.
+    return new DrainFailure(error instanceof Error ? error.message : String(error));
+  }
+}

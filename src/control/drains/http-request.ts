@@ -1,0 +1,80 @@
+/**
+ * Sends one request of a drain over a connection that the egress guard has opened: to an address that was checked after
+ * its name was looked up. Redirects are answers like any other, so nothing is followed.
+ */
+import { request } from 'node:http';
+import { parseHost } from '../../guest/kernel/net/address.ts';
+import type { Egress } from '../../guest/kernel/net/egress.ts';
+import { DrainFailure } from './failure.ts';
+
+export const drainRequestLimits = {
+  /** Milliseconds for the whole exchange. */
+  exchangeMs: 15_000,
+  /** Bytes of an answer that are read; the connection ends there. */
+  answerBytes: 64 * 1024,
+} as const;
+
+export interface DrainRequest {
+  readonly method: 'POST' | 'PUT';
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+}
+
+/** Returns the body of an answer with a status from 200 to 299. Throws DrainFailure for everything else. */
+export async function send(egress: Egress, { method, url, headers, body }: DrainRequest): Promise<string> {
+  const signal = AbortSignal.timeout(drainRequestLimits.exchangeMs);
+  const isTls = url.protocol === 'https:';
+  const host = parseHost(url.hostname);
+  if (host === null) throw new DrainFailure('the host cannot be reached');
+  const port = Number(url.port || (isTls ? 443 : 80));
+  const tls = isTls ? { alpn: ['http/1.1'] } : null;
+  const socket = await egress
+    .connect({ host, port, tls, signal, halfOpen: false })
+    .catch((error: unknown) => {
+      throw DrainFailure.of(error);
+    });
+  try {
+    return await new Promise<string>((resolve, reject) => {
+      const fail = (error: unknown): void => reject(DrainFailure.of(error));
+      const late = (): void => fail(new DrainFailure(`no answer within ${drainRequestLimits.exchangeMs / 1_000} s`));
+      if (signal.aborted) return late();
+      signal.addEventListener('abort', late, { once: true });
+      const outgoing = request({
+        createConnection: () => socket,
+        method,
+        host: url.hostname,
+        port,
+        path: `${url.pathname}${url.search}`,
+        headers: { ...headers, host: url.host, 'content-length': String(body.length), connection: 'close' },
+      });
+      outgoing.on('error', fail);
+      outgoing.on('response', (response) => {
+        const parts: Buffer[] = [];
+        let bytes = 0;
+        response.on('data', (part: Buffer) => {
+          bytes += part.length;
+          if (bytes <= drainRequestLimits.answerBytes) parts.push(part);
+          else response.destroy(new DrainFailure('the answer is too long'));
+        });
+        response.on('error', fail);
+        response.on('aborted', () => fail(new DrainFailure('the answer broke off')));
+        response.on('end', () => {
+          const status = response.statusCode ?? 0;
+          if (status >= 200 && status < 300) return resolve(Buffer.concat(parts).toString());
+          const isRedirect = status >= 300 && status < 400;
+          const what = isRedirect ? `status ${status}: redirects are not followed` : `status ${status}`;
+          fail(new DrainFailure(what, retryAfterMs(response.headers['retry-after'])));
+        });
+      });
+      outgoing.end(body);
+    });
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** Returns the milliseconds of a Retry-After in seconds; 0 for a date or none. */
+function retryAfterMs(field: string | undefined): number {
+  return field !== undefined && /^\d{1,6}$/.test(field) ? Number(field) * 1_000 : 0;
+}

@@ -1,0 +1,51 @@
+/** Signatures of requests to S3: the examples that AWS publishes ("Signature Calculations for the Authorization Header"). */
+import { expect, it } from 'vitest';
+import { encoded, signS3 } from '../../../src/control/drains/sigv4.ts';
+
+const keys = { accessKeyId: 'AKIAIOSFODNN7EXAMPLE', secretAccessKey: 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY' };
+const when = { region: 'us-east-1', timeMs: Date.UTC(2013, 4, 24) };
+const bucket = 'https://examplebucket.s3.amazonaws.com';
+
+it.each([
+  {
+    what: 'GET Object',
+    method: 'GET',
+    url: `${bucket}/test.txt`,
+    headers: { range: 'bytes=0-9' },
+    body: '',
+    signature: 'f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41',
+  },
+  {
+    what: 'PUT Object',
+    method: 'PUT',
+    url: `${bucket}/test%24file.text`,
+    headers: { date: 'Fri, 24 May 2013 00:00:00 GMT', 'x-amz-storage-class': 'REDUCED_REDUNDANCY' },
+    body: 'Welcome to Amazon S3.',
+    signature: '98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd',
+  },
+  {
+    what: 'GET Bucket Lifecycle',
+    method: 'GET',
+    url: `${bucket}/?lifecycle`,
+    headers: {},
+    body: '',
+    signature: 'fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543',
+  },
+  {
+    what: 'Get Bucket (List Objects)',
+    method: 'GET',
+    url: `${bucket}/?max-keys=2&prefix=J`,
+    headers: {},
+    body: '',
+    signature: '34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7',
+  },
+])('$what has the published signature', ({ method, url, headers, body, signature }) => {
+  const fields = signS3({ method, url: new URL(url), headers, body: Buffer.from(body) }, keys, when);
+  expect(fields.authorization).toMatch(/^AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE\/20130524\/us-east-1\/s3\/aws4_request, /);
+  expect(fields.authorization).toContain(`Signature=${signature}`);
+  expect(fields['x-amz-date']).toBe('20130524T000000Z');
+});
+
+it('encodes what encodeURIComponent leaves', () => {
+  expect(encoded("a b!'()*~ü/")).toBe('a%20b%21%27%28%29%2A~%C3%BC%2F');
+});
