@@ -40,6 +40,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'control/traces': ['protocol'],
   'control/nodes': ['protocol', 'bus', 'control/db', 'control/accounts'],
   node: ['protocol', 'bus', 'control/artifacts', 'control/fleet'],
+  'control/drains': ['protocol', 'guest/kernel', 'control/db', 'control/accounts'],
   'control/git': ['protocol', 'waiting', 'control/db', 'control/accounts', 'control/handlers', 'control/audit'],
   'control/deploy': [
     'protocol',
@@ -82,6 +83,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'control/book',
     'control/domains',
     'control/metrics',
+    'control/drains',
   ],
   bin: [
     'protocol',
@@ -112,6 +114,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'control/backup',
     'control/metrics',
     'control/traces',
+    'control/drains',
     'control/api',
   ],
 };
@@ -122,6 +125,8 @@ const onlyFiles: readonly (readonly [from: string, to: string, files: RegExp])[]
   ['control/deploy', 'guest/kernel', /^src\/guest\/kernel\/olin-policy\.ts$/],
   ['control/deploy', 'guest/wasm/meter', /^src\/guest\/wasm\/meter\/costs\.ts$/],
   ['control/deploy', 'guest/component', /^src\/guest\/component\/recognise\.ts$/],
+  // The guard on connections, which drains share.
+  ['control/drains', 'guest/kernel', /^src\/guest\/kernel\/net\/(address|egress|failure)\.ts$/],
   // Types of interfaces, their names and their layout.
   ['guest/kernel', 'guest/component', /^src\/guest\/component\/(wit|flatten|element-name|http-error-code)\.ts$/],
   ['guest/kernel', 'guest/wasm/meter', /^src\/guest\/wasm\/meter\/placement\.ts$/],

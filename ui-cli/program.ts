@@ -11,6 +11,7 @@ import { addCallsCommand } from './commands/calls.ts';
 import { addCompletionCommand } from './commands/completion.ts';
 import { addDeploymentCommands } from './commands/deployments.ts';
 import { addDomainCommand } from './commands/domains.ts';
+import { addDrainCommands } from './commands/drains.ts';
 import { addEnvironmentCommands } from './commands/environment.ts';
 import { addHandlerCommands } from './commands/handlers.ts';
 import { addInspectCommand } from './commands/inspect.ts';
@@ -104,6 +105,7 @@ export function buildProgram(environment: Environment, out: Output): { program: 
   addLogCommands(program, context);
   addInvocationCommands(program, context);
   addAuditCommand(program, context);
+  addDrainCommands(program, context);
   addEnvironmentCommands(program, context);
   addDomainCommand(program, context);
   addQueueCommand(program, context);

@@ -25,6 +25,8 @@ export interface ServerConfig {
   readonly registration: Registration;
   readonly domain: string;
   readonly egressAllow: readonly string[];
+  /** host:port that drains may reach although the address is private. */
+  readonly drainAllow: readonly string[];
   /** Public base URLs behind a proxy, without a slash at the end; null: made from host and port. */
   readonly url: string | null;
   readonly runUrl: string | null;
@@ -108,6 +110,7 @@ const serverReaders: Readers<ServerConfig> = {
       'a domain name in lower case',
     ),
   egressAllow: (env) => hostPorts(env, 'TRISIEL_EGRESS_ALLOW'),
+  drainAllow: (env) => hostPorts(env, 'TRISIEL_DRAIN_ALLOW'),
   url: (env) => baseUrl(env, 'TRISIEL_URL'),
   runUrl: (env) => baseUrl(env, 'TRISIEL_RUN_URL'),
   internalUrl: (env) => baseUrl(env, 'TRISIEL_INTERNAL_URL'),

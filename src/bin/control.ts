@@ -4,6 +4,7 @@ import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
@@ -33,6 +34,8 @@ import { VetPool } from '../control/deploy/vet/vet-pool.ts';
 import { CertificateNames } from '../control/domains/certificate-names.ts';
 import { Domains } from '../control/domains/domains.ts';
 import { DnsResolver } from '../control/domains/proof.ts';
+import { DrainStore } from '../control/drains/drain-store.ts';
+import { Drains } from '../control/drains/drains.ts';
 import { Forwarder } from '../control/git/forwarder.ts';
 import { createGitDoor } from '../control/git/git-door.ts';
 import { HookEndpoint } from '../control/git/hook-endpoint.ts';
@@ -59,6 +62,7 @@ import { KvStore } from '../control/storage/kv-store.ts';
 import { SpanExporter } from '../control/traces/span-exporter.ts';
 import { UsageStore } from '../control/usage/usage-store.ts';
 import { listedFunctions } from '../guest/kernel/abi/all.ts';
+import { createEgress } from '../guest/kernel/net/egress.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import { runnerLimits } from '../protocol/limits.ts';
 import type { BusRequest, CallBusRequest } from '../protocol/messages.ts';
@@ -197,6 +201,7 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
     onStored: (handlerId, bytes) => quota.grew(handlerId, 'usage', bytes),
     report,
   });
+  const drainStore = new DrainStore({ db, sealer, now, newId: () => newId('d', randomBytes) });
   const lostControls = new LostControls({
     db,
     controlId: identity.controlId,
@@ -388,6 +393,18 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
     await serving.nodes.applied(await serving.releases.owner(owner));
   });
   const metrics = new Metrics({ logs, usage, queues, rates, nodes: () => serving.nodes.list(), spans, now });
+  const drains = new Drains({
+    store: drainStore,
+    logs,
+    egress: createEgress({ allow: config.drainAllow, ownPorts: [port], allowedBy: 'TRISIEL_DRAIN_ALLOW' }),
+    leases: new SqlLeases({ db, now }),
+    holder: bootId,
+    hostName: config.domain === 'localhost' ? hostname() : config.domain,
+    now,
+    random: Math.random,
+    report,
+  });
+  const drainAllowed = new Set(config.drainAllow);
   let isStarted = false;
   let membership: Membership | null = null;
   const lostHomes = many === null ? null : new LostHomes({ ...many, store: deployments.store, report });
@@ -407,6 +424,8 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
     messages,
     schedules,
     calls,
+    drains: drainStore,
+    isDrainAllowed: (hostPort) => drainAllowed.has(hostPort),
     wakeCalls: () => callMaker.wake(),
     deployer: deployments,
     nodes: serving.nodes,
@@ -472,6 +491,7 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
   consumers.start();
   callMaker.start();
   domains.start();
+  drains.start();
   // A database of its own has no other controls.
   if (db.isShared) lostControls.start();
   lostHomes?.start();
@@ -534,6 +554,7 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
     await lostControls.close();
     await domains.close();
     await lostHomes?.close();
+    await drains.close();
     await Promise.all([
       consumers.close(runnerLimits.drainMs),
       callMaker.close(runnerLimits.drainMs),

@@ -115,6 +115,11 @@ export const permissions = {
   pauseSchedule: deployer,
   resumeSchedule: deployer,
 
+  /** Members of the team see how drains fare; who sets one sends the log away. */
+  listDrains: viewer,
+  putDrain: owner,
+  deleteDrain: owner,
+
   listCollaborators: viewer,
   getCollaborator: viewer,
   setCollaborator: owner,
@@ -136,6 +141,9 @@ export const permissions = {
   deleteHandler: owner,
   restoreHandler: owner,
 
+  listServerDrains: admin,
+  putServerDrain: admin,
+  deleteServerDrain: admin,
   listUsers: admin,
   getUser: admin,
   changeUser: admin,

@@ -20,6 +20,7 @@ import { CallStore } from '../../src/control/calls/call-store.ts';
 import { Schedules } from '../../src/control/calls/schedules.ts';
 import { type DatabaseLocation, openDatabase } from '../../src/control/db/database.ts';
 import type { DomainResolver } from '../../src/control/domains/proof.ts';
+import { DrainStore } from '../../src/control/drains/drain-store.ts';
 import { HandlerAccess } from '../../src/control/handlers/access.ts';
 import { HandlerEnv } from '../../src/control/handlers/env.ts';
 import { Handlers } from '../../src/control/handlers/handlers.ts';
@@ -110,6 +111,8 @@ export async function startPlatform(
     queues: own.queues,
     messages: own.messages,
     calls: new CallStore({ db, now }),
+    drains: new DrainStore({ db, sealer, now, newId: randomUUID }),
+    isDrainAllowed: (hostPort) => hostPort === '127.0.0.1:9',
     schedules: new Schedules({ db, now, newId: randomUUID }),
     wakeCalls: () => asked.push('calls'),
     deployer: recorder(asked, () => deps.handlers),

@@ -16,6 +16,7 @@ import { AuditLog } from '../../src/control/audit/audit-log.ts';
 import { CallStore } from '../../src/control/calls/call-store.ts';
 import { Schedules } from '../../src/control/calls/schedules.ts';
 import { type Database, openDatabase } from '../../src/control/db/database.ts';
+import { DrainStore } from '../../src/control/drains/drain-store.ts';
 import { HandlerAccess } from '../../src/control/handlers/access.ts';
 import { HandlerEnv } from '../../src/control/handlers/env.ts';
 import { Handlers } from '../../src/control/handlers/handlers.ts';
@@ -105,6 +106,8 @@ export async function startControl(options: { readonly registration?: Registrati
     queues: own.queues,
     messages: own.messages,
     calls: new CallStore({ db, now }),
+    drains: new DrainStore({ db, sealer, now, newId: randomUUID }),
+    isDrainAllowed: (hostPort) => hostPort === '127.0.0.1:9',
     schedules: new Schedules({ db, now, newId: randomUUID }),
     wakeCalls: () => {},
     log,

@@ -8,6 +8,7 @@ import {
   collaboratorAnswer,
   deploymentAnswer,
   domainAnswer,
+  drainAnswer,
   handlerAnswer,
   inviteAnswer,
   invocationAnswer,
@@ -71,6 +72,8 @@ export const invocation = z.object({ invocation: invocationAnswer });
 export const queues = z.object({ queues: z.array(queueAnswer), next });
 export const queueMessages = z.object({ messages: z.array(queueMessageAnswer), next: z.nullable(z.number()) });
 export const queue = queueAnswer;
+export const drain = drainAnswer;
+export const drains = z.object({ drains: z.array(drainAnswer) });
 export const calls = z.object({ calls: z.array(callAnswer), next });
 export const schedules = z.object({ schedules: z.array(scheduleAnswer), next });
 export const schedule = scheduleAnswer;

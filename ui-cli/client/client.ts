@@ -28,6 +28,7 @@ import type {
   UsageView,
   VariableView,
   WhoView,
+  DrainView,
 } from './views.ts';
 
 export interface Credentials {
@@ -400,6 +401,21 @@ export class Client {
       .invocations;
   }
 
+  /** Returns the drains of a handler, or of the server (null). */
+  async drains(name: string | null, options?: CallOptions): Promise<readonly DrainView[]> {
+    return (await this.#api.call(answers.drains, { method: 'GET', path: drainsPath(name) }, options)).drains;
+  }
+
+  /** Makes a drain, or gives it other settings. Throws `bad_request`, `limit_exceeded`. */
+  putDrain(name: string | null, drain: string, settings: unknown, options?: CallOptions): Promise<DrainView> {
+    const path = `${drainsPath(name)}/${encodeURIComponent(drain)}`;
+    return this.#api.call(answers.drain, { method: 'PUT', path, body: settings }, options);
+  }
+
+  async removeDrain(name: string | null, drain: string, options?: CallOptions): Promise<void> {
+    await this.#api.send({ method: 'DELETE', path: `${drainsPath(name)}/${encodeURIComponent(drain)}` }, options);
+  }
+
   /** Ends a running invocation. Throws `not_found`, and `conflict` when it has ended. */
   async cancelInvocation(name: string, id: string, options?: CallOptions): Promise<void> {
     const path = `${handlerPath(name)}/invocations/${encodeURIComponent(id)}`;
@@ -454,3 +470,5 @@ export class Client {
 const auditPath = (handler: string | null) => (handler === null ? '/audit' : `${handlerPath(handler)}/audit`);
 const userPath = (name: string) => `/users/${encodeURIComponent(name)}`;
 const variablePath = (name: string, key: string) => `${handlerPath(name)}/env/${encodeURIComponent(key)}`;
+
+const drainsPath = (name: string | null) => (name === null ? '/drains' : `${handlerPath(name)}/drains`);

@@ -266,6 +266,34 @@ export const callAnswer: z.ZodMiniType<CallView> = z.object({
   status: orNull(number),
 });
 
+export interface DrainView {
+  readonly name: string;
+  readonly kind: string;
+  readonly target: string;
+  readonly createdMs: number;
+  readonly sent: number;
+  readonly lost: number;
+  readonly sentMs: number | null;
+  readonly failures: number;
+  readonly error: string | null;
+  readonly failedMs: number | null;
+  readonly retryMs: number | null;
+}
+
+export const drainAnswer: z.ZodMiniType<DrainView> = z.object({
+  name: plain,
+  kind: plain,
+  target: text,
+  createdMs: number,
+  sent: number,
+  lost: number,
+  sentMs: orNull(number),
+  failures: number,
+  error: orNull(text),
+  failedMs: orNull(number),
+  retryMs: orNull(number),
+});
+
 export interface ScheduleRunView {
   readonly tickMs: number | null;
   readonly state: CallState;

@@ -87,6 +87,8 @@ export function sealedValueBytes(sealed: string): number {
 async function anySealed(db: Database): Promise<boolean> {
   const variable = await db.selectFrom('handler_env').select('key').limit(1).executeTakeFirst();
   if (variable !== undefined) return true;
+  const drain = await db.selectFrom('drains').select('id').limit(1).executeTakeFirst();
+  if (drain !== undefined) return true;
   const factor = db.selectFrom('users').select('id').where('totp_sealed', 'is not', null);
   return (await factor.limit(1).executeTakeFirst()) !== undefined;
 }

@@ -15,6 +15,7 @@ import type { AuditLog } from '../audit/audit-log.ts';
 import type { CallStore } from '../calls/call-store.ts';
 import type { Schedules } from '../calls/schedules.ts';
 import type { Database } from '../db/database.ts';
+import type { DrainStore } from '../drains/drain-store.ts';
 import { isOutage } from '../db/sql-error.ts';
 import type { Domains } from '../domains/domains.ts';
 import type { HandlerAccess } from '../handlers/access.ts';
@@ -39,6 +40,7 @@ import { type Caller, type Operation, StreamedAnswer } from './operation.ts';
 import { accountOperations } from './operations/accounts.ts';
 import { auditOperations } from './operations/audit.ts';
 import { domainOperations } from './operations/domains.ts';
+import { drainOperations } from './operations/drains.ts';
 import { envOperations } from './operations/env.ts';
 import { handlerOperations } from './operations/handlers.ts';
 import { type NodeRegister, nodeOperations } from './operations/nodes.ts';
@@ -66,6 +68,9 @@ export interface ApiDeps extends TlsAskOptions {
   readonly messages: MessageStore;
   readonly schedules: Schedules;
   readonly calls: CallStore;
+  readonly drains: DrainStore;
+  /** Returns whether drains may reach host:port although it is private. */
+  readonly isDrainAllowed: (hostPort: string) => boolean;
   /** Tells the call maker that a call waits. */
   readonly wakeCalls: () => void;
   readonly deployer: Deployer;
@@ -160,6 +165,7 @@ export function apiOperations(deps: ApiDeps): readonly Operation[] {
     ...scheduleOperations(deps),
     ...userOperations(deps),
     ...nodeOperations(deps),
+    ...drainOperations(deps),
     ...auditOperations(deps),
   ];
 }

@@ -24,6 +24,7 @@ import { nodes } from './migrations/0030-nodes.ts';
 import { controls } from './migrations/0035-controls.ts';
 import { logRetention } from './migrations/0040-log-retention.ts';
 import { domains } from './migrations/0050-domains.ts';
+import { drains } from './migrations/0055-drains.ts';
 
 /** Migrations in order. A released migration is never edited; a later one corrects it. */
 const migrations: Readonly<Record<string, Migration>> = {
@@ -49,6 +50,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0035-controls': controls,
   '0040-log-retention': logRetention,
   '0050-domains': domains,
+  '0055-drains': drains,
 };
 
 /** Names of all migrations, in order. */

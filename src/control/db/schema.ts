@@ -221,6 +221,33 @@ export interface Schema {
   /**
    * Variables of a handler (branch ''), and those of its branches, which override them. `sealed`: AES-256-GCM, base64.
    */
+  /** Drains (src/control/drains): receivers outside, to which log lines are handed on. */
+  drains: {
+    id: string;
+    /** Handler whose lines it hands on; null: those of all handlers. */
+    handler_id: string | null;
+    /** The same, '' for null: names are unique in it. */
+    scope: string;
+    name: string;
+    kind: 'otlp' | 'syslog' | 'webhook' | 's3';
+    /** Where it leads, for people. */
+    target: string;
+    /** Settings with their secrets, as JSON, sealed. */
+    sealed: string;
+    /** Newest cursor when it was made: lines before it are not handed on. */
+    start_cursor: number;
+    created_ms: number;
+    sent: number;
+    lost: number;
+    sent_ms: number | null;
+    /** Failed attempts since the last success, followed by the last one's reason and time, and the time of the next. */
+    failures: number;
+    error: string | null;
+    failed_ms: number | null;
+    retry_ms: number;
+  };
+  /** Last cursor of a handler's log that a drain has handed on. */
+  drain_cursors: { drain_id: string; handler_id: string; cursor: number };
   handler_env: { handler_id: string; branch: Generated<string>; key: string; sealed: string; updated_ms: number };
   kv: { handler_id: string; bucket: string; key: string; value: Uint8Array; updated_ms: number };
   /** Queues of users. */

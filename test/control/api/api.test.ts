@@ -150,6 +150,7 @@ describe('answers', () => {
         },
       ],
     });
+    const drain = { kind: 'webhook', url: 'https://example.com/?a long secret value', headers: { a: 'a long secret value' } };
     const calls: [string, string, unknown?][] = [
       ['signUp', '/users', { name: 'eve', password: 'correct horse' }],
       ['logIn', '/sessions', { name: 'ada', password: 'correct horse', label: 'laptop' }],
@@ -177,6 +178,12 @@ describe('answers', () => {
       ['getVariable', `/handlers/${created}/env/KEY`],
       ['listVariables', `/handlers/${created}/env`],
       ['listCalls', `/handlers/${created}/calls`],
+      ['putDrain', `/handlers/${created}/drains/there`, drain],
+      ['listDrains', `/handlers/${created}/drains`],
+      ['deleteDrain', `/handlers/${created}/drains/there`],
+      ['putServerDrain', '/drains/there', drain],
+      ['listServerDrains', '/drains'],
+      ['deleteServerDrain', '/drains/there'],
       ['listPreviews', `/handlers/${created}/previews`],
       ['deletePreview', `/handlers/${created}/previews/${encodeURIComponent('feature/x')}`],
       ['getRollout', `/handlers/${created}/release`],

@@ -72,6 +72,7 @@ const onHandler: Readonly<Record<string, readonly [role: string, scope: TokenSco
   addDomain: ['owner', 'full'],
   removeDomain: ['owner', 'full'],
   listCalls: ['viewer', 'read'],
+  listDrains: ['viewer', 'read'],
   listSchedules: ['viewer', 'read'],
   rollBack: ['deployer', 'deploy'],
   deletePreview: ['deployer', 'deploy'],
@@ -90,6 +91,8 @@ const onHandler: Readonly<Record<string, readonly [role: string, scope: TokenSco
   exportHandlerAudit: ['owner', 'read'],
   changeHandler: ['owner', 'full'],
   setLogRetention: ['owner', 'full'],
+  putDrain: ['owner', 'full'],
+  deleteDrain: ['owner', 'full'],
   deleteHandler: ['owner', 'full'],
   restoreHandler: ['owner', 'full'],
   setCollaborator: ['owner', 'full'],
@@ -133,6 +136,9 @@ const onAccount: Readonly<Record<string, readonly [scope: TokenScope, bound: boo
 
 /** Least scope of each operation for administrators. */
 const onPlatform: Readonly<Record<string, TokenScope>> = {
+  listServerDrains: 'full',
+  putServerDrain: 'full',
+  deleteServerDrain: 'full',
   listUsers: 'full',
   getUser: 'full',
   changeUser: 'full',
@@ -150,6 +156,8 @@ const ofGit: readonly string[] = ['gitCreate', 'gitFetch', 'gitPush'];
 /** A body that an operation takes. */
 const bodies: Readonly<Record<string, unknown>> = {
   changeHandler: { deployBranch: 'main' },
+  putDrain: { kind: 'webhook', url: 'https://example.com/' },
+  putServerDrain: { kind: 'webhook', url: 'https://example.com/' },
   setVariable: { value: 'x' },
   rollBack: { number: 1 },
   putRollout: { number: 1, percent: 10 },

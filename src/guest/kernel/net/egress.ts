@@ -45,6 +45,8 @@ export interface EgressOptions {
   readonly allow: readonly string[];
   /** Ports of the platform. The addresses of the host are denied in any case; the refusal names these ports. */
   readonly ownPorts: readonly number[];
+  /** Setting of the operator that `allow` comes from, for refusals; absent: TRISIEL_EGRESS_ALLOW. */
+  readonly allowedBy?: string;
   /** Returns the addresses of the host. Default: those of its interfaces. */
   readonly ownAddresses?: () => readonly string[];
   /** Returns all addresses of a name. Default: getaddrinfo. */
@@ -90,6 +92,7 @@ export class Egress {
   readonly #ownAddresses: () => readonly string[];
   #own: { readonly addresses: ReadonlySet<string>; readonly untilMs: number } | null = null;
   readonly #ca: readonly string[] | undefined;
+  readonly #allowedBy: string;
   #tls: Promise<Tls> | null = null;
 
   constructor(options: EgressOptions) {
@@ -104,6 +107,7 @@ export class Egress {
       perShareMax: this.#limits.connectionsPerHandlerMax,
     });
     this.#ca = options.ca;
+    this.#allowedBy = options.allowedBy ?? 'TRISIEL_EGRESS_ALLOW';
   }
 
   /** Returns why the literal address `host` may not be reached; null if it may, and for names. */
@@ -204,7 +208,7 @@ export class Egress {
           : `not a public address (${range})`;
     return new NetworkFailure(
       Errno.denied,
-      `${target} is refused: it is ${what}; only the operator can allow it (TRISIEL_EGRESS_ALLOW)`,
+      `${target} is refused: it is ${what}; only the operator can allow it (${this.#allowedBy})`,
     );
   }
 

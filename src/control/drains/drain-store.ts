@@ -1,0 +1,256 @@
+/** Drains in the database: where lines go, how far each has come in the log of each handler, and how it fares. */
+import { sql } from 'kysely';
+import { PlatformError } from '../../protocol/errors.ts';
+import type { Sealer } from '../accounts/sealer.ts';
+import type { Database } from '../db/database.ts';
+import type { Schema } from '../db/schema.ts';
+import { type DrainKind, type DrainSettings, drainLimits, shownTarget } from './settings.ts';
+
+/** A drain, as the API shows it: never with what is secret. */
+export interface DrainView {
+  readonly name: string;
+  readonly kind: DrainKind;
+  /** Where the lines go, without user, query and fields. */
+  readonly target: string;
+  readonly createdMs: number;
+  /** Lines that the receiver has taken. */
+  readonly sent: number;
+  /** Lines that it never gets: retention removed them first, or it refused them. */
+  readonly lost: number;
+  readonly sentMs: number | null;
+  /** Attempts that have failed since the last success. */
+  readonly failures: number;
+  /** Why the last attempt failed; null: it did not. */
+  readonly error: string | null;
+  readonly failedMs: number | null;
+  /** Time before which the next attempt does not begin; null: nothing keeps it back. */
+  readonly retryMs: number | null;
+}
+
+/** A drain that may send now. */
+export interface DueDrain {
+  readonly id: string;
+  /** Handler whose lines it hands on; null: those of all handlers. */
+  readonly handlerId: string | null;
+  readonly settings: DrainSettings;
+  readonly failures: number;
+}
+
+/** A handler with lines that a drain has not handed on. */
+export interface Behind {
+  readonly handler: { readonly id: string; readonly name: string };
+  /** Last cursor that was handed on. */
+  readonly cursor: number;
+}
+
+/** Handlers that one look of a drain goes through; the others follow in the next look. */
+const handlersPerLook = 200;
+
+export class DrainStore {
+  readonly #db: Database;
+  readonly #sealer: Sealer;
+  readonly #now: () => number;
+  readonly #newId: () => string;
+
+  constructor(options: {
+    readonly db: Database;
+    readonly sealer: Sealer;
+    readonly now: () => number;
+    readonly newId: () => string;
+  }) {
+    this.#db = options.db;
+    this.#sealer = options.sealer;
+    this.#now = options.now;
+    this.#newId = options.newId;
+  }
+
+  /** Returns the drains of a handler, or of the server (null), by name. */
+  async list(handlerId: string | null): Promise<readonly DrainView[]> {
+    const rows = await this.#db.reader
+      .selectFrom('drains')
+      .selectAll()
+      .where('scope', '=', handlerId ?? '')
+      .orderBy('name')
+      .execute();
+    return rows.map((row) => viewOf(row, this.#now()));
+  }
+
+  /** Returns one drain. Throws `not_found`. */
+  async show(handlerId: string | null, name: string): Promise<DrainView> {
+    const row = await this.#db.reader
+      .selectFrom('drains')
+      .selectAll()
+      .where('scope', '=', handlerId ?? '')
+      .where('name', '=', name)
+      .executeTakeFirst();
+    if (row === undefined) throw unknown();
+    return viewOf(row, this.#now());
+  }
+
+  /**
+   * Makes a drain, which hands on lines that are written from now on, or gives one other settings: it goes on where it
+   * was. Throws `limit_exceeded`.
+   */
+  async put(handlerId: string | null, name: string, settings: DrainSettings): Promise<void> {
+    const scope = handlerId ?? '';
+    await this.#db.transaction().execute(async (trx) => {
+      const drains = await trx.selectFrom('drains').select(['id', 'name']).where('scope', '=', scope).execute();
+      const known = drains.find((drain) => drain.name === name);
+      if (known === undefined && drains.length >= drainLimits.each)
+        throw new PlatformError('limit_exceeded', `there are ${drainLimits.each} drains already`, {
+          hints: ['remove one first'],
+        });
+      const id = known?.id ?? this.#newId();
+      const set = {
+        kind: settings.kind,
+        target: shownTarget(settings),
+        sealed: this.#sealer.seal(place(id), JSON.stringify(settings)),
+        ...{ failures: 0, error: null, failed_ms: null, retry_ms: 0 },
+      };
+      if (known !== undefined) {
+        await trx.updateTable('drains').set(set).where('id', '=', id).execute();
+        return;
+      }
+      const newest = await trx
+        .selectFrom('log_blocks')
+        .select(({ fn }) => fn.max<number | null>('last_cursor').as('cursor'))
+        .$if(handlerId !== null, (query) => query.where('handler_id', '=', scope))
+        .executeTakeFirst();
+      await trx
+        .insertInto('drains')
+        .values({
+          ...{ id, handler_id: handlerId, scope, name, ...set, start_cursor: Number(newest?.cursor ?? 0) },
+          ...{ created_ms: this.#now(), sent: 0, lost: 0, sent_ms: null },
+        })
+        .execute();
+    });
+  }
+
+  /** Removes a drain. Throws `not_found`. */
+  async remove(handlerId: string | null, name: string): Promise<void> {
+    const { numDeletedRows } = await this.#db
+      .deleteFrom('drains')
+      .where('scope', '=', handlerId ?? '')
+      .where('name', '=', name)
+      .executeTakeFirst();
+    if (numDeletedRows === 0n) throw unknown();
+  }
+
+  /** Returns the drains that nothing keeps back. One whose settings cannot be opened has failed, and is left out. */
+  async due(): Promise<readonly DueDrain[]> {
+    const rows = await this.#db.reader
+      .selectFrom('drains')
+      .leftJoin('handlers', 'handlers.id', 'drains.handler_id')
+      .select(['drains.id', 'drains.handler_id', 'sealed', 'failures'])
+      .where('retry_ms', '<=', this.#now())
+      .where('handlers.deleted_ms', 'is', null)
+      .execute();
+    const due: DueDrain[] = [];
+    for (const { id, handler_id: handlerId, sealed, failures } of rows) {
+      try {
+        const settings = JSON.parse(this.#sealer.unseal(place(id), sealed).toString()) as DrainSettings; // `put` wrote it.
+        due.push({ id, handlerId, settings, failures: Number(failures) });
+      } catch {
+        await this.failed(id, { error: 'its settings cannot be opened with the key of this server', afterMs: 60_000 });
+      }
+    }
+    return due;
+  }
+
+  /** Returns handlers of a drain with lines after its cursor. One seek in an index for each handler of the drain. */
+  async behind({ id, handlerId }: Pick<DueDrain, 'id' | 'handlerId'>): Promise<readonly Behind[]> {
+    const rows = await this.#db.reader
+      .selectFrom((from) =>
+        from
+          .selectFrom('handlers')
+          .innerJoin('drains', (join) => join.on('drains.id', '=', id))
+          .leftJoin('drain_cursors', (join) =>
+            join.onRef('drain_cursors.handler_id', '=', 'handlers.id').on('drain_cursors.drain_id', '=', id),
+          )
+          .select((eb) => [
+            'handlers.id',
+            'handlers.name',
+            eb.fn.coalesce('drain_cursors.cursor', 'drains.start_cursor').as('cursor'),
+            eb
+              .selectFrom('log_blocks')
+              .select('last_cursor')
+              .whereRef('log_blocks.handler_id', '=', 'handlers.id')
+              .orderBy('first_cursor', 'desc')
+              .limit(1)
+              .as('newest'),
+          ])
+          .where('handlers.deleted_ms', 'is', null)
+          .$if(handlerId !== null, (query) => query.where('handlers.id', '=', handlerId as string))
+          .as('found'),
+      )
+      .select(['id', 'name', 'cursor'])
+      .where(sql<boolean>`newest > cursor`)
+      .orderBy('cursor')
+      .limit(handlersPerLook)
+      .execute();
+    return rows.map((row) => ({ handler: { id: row.id, name: row.name }, cursor: Number(row.cursor) }));
+  }
+
+  /** Stores how far a drain has come. `sent`, `lost`: lines since the last call. */
+  async advance(
+    drain: string,
+    handlerId: string,
+    { cursor, sent, lost }: { readonly cursor: number; readonly sent: number; readonly lost: number },
+  ): Promise<void> {
+    await this.#db.relaxed.transaction().execute(async (trx) => {
+      // Locks the drain's row: with PostgreSQL it may be removed at the same time.
+      const { numUpdatedRows } = await trx
+        .updateTable('drains')
+        .set((eb) => ({
+          sent: eb('sent', '+', sent),
+          lost: eb('lost', '+', lost),
+          ...(sent > 0 ? { sent_ms: this.#now() } : {}),
+          ...{ failures: 0, error: null, retry_ms: 0 },
+        }))
+        .where('id', '=', drain)
+        .executeTakeFirst();
+      if (numUpdatedRows === 0n) return;
+      await trx
+        .insertInto('drain_cursors')
+        .values({ drain_id: drain, handler_id: handlerId, cursor })
+        .onConflict((oc) => oc.columns(['drain_id', 'handler_id']).doUpdateSet({ cursor }))
+        .execute();
+    });
+  }
+
+  /** Stores that an attempt has failed. The next begins after `afterMs` milliseconds. */
+  async failed(drain: string, { error, afterMs }: { readonly error: string; readonly afterMs: number }): Promise<void> {
+    const nowMs = this.#now();
+    await this.#db.relaxed
+      .updateTable('drains')
+      .set((eb) => ({ failures: eb('failures', '+', 1), error, failed_ms: nowMs, retry_ms: nowMs + afterMs }))
+      .where('id', '=', drain)
+      .execute();
+  }
+}
+
+/** Place that the settings of a drain are sealed for. */
+function place(id: string): readonly string[] {
+  return ['drain', id];
+}
+
+function viewOf(row: Schema['drains'], nowMs: number): DrainView {
+  const whole = (value: number | null): number | null => (value === null ? null : Number(value));
+  return {
+    name: row.name,
+    kind: row.kind,
+    target: row.target,
+    createdMs: Number(row.created_ms),
+    sent: Number(row.sent),
+    lost: Number(row.lost),
+    sentMs: whole(row.sent_ms),
+    failures: Number(row.failures),
+    error: row.error,
+    failedMs: whole(row.failed_ms),
+    retryMs: Number(row.retry_ms) > nowMs ? Number(row.retry_ms) : null,
+  };
+}
+
+function unknown(): PlatformError {
+  return new PlatformError('not_found', 'there is no such drain');
+}

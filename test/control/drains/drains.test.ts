@@ -1,0 +1,382 @@
+/** Drains with real receivers: every line at least once and in order, whatever a receiver does; nothing private reached. */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type IncomingHttpHeaders, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
+import { gunzipSync } from 'node:zlib';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Sealer } from '../../../src/control/accounts/sealer.ts';
+import { SqlLeases } from '../../../src/control/db/leases.ts';
+import { DrainStore } from '../../../src/control/drains/drain-store.ts';
+import { Drains, drainTimes } from '../../../src/control/drains/drains.ts';
+import { drainRequestLimits } from '../../../src/control/drains/http-request.ts';
+import { checkSettings, type DrainSettings, drainLimits } from '../../../src/control/drains/settings.ts';
+import type { LogStore } from '../../../src/control/logs/log-store.ts';
+import { createEgress } from '../../../src/guest/kernel/net/egress.ts';
+import type { LogLine } from '../../../src/protocol/nouns.ts';
+import { type Certificates, makeCertificates } from '../../support/certificates.ts';
+import { onEachDatabase } from '../../support/database.ts';
+import { removeTemporaryFolders, temporaryFolder } from '../../support/e2e.ts';
+import { type Bench, bench, idOf, line } from '../../support/logs.ts';
+
+interface Received {
+  readonly method: string | undefined;
+  readonly url: string | undefined;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+onEachDatabase('drains', (dialect) => {
+  let it_: Bench;
+  let logs: LogStore;
+  let store: DrainStore;
+  let server: Server;
+  let port: number;
+  let nowMs: number;
+  const received: Received[] = [];
+  let answer: RequestListener;
+  let certificates: Certificates;
+
+  beforeAll(() => {
+    certificates = makeCertificates();
+  });
+  afterAll(removeTemporaryFolders);
+
+  beforeEach(async () => {
+    nowMs = 1_800_000_000_000;
+    it_ = await bench(dialect);
+    logs = await it_.openLogs();
+    const sealer = await Sealer.open({ db: it_.db, keyFile: join(await temporaryFolder(), 'key'), randomBytes });
+    store = new DrainStore({ db: it_.db, sealer, now: () => nowMs, newId: randomUUID });
+    received.length = 0;
+    answer = (_request, response) => response.end('{}');
+    server = createServer(async (request, response) => {
+      const parts: Buffer[] = [];
+      for await (const part of request) parts.push(part);
+      const { method, url, headers } = request;
+      received.push({ method, url, headers, body: Buffer.concat(parts) });
+      answer(request, response);
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    ({ port } = server.address() as AddressInfo);
+  });
+  afterEach(async () => {
+    server.closeAllConnections();
+    server.close();
+    await logs.close();
+    await it_.close();
+  });
+
+  function drains(allow: readonly string[] = [`127.0.0.1:${port}`]): Drains {
+    return new Drains({
+      store,
+      logs,
+      egress: createEgress({ allow, ownPorts: [], ca: [certificates.ca], allowedBy: 'TRISIEL_DRAIN_ALLOW' }),
+      leases: new SqlLeases({ db: it_.db, now: () => nowMs }),
+      holder: 'control-1',
+      hostName: 'host.example',
+      now: () => nowMs,
+      random: () => 0.5,
+      report: (_message, error) => it_.errors.push(error),
+    });
+  }
+
+  const webhook = (more: Partial<DrainSettings> = {}): DrainSettings => ({
+    kind: 'webhook',
+    url: `http://127.0.0.1:${port}/in?key=secret`,
+    headers: { authorization: 'Bearer secret' },
+    ...more,
+  });
+  const write = (handler: string, ...texts: string[]) =>
+    logs.append(texts.map((text) => line(handler, text, { timeMs: Date.UTC(2026, 10, 27, 9, 5) })));
+  const linesOf = (body: Buffer): LogLine[] =>
+    body
+      .toString()
+      .split('\n')
+      .filter((text) => text !== '')
+      .map((text) => JSON.parse(text) as LogLine);
+  const texts = () => received.flatMap(({ body }) => linesOf(body).map(({ text }) => text));
+
+  it('hand on what is written after they were made, once, in order, of their handler', async () => {
+    await write('aa', 'before');
+    await store.put(idOf('aa'), 'there', webhook());
+    await write('aa', 'one', 'two');
+    await write('bb', 'of another');
+    const all = drains();
+    await all.look();
+    await write('aa', 'three');
+    await all.look();
+    await all.look();
+    expect(texts()).toEqual(['one', 'two', 'three']);
+    expect(received[0]).toMatchObject({
+      method: 'POST',
+      url: '/in?key=secret',
+      headers: { authorization: 'Bearer secret', 'content-type': 'application/x-ndjson' },
+    });
+    const [drain] = await store.list(idOf('aa'));
+    expect(drain).toMatchObject({ sent: 3, lost: 0, failures: 0, error: null, sentMs: nowMs, retryMs: null });
+    // Nothing secret is shown.
+    expect(drain?.target).toBe(`http://127.0.0.1:${port}/in?…`);
+    expect(JSON.stringify(drain)).not.toContain('secret');
+    const row = await it_.db.selectFrom('drains').selectAll().executeTakeFirstOrThrow();
+    expect(JSON.stringify(row)).not.toContain('secret');
+    expect(it_.errors).toEqual([]);
+  });
+
+  it('of the server hand on the lines of all handlers, also of those that come later', async () => {
+    await write('aa', 'before');
+    await store.put(null, 'all', webhook());
+    await write('aa', 'of aa');
+    await write('bb', 'of bb');
+    await drains().look();
+    expect(texts().sort()).toEqual(['of aa', 'of bb']);
+    expect(await store.list(idOf('aa'))).toEqual([]);
+  });
+
+  it('send a batch again until it is taken, later and later, and go on where they were after a restart', async () => {
+    await store.put(idOf('aa'), 'there', webhook());
+    await write('aa', 'one');
+    answer = (_request, response) => response.writeHead(500).end('oops');
+    const all = drains();
+    await all.look();
+    await all.look();
+    expect(received).toHaveLength(1);
+    expect(await store.list(idOf('aa'))).toMatchObject([
+      { sent: 0, failures: 1, error: 'status 500', failedMs: nowMs, retryMs: nowMs + 750 },
+    ]);
+    nowMs += 751;
+    await all.look();
+    expect(await store.list(idOf('aa'))).toMatchObject([{ failures: 2, retryMs: nowMs + 1_500 }]);
+    await all.close();
+    nowMs += drainTimes.mostRetryMs;
+    answer = (_request, response) => response.end();
+    await write('aa', 'two');
+    await drains().look();
+    expect(linesOf(received.at(-1)?.body ?? Buffer.of()).map(({ text }) => text)).toEqual(['one', 'two']);
+    expect(await store.list(idOf('aa'))).toMatchObject([{ sent: 2, failures: 0, error: null, retryMs: null }]);
+  });
+
+  it('wait as long as the receiver asks, and no longer than an hour', async () => {
+    await store.put(idOf('aa'), 'there', webhook());
+    await write('aa', 'one');
+    answer = (_request, response) => response.writeHead(429, { 'retry-after': '999999' }).end();
+    await drains().look();
+    expect(await store.list(idOf('aa'))).toMatchObject([{ error: 'status 429', retryMs: nowMs + drainTimes.mostAskedMs }]);
+  });
+
+  it.each([
+    ['a redirect to a private address', 'redirects are not followed', (location: string): RequestListener => (_request, response) =>
+      response.writeHead(307, { location }).end()],
+    ['an answer that breaks off', /./, (): RequestListener => (_request, response) => {
+      response.writeHead(200, { 'content-length': '10' }).write('x');
+      setImmediate(() => response.socket?.destroy());
+    }],
+    ['an answer without end', 'the answer is too long', (): RequestListener => (_request, response) => {
+      response.write(Buffer.alloc(drainRequestLimits.answerBytes + 1));
+    }],
+    ['a connection that is closed at once', /./, (): RequestListener => (request) => request.socket.destroy()],
+  ] as const)('%s is a failure, and nothing else is asked', async (_what, error, made) => {
+    const canary = createServer(() => {
+      throw new Error('reached');
+    }).listen(0, '127.0.0.1');
+    await once(canary, 'listening');
+    answer = made(`http://127.0.0.1:${(canary.address() as AddressInfo).port}/`);
+    await store.put(idOf('aa'), 'there', webhook());
+    await write('aa', 'one');
+    await drains().look();
+    canary.close();
+    expect(received).toHaveLength(1);
+    const [drain] = await store.list(idOf('aa'));
+    expect(drain?.failures).toBe(1);
+    expect(drain?.error).toMatch(error);
+  });
+
+  it('give up a receiver that hangs after a while, and others go on meanwhile', async () => {
+    vi.spyOn(AbortSignal, 'timeout').mockImplementation(() => {
+      const controller = new AbortController();
+      hanging.push(() => controller.abort());
+      return controller.signal;
+    });
+    const hanging: (() => void)[] = [];
+    try {
+      answer = (request, response) => (request.url === '/hangs' ? hung() : response.end());
+      const { promise, resolve: hung } = Promise.withResolvers<void>();
+      await store.put(idOf('aa'), 'hangs', webhook({ url: `http://127.0.0.1:${port}/hangs` }));
+      await store.put(idOf('bb'), 'works', webhook());
+      await write('aa', 'one');
+      await write('bb', 'other');
+      const looking = drains().look();
+      await promise;
+      await vi.waitFor(async () => expect(await store.list(idOf('bb'))).toMatchObject([{ sent: 1 }]));
+      for (const give of hanging) give();
+      await looking;
+      expect(await store.list(idOf('aa'))).toMatchObject([{ sent: 0, failures: 1, error: expect.stringMatching(/no answer within/) }]);
+    } finally {
+      vi.restoreAllMocks();
+    }
+  });
+
+  it('reach no private address, whatever name leads there', async () => {
+    await store.put(idOf('aa'), 'there', webhook());
+    await store.put(idOf('aa'), 'named', webhook({ url: `http://localhost:${port}/` }));
+    await store.put(idOf('aa'), 'metadata', webhook({ url: 'https://169.254.169.254/' }));
+    await write('aa', 'one');
+    await drains([]).look();
+    expect(received).toEqual([]);
+    for (const { error, sent } of await store.list(idOf('aa'))) {
+      expect(sent).toBe(0);
+      expect(error).toMatch(/refused.*TRISIEL_DRAIN_ALLOW/s);
+    }
+  });
+
+  it('are the work of one control at a time', async () => {
+    await store.put(idOf('aa'), 'there', webhook());
+    await write('aa', 'one');
+    await new SqlLeases({ db: it_.db, now: () => nowMs }).take({ name: 'drains', holder: 'control-2', ttlMs: 60_000 });
+    await drains().look();
+    expect(received).toEqual([]);
+    nowMs += 60_001;
+    await drains().look();
+    expect(texts()).toEqual(['one']);
+  });
+
+  it('count lines that retention has removed before they were sent', async () => {
+    await store.put(idOf('aa'), 'there', webhook());
+    await write('aa', 'one', 'two');
+    await it_.db.deleteFrom('log_blocks').execute();
+    await logs.close();
+    logs = await it_.openLogs();
+    await write('aa', 'three');
+    await drains().look();
+    expect(texts()).toEqual(['three']);
+    expect((await store.list(idOf('aa')))[0]).toMatchObject({ sent: 1 });
+  });
+
+  it('go with their handler, and are bounded', async () => {
+    for (let n = 0; n < drainLimits.each; n++) await store.put(idOf('aa'), `d${n}`, webhook());
+    await expect(store.put(idOf('aa'), 'more', webhook())).rejects.toMatchObject({ code: 'limit_exceeded' });
+    await store.put(idOf('aa'), 'd0', webhook({ url: 'https://elsewhere.example/' }));
+    expect((await store.show(idOf('aa'), 'd0')).target).toBe('https://elsewhere.example');
+    await expect(store.remove(idOf('bb'), 'd0')).rejects.toMatchObject({ code: 'not_found' });
+    await it_.db.deleteFrom('handlers').where('id', '=', idOf('aa')).execute();
+    expect(await it_.db.selectFrom('drains').select('id').execute()).toEqual([]);
+  });
+
+  it('otlp: log records with severity, and records that are refused for good are lost', async () => {
+    await store.put(idOf('aa'), 'there', { kind: 'otlp', url: `http://127.0.0.1:${port}/v1/logs` });
+    await logs.append([line('aa', 'bad', { level: 1 }), line('aa', 'good')]);
+    answer = (_request, response) => response.end('{"partialSuccess":{"rejectedLogRecords":"1","errorMessage":"x"}}');
+    await drains().look();
+    const body = JSON.parse(received[0]?.body.toString() ?? '');
+    const [resource] = body.resourceLogs;
+    expect(resource.resource.attributes).toEqual([{ key: 'service.name', value: { stringValue: 'aa' } }]);
+    expect(resource.scopeLogs[0].logRecords).toMatchObject([
+      { severityNumber: 17, severityText: 'ERROR', body: { stringValue: 'bad' } },
+      { severityNumber: 9, body: { stringValue: 'good' } },
+    ]);
+    expect(await store.list(idOf('aa'))).toMatchObject([{ sent: 1, lost: 1, error: null }]);
+  });
+
+  it('s3: signed objects by the hour, the same one when it is sent again', async () => {
+    const settings: DrainSettings = {
+      ...{ kind: 's3', url: `http://127.0.0.1:${port}`, bucket: 'my-logs', region: 'eu-west-1', prefix: 'all/' },
+      ...{ accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'secret' },
+    };
+    await store.put(idOf('aa'), 'there', settings);
+    await write('aa', 'one', 'two');
+    answer = (_request, response) => response.writeHead(503).end();
+    await drains().look();
+    nowMs += drainTimes.mostRetryMs;
+    answer = (_request, response) => response.end();
+    await drains().look();
+    const [first, second] = received;
+    expect(first?.url).toMatch(/^\/my-logs\/all\/aa\/2026\/11\/27\/09\/\d{16}\.ndjson\.gz$/);
+    expect(second?.url).toBe(first?.url);
+    expect(first?.method).toBe('PUT');
+    expect(first?.headers.authorization).toMatch(/^AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE\/\d{8}\/eu-west-1\/s3\/aws4_request, /);
+    expect(linesOf(gunzipSync(second?.body ?? Buffer.of())).map(({ text }) => text)).toEqual(['one', 'two']);
+    expect((await store.list(idOf('aa')))[0]?.target).toBe(`http://127.0.0.1:${port}/my-logs/all/`);
+  });
+
+  describe('syslog', () => {
+    let receiver: ReturnType<typeof createTlsServer>;
+    let bytes = '';
+    const sockets: TLSSocket[] = [];
+    let syslogPort: number;
+
+    beforeEach(async () => {
+      bytes = '';
+      receiver = createTlsServer({ key: certificates.key, cert: certificates.cert }, (socket) => {
+        sockets.push(socket);
+        socket.on('data', (chunk) => {
+          bytes += chunk;
+        });
+        socket.on('error', () => {});
+      }).listen(0, '127.0.0.1');
+      await once(receiver, 'listening');
+      syslogPort = (receiver.address() as AddressInfo).port;
+    });
+    afterAll(() => {
+      for (const socket of sockets) socket.destroy();
+    });
+    afterEach(() => {
+      receiver.close();
+    });
+
+    it('gets messages of RFC 5424 with their lengths, over TLS', async () => {
+      await store.put(idOf('aa'), 'there', { kind: 'syslog', url: `syslog+tls://127.0.0.1:${syslogPort}` });
+      await logs.append([line('aa', 'größer', { level: 3, invocation: 'i 1', timeMs: Date.UTC(2026, 0, 2) })]);
+      await drains([`127.0.0.1:${syslogPort}`]).look();
+      const [, length, message = ''] = /^(\d+) (.*)$/s.exec(bytes) ?? [];
+      expect(Number(length)).toBe(Buffer.byteLength(message));
+      expect(message).toMatch(
+        /^<12>1 2026-01-02T00:00:00\.000Z host\.example aa i_1 log \[trisiel@32473 cursor="\d+" deployment="\d+"\] größer$/,
+      );
+      expect(await store.list(idOf('aa'))).toMatchObject([{ sent: 1, error: null }]);
+    });
+
+    it('is sent nothing where the certificate is not trusted', async () => {
+      certificates = { ...certificates, ca: makeCertificates().ca };
+      await store.put(idOf('aa'), 'there', { kind: 'syslog', url: `syslog+tls://127.0.0.1:${syslogPort}` });
+      await write('aa', 'one');
+      await drains([`127.0.0.1:${syslogPort}`]).look();
+      certificates = makeCertificates();
+      expect(bytes).toBe('');
+      expect(await store.list(idOf('aa'))).toMatchObject([{ sent: 0, failures: 1, error: expect.stringContaining('TLS') }]);
+    });
+  });
+});
+
+describe('settings of a drain', () => {
+  const check = (settings: DrainSettings) => checkSettings(settings, (hostPort) => hostPort === 'collector:4318');
+  const s3 = { bucket: 'bucket', accessKeyId: 'a', secretAccessKey: 'b' };
+
+  it.each<DrainSettings>([
+    { kind: 'webhook', url: 'https://example.com/in?key=1', headers: { 'x-key': 'a b' } },
+    { kind: 'otlp', url: 'http://collector:4318/v1/logs' },
+    { kind: 'syslog', url: 'syslog+tls://example.com:6514' },
+    { kind: 's3', url: 'https://s3.example.com', ...s3 },
+  ])('$kind $url is good', (settings) => {
+    check(settings);
+  });
+
+  it.each<DrainSettings>([
+    { kind: 'webhook', url: 'http://example.com/' },
+    { kind: 'webhook', url: 'file:///etc/passwd' },
+    { kind: 'webhook', url: 'https://user:secret@example.com/' },
+    { kind: 'webhook', url: 'https://example.com/#secret' },
+    { kind: 'webhook', url: 'no url' },
+    { kind: 'webhook', url: 'https://example.com/', headers: { Host: 'secret' } },
+    { kind: 'webhook', url: 'https://example.com/', headers: { a: 'x'.repeat(drainLimits.headerChars) } },
+    { kind: 'webhook', url: 'https://example.com/', ...s3 },
+    { kind: 'syslog', url: 'syslog+tls://example.com' },
+    { kind: 'syslog', url: 'https://example.com:6514' },
+    { kind: 'syslog', url: 'syslog+tls://example.com:6514', headers: { a: 'b' } },
+    { kind: 's3', url: 'https://s3.example.com' },
+  ])('$kind $url is refused, without what may be secret', (settings) => {
+    expect(() => check(settings)).toThrow(expect.objectContaining({ code: 'bad_request' }));
+    expect(() => check(settings)).toThrow(/^(?!.*secret)/s);
+  });
+});
