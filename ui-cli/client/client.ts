@@ -20,6 +20,7 @@ import { TeamsClient } from './teams.ts';
 import type {
   AccountView,
   AuditEntryView,
+  DrainView,
   InviteView,
   LogPage,
   LogRetentionView,
@@ -28,7 +29,6 @@ import type {
   UsageView,
   VariableView,
   WhoView,
-  DrainView,
 } from './views.ts';
 
 export interface Credentials {

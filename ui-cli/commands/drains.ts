@@ -10,7 +10,8 @@ interface ServerOption {
   readonly server?: boolean;
 }
 
-const server = () => new Option('--server', 'drains of the whole server, for the lines of all handlers (administrators)');
+const server = () =>
+  new Option('--server', 'drains of the whole server, for the lines of all handlers (administrators)');
 
 export function addDrainCommands(program: Command, context: Context): void {
   const drains = program.command('drains').description('hand log lines on to a receiver: list, set, remove');
@@ -68,7 +69,10 @@ async function named(
   const drain = words.at(-1);
   if (drain === undefined || words.length > (isServer === true ? 1 : 2))
     throw new PlatformError('bad_request', isServer === true ? 'name one drain' : 'name a handler and one drain');
-  return { handler: isServer === true ? null : await context.handlerName(words.length > 1 ? words[0] : undefined), drain };
+  return {
+    handler: isServer === true ? null : await context.handlerName(words.length > 1 ? words[0] : undefined),
+    drain,
+  };
 }
 
 function parse(text: string): unknown {

@@ -7,8 +7,8 @@
  */
 import type { Egress } from '../../guest/kernel/net/egress.ts';
 import type { Leases, LogFeed, LogPage } from '../../protocol/ports.ts';
-import { DrainFailure } from './failure.ts';
 import type { Behind, DrainStore, DueDrain } from './drain-store.ts';
+import { DrainFailure } from './failure.ts';
 import { type Sender, senders } from './senders.ts';
 
 export const drainTimes = {
@@ -130,9 +130,11 @@ export class Drains {
     const { store, logs, egress, hostName, now } = this.#options;
     const page = await logs.query(handler, { after, limit: drainBatch.lines, userId: `drain ${id}` });
     const sender: Sender = senders[settings.kind];
-    const refused = page.lines.length === 0 ? 0 : await sender(page.lines, { egress, settings, hostName, nowMs: now() });
+    const refused =
+      page.lines.length === 0 ? 0 : await sender(page.lines, { egress, settings, hostName, nowMs: now() });
     const lost = page.expired + refused;
-    if (page.cursor > after) await store.advance(id, handler.id, { cursor: page.cursor, sent: page.lines.length - refused, lost });
+    if (page.cursor > after)
+      await store.advance(id, handler.id, { cursor: page.cursor, sent: page.lines.length - refused, lost });
     return page;
   }
 

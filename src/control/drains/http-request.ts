@@ -29,11 +29,9 @@ export async function send(egress: Egress, { method, url, headers, body }: Drain
   if (host === null) throw new DrainFailure('the host cannot be reached');
   const port = Number(url.port || (isTls ? 443 : 80));
   const tls = isTls ? { alpn: ['http/1.1'] } : null;
-  const socket = await egress
-    .connect({ host, port, tls, signal, halfOpen: false })
-    .catch((error: unknown) => {
-      throw DrainFailure.of(error);
-    });
+  const socket = await egress.connect({ host, port, tls, signal, halfOpen: false }).catch((error: unknown) => {
+    throw DrainFailure.of(error);
+  });
   try {
     return await new Promise<string>((resolve, reject) => {
       const fail = (error: unknown): void => reject(DrainFailure.of(error));

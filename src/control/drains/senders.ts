@@ -22,7 +22,12 @@ export interface Sending {
 /** Resolves with the number of lines that the receiver has refused for good, when it has taken all others. Throws DrainFailure. */
 export type Sender = (lines: readonly LogLine[], sending: Sending) => Promise<number>;
 
-export const senders: Readonly<Record<DrainKind, Sender>> = { otlp: sendOtlp, syslog: sendSyslog, webhook: sendWebhook, s3: sendS3 };
+export const senders: Readonly<Record<DrainKind, Sender>> = {
+  otlp: sendOtlp,
+  syslog: sendSyslog,
+  webhook: sendWebhook,
+  s3: sendS3,
+};
 
 /** OpenTelemetry's severity numbers, and those of syslog (RFC 5424, 6.2.1), for the numbers of CommonWA's levels. */
 function severityOf(level: number): { readonly otlp: number; readonly text: string; readonly syslog: number } {

@@ -16,7 +16,14 @@ export const drainLimits = {
 } as const;
 
 /** Fields that the request itself has, or that would change how its end is found. */
-const ownFields = new Set(['host', 'content-length', 'content-type', 'content-encoding', 'transfer-encoding', 'connection']);
+const ownFields = new Set([
+  'host',
+  'content-length',
+  'content-type',
+  'content-encoding',
+  'transfer-encoding',
+  'connection',
+]);
 
 const fieldName = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/, 'is no name of a header field');
 const fieldValue = z.string().regex(/^[\t\x20-\x7e]*$/, 'is no value of a header field');
@@ -27,8 +34,13 @@ export const drainSettingsSchema = z.strictObject({
   url: z
     .string()
     .max(drainLimits.urlChars)
-    .describe('otlp, webhook: https URL; syslog: syslog+tls://HOST:PORT; s3: https URL of the store, without the bucket'),
-  headers: z.record(fieldName, fieldValue).optional().describe('fields of each request, for otlp and webhook; never shown'),
+    .describe(
+      'otlp, webhook: https URL; syslog: syslog+tls://HOST:PORT; s3: https URL of the store, without the bucket',
+    ),
+  headers: z
+    .record(fieldName, fieldValue)
+    .optional()
+    .describe('fields of each request, for otlp and webhook; never shown'),
   bucket: z
     .string()
     .regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/)

@@ -150,7 +150,11 @@ describe('answers', () => {
         },
       ],
     });
-    const drain = { kind: 'webhook', url: 'https://example.com/?a long secret value', headers: { a: 'a long secret value' } };
+    const drain = {
+      kind: 'webhook',
+      url: 'https://example.com/?a long secret value',
+      headers: { a: 'a long secret value' },
+    };
     const calls: [string, string, unknown?][] = [
       ['signUp', '/users', { name: 'eve', password: 'correct horse' }],
       ['logIn', '/sessions', { name: 'ada', password: 'correct horse', label: 'laptop' }],

@@ -163,19 +163,34 @@ onEachDatabase('drains', (dialect) => {
     await write('aa', 'one');
     answer = (_request, response) => response.writeHead(429, { 'retry-after': '999999' }).end();
     await drains().look();
-    expect(await store.list(idOf('aa'))).toMatchObject([{ error: 'status 429', retryMs: nowMs + drainTimes.mostAskedMs }]);
+    expect(await store.list(idOf('aa'))).toMatchObject([
+      { error: 'status 429', retryMs: nowMs + drainTimes.mostAskedMs },
+    ]);
   });
 
   it.each([
-    ['a redirect to a private address', 'redirects are not followed', (location: string): RequestListener => (_request, response) =>
-      response.writeHead(307, { location }).end()],
-    ['an answer that breaks off', /./, (): RequestListener => (_request, response) => {
-      response.writeHead(200, { 'content-length': '10' }).write('x');
-      setImmediate(() => response.socket?.destroy());
-    }],
-    ['an answer without end', 'the answer is too long', (): RequestListener => (_request, response) => {
-      response.write(Buffer.alloc(drainRequestLimits.answerBytes + 1));
-    }],
+    [
+      'a redirect to a private address',
+      'redirects are not followed',
+      (location: string): RequestListener =>
+        (_request, response) =>
+          response.writeHead(307, { location }).end(),
+    ],
+    [
+      'an answer that breaks off',
+      /./,
+      (): RequestListener => (_request, response) => {
+        response.writeHead(200, { 'content-length': '10' }).write('x');
+        setImmediate(() => response.socket?.destroy());
+      },
+    ],
+    [
+      'an answer without end',
+      'the answer is too long',
+      (): RequestListener => (_request, response) => {
+        response.write(Buffer.alloc(drainRequestLimits.answerBytes + 1));
+      },
+    ],
     ['a connection that is closed at once', /./, (): RequestListener => (request) => request.socket.destroy()],
   ] as const)('%s is a failure, and nothing else is asked', async (_what, error, made) => {
     const canary = createServer(() => {
@@ -212,7 +227,9 @@ onEachDatabase('drains', (dialect) => {
       await vi.waitFor(async () => expect(await store.list(idOf('bb'))).toMatchObject([{ sent: 1 }]));
       for (const give of hanging) give();
       await looking;
-      expect(await store.list(idOf('aa'))).toMatchObject([{ sent: 0, failures: 1, error: expect.stringMatching(/no answer within/) }]);
+      expect(await store.list(idOf('aa'))).toMatchObject([
+        { sent: 0, failures: 1, error: expect.stringMatching(/no answer within/) },
+      ]);
     } finally {
       vi.restoreAllMocks();
     }
@@ -295,7 +312,9 @@ onEachDatabase('drains', (dialect) => {
     expect(first?.url).toMatch(/^\/my-logs\/all\/aa\/2026\/11\/27\/09\/\d{16}\.ndjson\.gz$/);
     expect(second?.url).toBe(first?.url);
     expect(first?.method).toBe('PUT');
-    expect(first?.headers.authorization).toMatch(/^AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE\/\d{8}\/eu-west-1\/s3\/aws4_request, /);
+    expect(first?.headers.authorization).toMatch(
+      /^AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE\/\d{8}\/eu-west-1\/s3\/aws4_request, /,
+    );
     expect(linesOf(gunzipSync(second?.body ?? Buffer.of())).map(({ text }) => text)).toEqual(['one', 'two']);
     expect((await store.list(idOf('aa')))[0]?.target).toBe(`http://127.0.0.1:${port}/my-logs/all/`);
   });
@@ -344,7 +363,9 @@ onEachDatabase('drains', (dialect) => {
       await drains([`127.0.0.1:${syslogPort}`]).look();
       certificates = makeCertificates();
       expect(bytes).toBe('');
-      expect(await store.list(idOf('aa'))).toMatchObject([{ sent: 0, failures: 1, error: expect.stringContaining('TLS') }]);
+      expect(await store.list(idOf('aa'))).toMatchObject([
+        { sent: 0, failures: 1, error: expect.stringContaining('TLS') },
+      ]);
     });
   });
 });

@@ -41,7 +41,9 @@ it.each([
   },
 ])('$what has the published signature', ({ method, url, headers, body, signature }) => {
   const fields = signS3({ method, url: new URL(url), headers, body: Buffer.from(body) }, keys, when);
-  expect(fields.authorization).toMatch(/^AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE\/20130524\/us-east-1\/s3\/aws4_request, /);
+  expect(fields.authorization).toMatch(
+    /^AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE\/20130524\/us-east-1\/s3\/aws4_request, /,
+  );
   expect(fields.authorization).toContain(`Signature=${signature}`);
   expect(fields['x-amz-date']).toBe('20130524T000000Z');
 });
