@@ -411,6 +411,27 @@ export type Account = {
   readonly callsMax: number | null;
 };
 
+export type Drain = {
+  readonly name: string;
+  readonly kind: 'otlp' | 'syslog' | 'webhook' | 's3';
+  /** where lines go, without query and credentials, which are never shown */
+  readonly target: string;
+  /** Unix milliseconds */
+  readonly createdMs: number;
+  /** lines that the receiver has taken */
+  readonly sent: number;
+  /** lines that it never gets: retention removed them first, or it refused them */
+  readonly lost: number;
+  readonly sentMs: number | null;
+  /** failed attempts since the last success */
+  readonly failures: number;
+  /** why the last attempt failed */
+  readonly error: string | null;
+  readonly failedMs: number | null;
+  /** time before which there is no further attempt */
+  readonly retryMs: number | null;
+};
+
 export type AuditEntry = {
   /** from 1, without gaps */
   readonly number: number;
@@ -1576,6 +1597,86 @@ export interface Operations {
   readonly removeNode: {
     readonly input: {
       readonly node: string | number;
+    };
+    readonly answer: void;
+  };
+  /** GET /handlers/{name}/drains: Drains of a handler, by name, and how they fare. */
+  readonly listDrains: {
+    readonly input: {
+      readonly name: string | number;
+    };
+    readonly answer: {
+      readonly drains: readonly (Drain)[];
+    };
+  };
+  /** PUT /handlers/{name}/drains/{drain}: Make a drain, which hands on lines that are written from now on, or give it other settings. */
+  readonly putDrain: {
+    readonly input: {
+      readonly name: string | number;
+      readonly drain: string | number;
+      readonly body: {
+        readonly kind: 'otlp' | 'syslog' | 'webhook' | 's3';
+        /** otlp, webhook: https URL; syslog: syslog+tls://HOST:PORT; s3: https URL of the store, without the bucket */
+        readonly url: string;
+        /** fields of each request, for otlp and webhook; never shown */
+        readonly headers?: Readonly<Record<string, string>>;
+        /** s3 */
+        readonly bucket?: string;
+        /** s3; default us-east-1 */
+        readonly region?: string;
+        /** s3: begins the name of each object */
+        readonly prefix?: string;
+        /** s3; never shown */
+        readonly accessKeyId?: string;
+        /** s3; never shown */
+        readonly secretAccessKey?: string;
+      };
+    };
+    readonly answer: Drain;
+  };
+  /** DELETE /handlers/{name}/drains/{drain}: Remove a drain. */
+  readonly deleteDrain: {
+    readonly input: {
+      readonly name: string | number;
+      readonly drain: string | number;
+    };
+    readonly answer: void;
+  };
+  /** GET /drains: Drains of the whole server, by name, and how they fare. */
+  readonly listServerDrains: {
+    readonly input: Record<never, never>;
+    readonly answer: {
+      readonly drains: readonly (Drain)[];
+    };
+  };
+  /** PUT /drains/{drain}: Make a drain for the lines of all handlers, or give it other settings. */
+  readonly putServerDrain: {
+    readonly input: {
+      readonly drain: string | number;
+      readonly body: {
+        readonly kind: 'otlp' | 'syslog' | 'webhook' | 's3';
+        /** otlp, webhook: https URL; syslog: syslog+tls://HOST:PORT; s3: https URL of the store, without the bucket */
+        readonly url: string;
+        /** fields of each request, for otlp and webhook; never shown */
+        readonly headers?: Readonly<Record<string, string>>;
+        /** s3 */
+        readonly bucket?: string;
+        /** s3; default us-east-1 */
+        readonly region?: string;
+        /** s3: begins the name of each object */
+        readonly prefix?: string;
+        /** s3; never shown */
+        readonly accessKeyId?: string;
+        /** s3; never shown */
+        readonly secretAccessKey?: string;
+      };
+    };
+    readonly answer: Drain;
+  };
+  /** DELETE /drains/{drain}: Remove a drain of the server. */
+  readonly deleteServerDrain: {
+    readonly input: {
+      readonly drain: string | number;
     };
     readonly answer: void;
   };

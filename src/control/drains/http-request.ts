@@ -52,8 +52,10 @@ export async function send(egress: Egress, { method, url, headers, body }: Drain
         let bytes = 0;
         response.on('data', (part: Buffer) => {
           bytes += part.length;
-          if (bytes <= drainRequestLimits.answerBytes) parts.push(part);
-          else response.destroy(new DrainFailure('the answer is too long'));
+          if (bytes <= drainRequestLimits.answerBytes) return void parts.push(part);
+          // The first failure counts: what follows from ending it says less.
+          fail(new DrainFailure('the answer is too long'));
+          response.destroy();
         });
         response.on('error', fail);
         response.on('aborted', () => fail(new DrainFailure('the answer broke off')));

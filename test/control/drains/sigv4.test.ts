@@ -6,7 +6,16 @@ const keys = { accessKeyId: 'AKIAIOSFODNN7EXAMPLE', secretAccessKey: 'wJalrXUtnF
 const when = { region: 'us-east-1', timeMs: Date.UTC(2013, 4, 24) };
 const bucket = 'https://examplebucket.s3.amazonaws.com';
 
-it.each([
+interface Example {
+  readonly what: string;
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+  readonly signature: string;
+}
+
+it.each<Example>([
   {
     what: 'GET Object',
     method: 'GET',
