@@ -414,7 +414,7 @@ export type Account = {
 export type Drain = {
   readonly name: string;
   readonly kind: 'otlp' | 'syslog' | 'webhook' | 's3';
-  /** where lines go, without query and credentials, which are never shown */
+  /** where lines go, without credentials, query and the path of a webhook */
   readonly target: string;
   /** Unix milliseconds */
   readonly createdMs: number;
@@ -1620,6 +1620,8 @@ export interface Operations {
         readonly url: string;
         /** fields of each request, for otlp and webhook; never shown */
         readonly headers?: Readonly<Record<string, string>>;
+        /** whether lines of requests are handed on too; default false */
+        readonly requests?: boolean;
         /** s3 */
         readonly bucket?: string;
         /** s3; default us-east-1 */
@@ -1659,6 +1661,8 @@ export interface Operations {
         readonly url: string;
         /** fields of each request, for otlp and webhook; never shown */
         readonly headers?: Readonly<Record<string, string>>;
+        /** whether lines of requests are handed on too; default false */
+        readonly requests?: boolean;
         /** s3 */
         readonly bucket?: string;
         /** s3; default us-east-1 */

@@ -397,7 +397,7 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
     store: drainStore,
     logs,
     egress: createEgress({ allow: config.drainAllow, ownPorts: [port], allowedBy: 'TRISIEL_DRAIN_ALLOW' }),
-    leases: new SqlLeases({ db, now }),
+    leases: new SqlLeases({ db }),
     holder: bootId,
     hostName: config.domain === 'localhost' ? hostname() : config.domain,
     now,

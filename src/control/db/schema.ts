@@ -218,9 +218,6 @@ export interface Schema {
     bytes_in: number;
     bytes_out: number;
   };
-  /**
-   * Variables of a handler (branch ''), and those of its branches, which override them. `sealed`: AES-256-GCM, base64.
-   */
   /** Drains (src/control/drains): receivers outside, to which log lines are handed on. */
   drains: {
     id: string;
@@ -248,6 +245,9 @@ export interface Schema {
   };
   /** Last cursor of a handler's log that a drain has handed on. */
   drain_cursors: { drain_id: string; handler_id: string; cursor: number };
+  /**
+   * Variables of a handler (branch ''), and those of its branches, which override them. `sealed`: AES-256-GCM, base64.
+   */
   handler_env: { handler_id: string; branch: Generated<string>; key: string; sealed: string; updated_ms: number };
   kv: { handler_id: string; bucket: string; key: string; value: Uint8Array; updated_ms: number };
   /** Queues of users. */

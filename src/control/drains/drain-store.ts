@@ -10,7 +10,7 @@ import { type DrainKind, type DrainSettings, drainLimits, shownTarget } from './
 export interface DrainView {
   readonly name: string;
   readonly kind: DrainKind;
-  /** Where the lines go, without user, query and fields. */
+  /** Where the lines go, without the parts of the URL that may be secret. */
   readonly target: string;
   readonly createdMs: number;
   /** Lines that the receiver has taken. */
@@ -27,7 +27,7 @@ export interface DrainView {
   readonly retryMs: number | null;
 }
 
-/** A drain that may send now. */
+/** A drain with its settings, opened for a turn. */
 export interface DueDrain {
   readonly id: string;
   /** Handler whose lines it hands on; null: those of all handlers. */
@@ -43,8 +43,8 @@ export interface Behind {
   readonly cursor: number;
 }
 
-/** Handlers that one look of a drain goes through; the others follow in the next look. */
-const handlersPerLook = 200;
+/** Handlers that one turn of a drain goes through; the others follow in the next turn. */
+const handlersPerTurn = 200;
 
 export class DrainStore {
   readonly #db: Database;
@@ -136,25 +136,56 @@ export class DrainStore {
     if (numDeletedRows === 0n) throw unknown();
   }
 
-  /** Returns the drains that nothing keeps back. One whose settings cannot be opened has failed, and is left out. */
-  async due(): Promise<readonly DueDrain[]> {
+  /**
+   * Returns ids of the drains that no back-off keeps from sending: those of a handler with lines after their cursor, and
+   * all of the server.
+   */
+  async due(): Promise<readonly string[]> {
     const rows = await this.#db.reader
       .selectFrom('drains')
       .leftJoin('handlers', 'handlers.id', 'drains.handler_id')
-      .select(['drains.id', 'drains.handler_id', 'sealed', 'failures'])
+      .leftJoin('drain_cursors', (join) =>
+        join
+          .onRef('drain_cursors.drain_id', '=', 'drains.id')
+          .onRef('drain_cursors.handler_id', '=', 'drains.handler_id'),
+      )
+      .select('drains.id')
       .where('retry_ms', '<=', this.#now())
       .where('handlers.deleted_ms', 'is', null)
+      .where((eb) =>
+        eb.or([
+          eb('drains.handler_id', 'is', null),
+          eb(
+            eb
+              .selectFrom('log_blocks')
+              .select('last_cursor')
+              .whereRef('log_blocks.handler_id', '=', 'drains.handler_id')
+              .orderBy('first_cursor', 'desc')
+              .limit(1),
+            '>',
+            eb.fn.coalesce('drain_cursors.cursor', 'drains.start_cursor'),
+          ),
+        ]),
+      )
       .execute();
-    const due: DueDrain[] = [];
-    for (const { id, handler_id: handlerId, sealed, failures } of rows) {
-      try {
-        const settings = JSON.parse(this.#sealer.unseal(place(id), sealed).toString()) as DrainSettings; // `put` wrote it.
-        due.push({ id, handlerId, settings, failures: Number(failures) });
-      } catch {
-        await this.failed(id, { error: 'its settings cannot be opened with the key of this server', afterMs: 60_000 });
-      }
+    return rows.map(({ id }) => id);
+  }
+
+  /** Returns a drain with its settings; null if it is gone, or if its settings cannot be opened, which is a failed attempt. */
+  async open(id: string): Promise<DueDrain | null> {
+    const row = await this.#db.reader
+      .selectFrom('drains')
+      .select(['handler_id', 'sealed', 'failures'])
+      .where('id', '=', id)
+      .executeTakeFirst();
+    if (row === undefined) return null;
+    try {
+      const settings = JSON.parse(this.#sealer.unseal(place(id), row.sealed).toString()) as DrainSettings; // `put` wrote it.
+      return { id, handlerId: row.handler_id, settings, failures: Number(row.failures) };
+    } catch {
+      await this.failed(id, { error: 'its settings cannot be opened with the key of this server', afterMs: 60_000 });
+      return null;
     }
-    return due;
   }
 
   /** Returns handlers of a drain with lines after its cursor. One seek in an index for each handler of the drain. */
@@ -186,7 +217,7 @@ export class DrainStore {
       .select(['id', 'name', 'cursor'])
       .where(sql<boolean>`newest > cursor`)
       .orderBy('cursor')
-      .limit(handlersPerLook)
+      .limit(handlersPerTurn)
       .execute();
     return rows.map((row) => ({ handler: { id: row.id, name: row.name }, cursor: Number(row.cursor) }));
   }
@@ -213,7 +244,10 @@ export class DrainStore {
       await trx
         .insertInto('drain_cursors')
         .values({ drain_id: drain, handler_id: handlerId, cursor })
-        .onConflict((oc) => oc.columns(['drain_id', 'handler_id']).doUpdateSet({ cursor }))
+        // Never backwards, should two controls have sent at the same time.
+        .onConflict((oc) =>
+          oc.columns(['drain_id', 'handler_id']).doUpdateSet({ cursor }).where('drain_cursors.cursor', '<', cursor),
+        )
         .execute();
     });
   }

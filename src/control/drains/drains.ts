@@ -6,7 +6,7 @@
  * Of several controls with one database one does this, which holds the lease `drains`.
  */
 import type { Egress } from '../../guest/kernel/net/egress.ts';
-import type { Leases, LogFeed, LogPage } from '../../protocol/ports.ts';
+import type { Lease, Leases, LogFeed, LogPage } from '../../protocol/ports.ts';
 import type { Behind, DrainStore, DueDrain } from './drain-store.ts';
 import { DrainFailure } from './failure.ts';
 import { type Sender, senders } from './senders.ts';
@@ -14,29 +14,31 @@ import { type Sender, senders } from './senders.ts';
 export const drainTimes = {
   /** Milliseconds between two looks for lines to hand on. */
   lookMs: 1_000,
-  /** Milliseconds that the lease lasts: longer than the longest batch takes. */
+  /** Milliseconds that the lease lasts. It is renewed when half is over, so that a batch always ends within it. */
   leaseMs: 60_000,
+  /** Milliseconds after which a drain's turn ends, so that a slow receiver does not keep its place. */
+  turnMs: 10_000,
   /** Milliseconds before the second attempt; doubles with each failure, up to the most. */
   firstRetryMs: 1_000,
   mostRetryMs: 5 * 60_000,
-  /** Longest wait that a receiver may ask for. */
+  /** Longest wait, in milliseconds, that a receiver may ask for. */
   mostAskedMs: 60 * 60_000,
 } as const;
 
 export const drainBatch = {
   /** Lines of one request. */
   lines: 1_000,
-  /** Drains that send at the same time. */
-  running: 8,
+  /** Drains that send at the same time: receivers that hang take as many places, each for one exchange. */
+  running: 16,
   /** Batches of one drain before the others have their turn. */
-  perLook: 20,
+  perTurn: 20,
 } as const;
 
 export interface DrainsOptions {
   readonly store: DrainStore;
   readonly logs: Pick<LogFeed, 'query'>;
   readonly egress: Egress;
-  readonly leases: Pick<Leases, 'take' | 'release'>;
+  readonly leases: Leases;
   /** Id of this control's life, for the lease. */
   readonly holder: string;
   /** Name of the machine in syslog messages. */
@@ -46,14 +48,20 @@ export interface DrainsOptions {
   /** Number in [0, 1). */
   readonly random: () => number;
   readonly report: (message: string, error: unknown) => void;
-  /** Time between two looks; absent: drainTimes.lookMs. */
+  /** Milliseconds between two looks; absent: drainTimes.lookMs. */
   readonly lookMs?: number;
 }
 
 export class Drains {
   readonly #options: DrainsOptions;
   #timer: NodeJS.Timeout | null = null;
-  #looking: Promise<void> | null = null;
+  /** Drains that wait for their turn, first come, first served. */
+  readonly #waiting = new Set<string>();
+  readonly #running = new Set<string>();
+  readonly #workers = new Set<Promise<void>>();
+  #asking: Promise<void> | null = null;
+  /** Lease of this control with the time of the last renewal by this control's clock; null: another control has it. */
+  #lease: Promise<{ readonly lease: Lease; readonly sinceMs: number } | null> = Promise.resolve(null);
   #isClosed = false;
   /** Whether the last look failed, so that an outage is reported once. */
   #hasFailed = false;
@@ -66,54 +74,93 @@ export class Drains {
     this.#timer = setInterval(() => void this.look(), this.#options.lookMs ?? drainTimes.lookMs);
   }
 
-  /** Hands on what waits. Resolves when each drain is done, has failed, or has had its turn. Never rejects. */
-  look(): Promise<void> {
-    if (this.#isClosed) return Promise.resolve();
-    this.#looking ??= this.#look()
-      .then(
-        () => {
-          this.#hasFailed = false;
-        },
-        (error: unknown) => {
-          if (!this.#hasFailed) this.#options.report('log lines could not be handed on', error);
-          this.#hasFailed = true;
-        },
-      )
-      .finally(() => {
-        this.#looking = null;
-      });
-    return this.#looking;
+  /**
+   * Gives each drain with waiting lines a turn. Resolves when all turns have ended, also those of earlier looks; a look
+   * may begin before the last one has ended. Never rejects.
+   */
+  async look(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#asking ??= this.#guarded(() => this.#ask()).finally(() => {
+      this.#asking = null;
+    });
+    await this.#asking;
+    await Promise.all(this.#workers);
   }
 
   /** Ends after the batches that are being sent. */
   async close(): Promise<void> {
     this.#isClosed = true;
     if (this.#timer !== null) clearInterval(this.#timer);
-    await this.#looking;
+    await this.#asking;
+    await Promise.all(this.#workers);
+    await this.#guarded(async () => {
+      const held = await this.#lease;
+      if (held !== null) await this.#options.leases.release(held.lease);
+    });
   }
 
-  async #look(): Promise<void> {
-    const { store, leases, holder } = this.#options;
-    const due = [...(await store.due())];
-    if (due.length === 0) return;
-    const lease = await leases.take({ name: 'drains', holder, ttlMs: drainTimes.leaseMs });
-    if (lease === null) return;
-    const work = async (): Promise<void> => {
-      for (let drain = due.shift(); drain !== undefined; drain = due.shift()) await this.#hand(drain);
-    };
-    await Promise.all(Array.from({ length: drainBatch.running }, work));
-    if (this.#isClosed) await leases.release(lease);
+  async #guarded(run: () => Promise<void>): Promise<void> {
+    try {
+      await run();
+      this.#hasFailed = false;
+    } catch (error) {
+      if (!this.#hasFailed) this.#options.report('log lines could not be handed on', error);
+      this.#hasFailed = true;
+    }
+  }
+
+  /** Puts drains with waiting lines into the row, and starts workers for them. */
+  async #ask(): Promise<void> {
+    for (const id of await this.#options.store.due()) if (!this.#running.has(id)) this.#waiting.add(id);
+    if (this.#waiting.size === 0 || !(await this.#holdsLease())) return;
+    const workers = Math.min(drainBatch.running - this.#workers.size, this.#waiting.size);
+    for (let n = 0; n < workers; n++) {
+      const worker = this.#guarded(() => this.#work()).finally(() => this.#workers.delete(worker));
+      this.#workers.add(worker);
+    }
+  }
+
+  async #work(): Promise<void> {
+    for (const id of this.#waiting) {
+      this.#waiting.delete(id);
+      this.#running.add(id);
+      try {
+        await this.#turn(id);
+      } finally {
+        this.#running.delete(id);
+      }
+    }
+  }
+
+  /** Returns whether this control does the work, at least until half of the lease's time has passed. */
+  async #holdsLease(): Promise<boolean> {
+    const { leases, holder, now } = this.#options;
+    const ttlMs = drainTimes.leaseMs;
+    this.#lease = this.#lease
+      .catch(() => null)
+      .then(async (held) => {
+        const nowMs = now();
+        if (held !== null && nowMs >= held.sinceMs && nowMs < held.sinceMs + ttlMs / 2) return held;
+        const renewed = held === null ? null : await leases.renew(held.lease, ttlMs);
+        const lease = renewed ?? (await leases.take({ name: 'drains', holder, ttlMs }));
+        return lease === null ? null : { lease, sinceMs: nowMs };
+      });
+    return (await this.#lease) !== null;
   }
 
   /** Hands on lines of one drain, until none waits, it fails, or its turn is over. */
-  async #hand(drain: DueDrain): Promise<void> {
-    const { store } = this.#options;
+  async #turn(id: string): Promise<void> {
+    const { store, now } = this.#options;
+    const drain = await store.open(id);
+    if (drain === null) return;
+    const endMs = now() + drainTimes.turnMs;
     let batches = 0;
     try {
       for (const behind of await store.behind(drain)) {
         let { cursor } = behind;
         for (;;) {
-          if (this.#isClosed || batches >= drainBatch.perLook) return;
+          if (this.#isClosed || batches >= drainBatch.perTurn || now() >= endMs) return;
+          if (!(await this.#holdsLease())) return;
           batches += 1;
           const page = await this.#handPage(drain, behind, cursor);
           cursor = page.cursor;
@@ -122,13 +169,14 @@ export class Drains {
       }
     } catch (error) {
       if (!(error instanceof DrainFailure)) throw error;
-      await store.failed(drain.id, { error: error.message, afterMs: this.#waitMs(drain.failures, error) });
+      await store.failed(id, { error: error.message, afterMs: this.#waitMs(drain.failures, error) });
     }
   }
 
   async #handPage({ id, settings }: DueDrain, { handler }: Behind, after: number): Promise<LogPage> {
     const { store, logs, egress, hostName, now } = this.#options;
-    const page = await logs.query(handler, { after, limit: drainBatch.lines, userId: `drain ${id}` });
+    const { requests } = settings;
+    const page = await logs.query(handler, { after, limit: drainBatch.lines, requests, userId: `drain ${id}` });
     const sender: Sender = senders[settings.kind];
     const refused =
       page.lines.length === 0 ? 0 : await sender(page.lines, { egress, settings, hostName, nowMs: now() });

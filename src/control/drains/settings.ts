@@ -23,6 +23,8 @@ const ownFields = new Set([
   'content-encoding',
   'transfer-encoding',
   'connection',
+  'expect',
+  'upgrade',
 ]);
 
 const fieldName = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/, 'is no name of a header field');
@@ -41,6 +43,7 @@ export const drainSettingsSchema = z.strictObject({
     .record(fieldName, fieldValue)
     .optional()
     .describe('fields of each request, for otlp and webhook; never shown'),
+  requests: z.boolean().optional().describe('whether lines of requests are handed on too; default false'),
   bucket: z
     .string()
     .regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/)
@@ -61,12 +64,17 @@ export const drainSettingsSchema = z.strictObject({
 });
 export type DrainSettings = z.infer<typeof drainSettingsSchema>;
 
-/** Returns where a drain leads, for people: without user, query and anything else that may be secret. */
-export function shownTarget(settings: DrainSettings): string {
-  const url = new URL(settings.url);
-  const place = `${url.protocol}//${url.host}${url.pathname === '/' ? '' : url.pathname}`;
-  if (settings.kind === 's3') return `${place}/${settings.bucket}/${settings.prefix ?? ''}`;
-  return url.search === '' ? place : `${place}?…`;
+/**
+ * Returns where a drain leads, for people: without what may be secret, which is the query, and of a webhook the path too
+ * (many services take a key there).
+ */
+export function shownTarget({ kind, url: text, bucket, prefix }: DrainSettings): string {
+  const { protocol, host, pathname, search } = new URL(text);
+  const origin = `${protocol}//${host}`;
+  if (kind === 'webhook') return pathname === '/' && search === '' ? origin : `${origin}/…`;
+  const place = `${origin}${pathname === '/' ? '' : pathname}`;
+  if (kind === 's3') return `${place}/${bucket}/${prefix ?? ''}`;
+  return search === '' ? place : `${place}?…`;
 }
 
 /**

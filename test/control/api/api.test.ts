@@ -22,6 +22,7 @@ const bodies: Readonly<Record<string, unknown>> = {
   setCollaborator: { role: 'viewer' },
   offerTransfer: { to: 'bob' },
   addDomain: { domain: 'api.example.com' },
+  putDrain: { kind: 'webhook', url: 'https://example.com/' },
 };
 
 let platform: Platform;

@@ -42,6 +42,8 @@ function fromBase32(text: string): Uint8Array {
   return Uint8Array.from(bits.match(/.{8}/g) ?? [], (byte) => Number.parseInt(byte, 2));
 }
 
+const drain = { kind: 'webhook', url: `https://example.com/${secret}`, headers: { 'x-key': secret } };
+
 type Step = () => Promise<Answer>;
 
 /** One successful call of each operation, in an order in which each finds what it needs. */
@@ -65,6 +67,10 @@ const steps: readonly (readonly [operation: string, step: Step])[] = [
   ['setLogRetention', () => asAda('PATCH', '/handlers/otter/logs/retention', { days: 7 })],
   ['setVariable', () => asAda('PUT', '/handlers/otter/env/KEY', { value: secret })],
   ['removeVariable', () => asAda('DELETE', '/handlers/otter/env/KEY')],
+  ['putDrain', () => asAda('PUT', '/handlers/otter/drains/there', drain)],
+  ['deleteDrain', () => asAda('DELETE', '/handlers/otter/drains/there')],
+  ['putServerDrain', () => asAda('PUT', '/drains/there', drain)],
+  ['deleteServerDrain', () => asAda('DELETE', '/drains/there')],
   ['rollBack', () => asAda('POST', '/handlers/otter/rollback', { number: 1 })],
   ['addDomain', () => asAda('POST', '/handlers/otter/domains', { domain: 'api.example.com' })],
   ['checkDomain', () => asAda('POST', '/handlers/otter/domains/api.example.com/check')],
@@ -190,7 +196,7 @@ describe('every operation that changes something', () => {
     expect(entry).toMatchObject({ number: before + 1, operation, address: '127.0.0.1', outcome: 'ok' });
     expect(entry!.tokenId === null).toBe(['signUp', 'logIn'].includes(operation));
     const ofHandler =
-      /Handler$|LogRetention$|Invocation$|Call$|Variable$|Schedule$|Preview$|Rollout$|rollBack|Domain$|Collaborator$|(offer|withdraw|accept)Transfer/.test(
+      /Handler$|^(put|delete)Drain|LogRetention$|Invocation$|Call$|Variable$|Schedule$|Preview$|Rollout$|rollBack|Domain$|Collaborator$|(offer|withdraw|accept)Transfer/.test(
         operation,
       );
     expect(entry!.handler).toBe(ofHandler ? 'otter' : null);

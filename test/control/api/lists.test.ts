@@ -9,8 +9,8 @@ let platform: Platform;
 let ada: string;
 let bob: string;
 
-/** Answers with several series or figures of a bounded time, not with a list that can grow. */
-const figures = ['getUsage', 'listUsage'];
+/** Answers with several series or figures of a bounded time, and the five drains at most: not lists that can grow. */
+const figures = ['getUsage', 'listUsage', 'listDrains', 'listServerDrains'];
 
 beforeAll(async () => {
   platform = await startPlatform();

@@ -12,7 +12,7 @@ export const drainSchema = z
   .object({
     name: z.string(),
     kind: z.enum(drainKinds),
-    target: z.string().describe('where lines go, without query and credentials, which are never shown'),
+    target: z.string().describe('where lines go, without credentials, query and the path of a webhook'),
     createdMs: ms,
     sent: z.number().describe('lines that the receiver has taken'),
     lost: z.number().describe('lines that it never gets: retention removed them first, or it refused them'),
