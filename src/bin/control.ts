@@ -298,6 +298,7 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
       trustedProxies: config.trustedProxies,
       ownPorts: [port],
       recordFile: data('runners.json'),
+      spoolFolder: data('spool'),
       read,
       reachableHost: localHost(config.host),
       readArtifact: (name) => artifacts.get(name),

@@ -1,4 +1,7 @@
-/** The runner process: control starts it with a channel; its only argument is the mark file's descriptor. */
+/**
+ * The runner process: control starts it with a channel. Arguments: descriptors of the mark file and, if there is one, of
+ * the file for log lines that no control takes.
+ */
 import { setFlagsFromString } from 'node:v8';
 import { inliningFlags } from '../guest/kernel/engine-flags.ts';
 import { stackLimits } from '../guest/kernel/wasm-stack.ts';
@@ -21,11 +24,12 @@ if (process.send === undefined) {
   process.stderr.write('runner: started by control only\n');
   process.exit(1);
 }
-const descriptor = process.argv[2];
+const [, , descriptor, spool] = process.argv;
 const runner = new Runner({
   channel: process,
   pid: process.pid,
   markDescriptor: descriptor === undefined ? null : Number(descriptor),
+  spoolDescriptor: spool === undefined ? null : Number(spool),
   report,
   exit: (status) => process.exit(status),
 });

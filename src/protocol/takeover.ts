@@ -35,6 +35,18 @@ export interface LogBlockText extends Omit<LogBlock, 'words' | 'data'> {
   readonly data: string;
 }
 
+/** A batch of log lines that a runner without control has written into its file. */
+export interface SpooledLogs {
+  /**
+   * Series that `batch` counts in. `sent`: that of the batches that the runner sends; control may have stored this one.
+   * `spooled`: that of the batches that were never sent.
+   */
+  readonly series: 'sent' | 'spooled';
+  readonly batch: number;
+  readonly blocks: readonly LogBlockText[];
+  readonly dropped: DroppedLines;
+}
+
 export function blockToText(block: LogBlock): LogBlockText {
   return { ...block, words: base64(block.words), data: base64(block.data) };
 }

@@ -7,6 +7,7 @@ import { charsOf, type LogBlock, packByHandler } from '../protocol/log-block.ts'
 import type { DroppedLines } from '../protocol/messages.ts';
 import { type HandlerId, handlerIdOf } from '../protocol/names.ts';
 import type { PendingLogLine } from '../protocol/nouns.ts';
+import type { SpooledLogs } from '../protocol/takeover.ts';
 import { batchBytes, batchesUnderway } from './limits.ts';
 
 export interface LogBatch {
@@ -33,11 +34,25 @@ export interface LogBufferOptions {
    * back while it returns false. Absent: there is no such data.
    */
   readonly sendFirst?: () => boolean;
+  /**
+   * Takes a batch that there is no room for, while control cannot be reached. Returns false when it does not; the lines
+   * stay. Absent: there is no such place.
+   */
+  readonly spill?: {
+    /** Whether `write` may take a batch now: asked before one is packed. */
+    readonly isOpen: () => boolean;
+    readonly write: (series: SpooledLogs['series'], batch: LogBatch) => boolean;
+  };
 }
+
+const noSpill: NonNullable<LogBufferOptions['spill']> = { isOpen: () => false, write: () => false };
 
 export class LogBuffer {
   readonly #send: SendBatch<LogBatch>;
   readonly #sendFirst: () => boolean;
+  readonly #spill: NonNullable<LogBufferOptions['spill']>;
+  /** Number of the last batch that was spilled unsent. */
+  #lastSpilled = 0;
   #lines: PendingLogLine[] = [];
   /** Characters in `#lines` and bytes in `#again`. */
   #bytes = 0;
@@ -51,13 +66,14 @@ export class LogBuffer {
   #timer: NodeJS.Timeout | null = null;
   #underway = 0;
 
-  constructor({ send, sendFirst = () => true }: LogBufferOptions) {
+  constructor({ send, sendFirst = () => true, spill = noSpill }: LogBufferOptions) {
     this.#send = send;
     this.#sendFirst = sendFirst;
+    this.#spill = spill;
   }
 
   push(line: PendingLogLine): void {
-    if (this.#hasRoom(line)) {
+    if (this.#hasRoom(line) || (this.#spillOne() && this.#hasRoom(line))) {
       this.#lines.push(line);
       this.#bytes += charsOf(line);
     } else this.#drop(line.handlerId, 1);
@@ -90,6 +106,26 @@ export class LogBuffer {
     }
   }
 
+  /** Spills all lines that no control has taken, those of batches that may be underway excepted: the runner ends. */
+  spillAll(): void {
+    for (let batch = this.#again[0]; batch !== undefined; batch = this.#again[0]) {
+      if (!this.#spill.write('sent', batch)) return;
+      this.#takeAgain();
+    }
+    while (this.#hasSome && this.#spillOne());
+  }
+
+  /** Spills a batch of the oldest lines that were never sent. Returns whether there is more room now. */
+  #spillOne(): boolean {
+    if (!this.#spill.isOpen() || (this.#lines.length === 0 && this.#dropped.size === 0)) return false;
+    const { lines, dropped } = this.#oldest();
+    const batch = { batch: this.#lastSpilled + 1, blocks: packByHandler(lines), dropped: Object.fromEntries(dropped) };
+    if (!this.#spill.write('spooled', batch)) return false;
+    this.#lastSpilled += 1;
+    this.#remove(lines.length);
+    return true;
+  }
+
   /** Whether control has answered for all lines: it has stored them, or their loss is told. */
   get isEmpty(): boolean {
     return !this.#hasSome && this.#underway === 0;
@@ -112,12 +148,25 @@ export class LogBuffer {
 
   /** Returns the next batch: one that failed, or as many of the oldest lines as fit into a batch, at least one. */
   #take(): LogBatch {
+    const again = this.#takeAgain();
+    if (again !== undefined) return again;
+    const { lines, dropped } = this.#oldest();
+    const batch = { blocks: packByHandler(lines), dropped: Object.fromEntries(dropped) };
+    this.#remove(lines.length);
+    this.#lastBatch += 1;
+    return { batch: this.#lastBatch, ...batch };
+  }
+
+  #takeAgain(): LogBatch | undefined {
     const again = this.#again.shift();
-    if (again !== undefined) {
-      this.#againLines -= linesOf(again);
-      this.#bytes -= bytesOf(again);
-      return again;
-    }
+    if (again === undefined) return undefined;
+    this.#againLines -= linesOf(again);
+    this.#bytes -= bytesOf(again);
+    return again;
+  }
+
+  /** Returns as many of the oldest lines as fit into a batch, and all counts. */
+  #oldest(): { readonly lines: readonly PendingLogLine[]; readonly dropped: ReadonlyMap<HandlerId, number> } {
     let count = 0;
     let bytes = 0;
     for (const line of this.#lines) {
@@ -126,11 +175,13 @@ export class LogBuffer {
       count += 1;
       bytes += chars;
     }
-    this.#bytes -= bytes;
-    const dropped = Object.fromEntries(this.#dropped);
+    return { lines: this.#lines.slice(0, count), dropped: this.#dropped };
+  }
+
+  /** Removes what `#oldest` has returned: `count` lines, and the counts. */
+  #remove(count: number): void {
+    for (const line of this.#lines.splice(0, count)) this.#bytes -= charsOf(line);
     this.#dropped.clear();
-    this.#lastBatch += 1;
-    return { batch: this.#lastBatch, blocks: packByHandler(this.#lines.splice(0, count)), dropped };
   }
 
   #keep(batch: LogBatch): void {

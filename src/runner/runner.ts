@@ -33,6 +33,7 @@ import { InFlight } from './in-flight.ts';
 import { codeLimits, collectedBodyBytes, orphanLimits, poolLimits } from './limits.ts';
 import { LoadedDeployments } from './loaded-deployments.ts';
 import { type Fate, LogBuffer } from './log-buffer.ts';
+import { LogSpool } from './log-spool.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import { OwnerLimits } from './owner-limits.ts';
 import { RequestLines } from './request-lines.ts';
@@ -54,6 +55,8 @@ export interface RunnerOptions {
   readonly pid: number;
   /** Descriptor of the file that control reads when this process has died; null: none. */
   readonly markDescriptor: number | null;
+  /** Descriptor of the file for log lines that no control takes; null: none. */
+  readonly spoolDescriptor?: number | null;
   /** Reports one line to the operator of the platform. */
   readonly report: (event: string, facts?: Readonly<Record<string, unknown>>) => void;
   readonly exit: (status: number) => void;
@@ -92,6 +95,7 @@ export class Runner {
       if (this.#link.isConnected) return this.#link.deliver({ kind: 'usage', ...usage }, andLines);
       return this.#takeover?.send({ usage }, andLines) ?? false;
     });
+    const spool = new LogSpool(options.spoolDescriptor ?? null);
     this.#logs = new LogBuffer({
       // Sends records before lines: a reader of an Invocation's last line finds its record.
       sendFirst: () => {
@@ -101,6 +105,10 @@ export class Runner {
       send: (logs, sent) => {
         if (this.#link.isConnected) return this.#link.deliver({ kind: 'logs', ...logs }, sent);
         return this.#takeover?.send({ logs }, sent) ?? false;
+      },
+      spill: {
+        isOpen: () => !this.#link.isConnected && spool.isOpen,
+        write: (series, batch) => spool.write(series, batch),
       },
     });
     this.#requests = new RequestLines({
@@ -389,8 +397,10 @@ export class Runner {
       this.#flush();
       if (this.#logs.isEmpty && this.#usage.isEmpty) return;
       if (this.#link.isConnected) await new Promise((resolve) => setImmediate(resolve));
-      else if (this.#takeover === null || performance.now() >= endMs) return;
-      else if (!(await this.#takeover.ask())) await delay(orphanLimits.askMs);
+      else if (this.#takeover === null || performance.now() >= endMs) {
+        this.#logs.spillAll();
+        return;
+      } else if (!(await this.#takeover.ask())) await delay(orphanLimits.askMs);
     }
   }
 

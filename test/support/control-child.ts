@@ -1,6 +1,7 @@
 /**
  * A control of its own process, so that a test can end it: a fleet that serves the fixture given, on a port that
- * takes reports of earlier runners. Arguments: platform id, boot id, control port, run port, fixture, record file.
+ * takes reports of earlier runners. Arguments: platform id, boot id, control port, run port, fixture, record file, folder
+ * for log lines of ended runners.
  * Prints `ready CONTROL-PORT RUN-PORT PIDS`, then a JSON line for each batch of log lines and usage. SIGTERM leaves
  * the runners to the next control, SIGINT ends them.
  */
@@ -8,7 +9,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { deploymentOf, fixture, TestFleet } from './fleet.ts';
 
-const [platformId = '', bootId = '', controlPort = '0', runPort = '0', guest = '', recordFile] = process.argv.slice(2);
+const [platformId = '', bootId = '', controlPort = '0', runPort = '0', guest = '', recordFile, spoolFolder] =
+  process.argv.slice(2);
 let fleet: TestFleet | null = null;
 const server = createServer((request, response) => {
   if (fleet?.fleet.takeover.handles(request)) void fleet.fleet.takeover.handle(request, response);
@@ -27,6 +29,7 @@ async function start(): Promise<void> {
       port: Number(runPort),
       controlUrl: `http://127.0.0.1:${port}`,
       ...(recordFile === undefined ? {} : { recordFile }),
+      ...(spoolFolder === undefined ? {} : { spoolFolder }),
       onLogs: async (lines, dropped) => {
         print({ lines: lines.filter(({ stream }) => stream !== 'request').map(({ text }) => text), dropped });
         return 'stored';

@@ -16,6 +16,7 @@ import { Blame } from './blame.ts';
 import { describeEnd, isOwnFault, isProcessorFault } from './end.ts';
 import { fleetLimits } from './limits.ts';
 import { artifactMessage, load } from './loader.ts';
+import { LogSpools } from './log-spools.ts';
 import { Member, Members } from './members.ts';
 import { type FleetOptions, runnerConfig } from './options.ts';
 import { OrphanRecord } from './orphan-record.ts';
@@ -46,6 +47,8 @@ export class RunnerFleet implements Nodes {
   readonly #restarts = new Restarts();
   readonly #waitingForLaunch: (() => void)[] = [];
   readonly #record: OrphanRecord | null;
+  readonly #spools: LogSpools | null;
+  #spoolTimer: NodeJS.Timeout | null = null;
   #grace: NodeJS.Timeout | null = null;
   #watch: NodeJS.Timeout | null = null;
   #port: number;
@@ -62,6 +65,7 @@ export class RunnerFleet implements Nodes {
     this.#ownerLines = new OwnerLines(options.onLogs);
     this.#port = options.port;
     this.#record = options.recordFile === undefined ? null : new OrphanRecord(options.recordFile);
+    this.#spools = options.spoolFolder === undefined ? null : new LogSpools(options.spoolFolder, options.onBlocks);
     this.#unfollow = options.releases.changes((change) => this.#follow(change));
     this.takeover = new TakeoverDoor({
       platformId: options.platformId,
@@ -133,11 +137,28 @@ export class RunnerFleet implements Nodes {
     await this.#takeOver();
     if (this.#stopped !== null) return;
     this.#state = 'running';
+    void this.#deliverSpools();
     this.#grace = setTimeout(
       () => this.#endOrphans(this.#record?.orphans() ?? []),
       this.#options.orphanGraceMs ?? fleetLimits.orphanGraceMs,
     );
     this.#grace.unref();
+  }
+
+  /** Stores log lines that earlier runners have left in files; looks again while such runners live. */
+  async #deliverSpools(): Promise<void> {
+    let left = 1;
+    try {
+      left = (await this.#spools?.deliver(this.#record?.orphans() ?? [])) ?? 0;
+    } catch (error) {
+      this.#options.onEvent?.({
+        kind: 'spool_unreadable',
+        reason: error instanceof Error ? error.message : String(error),
+      });
+    }
+    if (left === 0 || this.#state === 'stopping') return;
+    this.#spoolTimer = setTimeout(() => void this.#deliverSpools(), fleetLimits.spoolMs);
+    this.#spoolTimer.unref();
   }
 
   /** Lets runners finish (runnerLimits.drainMs), then ends them. */
@@ -181,6 +202,7 @@ export class RunnerFleet implements Nodes {
     for (const resolve of this.#waitingForLaunch.splice(0)) resolve();
     if (this.#watch !== null) clearInterval(this.#watch);
     if (this.#grace !== null) clearTimeout(this.#grace);
+    if (this.#spoolTimer !== null) clearTimeout(this.#spoolTimer);
   }
 
   async #stop(): Promise<void> {
@@ -321,6 +343,7 @@ export class RunnerFleet implements Nodes {
       programFolder: programFolder.endsWith('/') ? programFolder : `${programFolder}/`,
       env: { NODE_ENV: 'production', ...env },
       nodeFlags: nodeFlags ?? [],
+      spool: this.#spools?.open(runnerId),
       onMessage: (message) => this.#receive(runner, activity, message),
       onStderr: (line) => onEvent?.({ kind: 'runner_stderr', runnerId, line }),
     });
@@ -374,6 +397,8 @@ export class RunnerFleet implements Nodes {
   #ended(member: Member, end: RunnerEnd): void {
     const { index, runner } = member;
     if (runner.pid !== undefined) this.#record?.remove(runner.pid);
+    // A failure leaves an empty file, which the next control removes.
+    this.#spools?.ended(runner.runnerId, runner.pid ?? 0).catch(() => {});
     this.#members.remove(member);
     const wasServing = member.isServing;
     member.isServing = false;

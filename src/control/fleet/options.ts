@@ -22,6 +22,7 @@ export type FleetEvent =
     }
   | { readonly kind: 'runner_stderr'; readonly runnerId: string; readonly line: string }
   | { readonly kind: 'orphan_killed'; readonly pid: number; readonly reason: string }
+  | { readonly kind: 'spool_unreadable'; readonly reason: string }
   | { readonly kind: 'quarantined'; readonly specId: string; readonly reason: string }
   | { readonly kind: 'unloadable'; readonly specId: string; readonly reason: string };
 
@@ -62,6 +63,8 @@ export interface FleetOptions {
   readonly nodeFlags?: readonly string[];
   /** Path of a file in the data folder that lists the runners, so that the next control can end those that hang. */
   readonly recordFile?: string;
+  /** Folder for log lines that runners leave when no control takes them; absent: they are lost then. */
+  readonly spoolFolder?: string;
   /** Milliseconds until a runner must answer; absent: fleetLimits.bootMs. */
   readonly bootMs?: number;
   /** Milliseconds; absent: fleetLimits.orphanGraceMs. */

@@ -9,6 +9,7 @@ import { maximumLimits, pushLimits } from '../../protocol/limits.ts';
 import type { FromRunner, RunnerStats, ToRunner } from '../../protocol/messages.ts';
 import { lowerCompilers } from './compiler-priority.ts';
 import { fleetLimits } from './limits.ts';
+import type { OpenSpool } from './log-spools.ts';
 import { MarkFile } from './mark-file.ts';
 import { processorUse } from './processor-use.ts';
 import { Watchdog } from './watchdog.ts';
@@ -33,6 +34,8 @@ export interface RunnerProcessOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Further flags for Node, for tests and benchmarks. */
   readonly nodeFlags: readonly string[];
+  /** File for log lines that no control takes; absent: none. */
+  readonly spool?: OpenSpool | undefined;
   readonly onMessage: (message: FromRunner) => void;
   readonly onStderr: (line: string) => void;
 }
@@ -83,13 +86,17 @@ export class RunnerProcess {
   constructor(options: RunnerProcessOptions) {
     this.runnerId = options.runnerId;
     const grants = runnerReads.map((path) => `--allow-fs-read=${options.programFolder}${path}`);
-    this.#child = spawn(process.execPath, [...flags, ...grants, ...options.nodeFlags, options.program, '4'], {
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc', this.#mark.descriptor],
+    const { spool } = options;
+    const descriptors = [this.#mark.descriptor, ...(spool === undefined ? [] : [spool.descriptor])];
+    const args = descriptors.map((_descriptor, index) => String(index + 4));
+    this.#child = spawn(process.execPath, [...flags, ...grants, ...options.nodeFlags, options.program, ...args], {
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc', ...descriptors],
       serialization: 'advanced',
       env: { ...options.env },
     });
     const child = this.#child;
     this.pid = child.pid;
+    spool?.started(child.pid);
     if (child.stderr !== null) {
       createInterface({ input: child.stderr }).on('line', (line) =>
         options.onStderr(line.slice(0, fleetLimits.stderrChars)),

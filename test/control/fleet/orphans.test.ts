@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -30,6 +30,7 @@ async function startControl(
     runPort?: number;
     guest?: string;
     record?: string;
+    spool?: string;
   } = {},
 ): Promise<Control> {
   const {
@@ -39,6 +40,7 @@ async function startControl(
     runPort = 0,
     guest = 'cwa/hello.wasm',
     record,
+    spool,
   } = options;
   const program = fileURLToPath(new URL('../../support/control-child.ts', import.meta.url));
   const args = [
@@ -49,6 +51,7 @@ async function startControl(
     String(runPort),
     guest,
     ...(record === undefined ? [] : [record]),
+    ...(spool === undefined ? [] : [spool]),
   ];
   const child = spawn(process.execPath, ['--import', endWithParent, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
   started.push(child);
@@ -224,6 +227,24 @@ describe('runners whose control has been killed', () => {
       expect(invocations).toBeGreaterThanOrEqual(calls);
       expect(lines).toBeGreaterThanOrEqual(calls * 5);
     }
+    await rm(folder, { recursive: true });
+  });
+
+  it('leave lines in a file where no control takes them, and the next one stores them', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'trisiel-record-'));
+    const files = { record: join(folder, 'runners.json'), spool: join(folder, 'spool') };
+    const first = await startControl({ ...files, guest: 'cwa/log.wasm' });
+    expect((await call(first.url)).status).toBe(200);
+    while (first.received.lines.length === 0) await pause();
+    await kill(first);
+    const perCall = first.received.lines.length;
+    for (let i = 0; i < 20; i++) expect((await call(first.url)).status).toBe(200);
+    for (const pid of first.pids) process.kill(pid, 'SIGTERM');
+    while (first.pids.some(isAlive)) await pause();
+    const second = await startControl({ bootId: 'b-2', ...files, guest: 'cwa/log.wasm' });
+    while (second.received.lines.length < 20 * perCall) await pause();
+    expect(second.received.lines).toHaveLength(20 * perCall);
+    while ((await readdir(files.spool)).some((name) => name.startsWith('b-1'))) await pause();
     await rm(folder, { recursive: true });
   });
 

@@ -1,0 +1,115 @@
+import { closeSync, openSync } from 'node:fs';
+import { appendFile, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { LogSpools } from '../../../src/control/fleet/log-spools.ts';
+import { KIB, logLimits } from '../../../src/protocol/limits.ts';
+import { handlerIdOf } from '../../../src/protocol/names.ts';
+import type { PendingLogLine } from '../../../src/protocol/nouns.ts';
+import type { LogBatchId, LogSink } from '../../../src/protocol/ports.ts';
+import { LogBuffer, type LogBufferOptions } from '../../../src/runner/log-buffer.ts';
+import { LogSpool } from '../../../src/runner/log-spool.ts';
+import { linesOfBlocks } from '../../support/log-blocks.ts';
+
+let folder: string;
+let stored: { readonly id: LogBatchId | undefined; readonly texts: readonly string[]; readonly dropped: number }[];
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'trisiel-spool-'));
+  stored = [];
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+const one = handlerIdOf('one');
+const store: LogSink['appendBlocks'] = async (blocks, dropped = {}, id) => {
+  const texts = linesOfBlocks(blocks).map(({ text }) => text);
+  stored.push({ id, texts, dropped: dropped[one] ?? 0 });
+  return 'stored';
+};
+const line = (text: string): PendingLogLine => ({
+  ...{ handlerId: one, deployment: 1, invocation: 'i', seq: 1, timeMs: 1, gas: 1, stream: 'log', level: 6, text },
+});
+const spillTo = (file: LogSpool): NonNullable<LogBufferOptions['spill']> => ({
+  isOpen: () => file.isOpen,
+  write: (series, batch) => file.write(series, batch),
+});
+const told = () => stored.reduce((sum, { texts, dropped }) => sum + texts.length + dropped, 0);
+
+/** Writes into the file of a runner that no control can be reached by. */
+function orphan(runnerId: string, pid: number, work: (buffer: LogBuffer) => void): void {
+  const spools = new LogSpools(folder, store);
+  const spool = spools.open(runnerId);
+  const descriptor = openSync(`/proc/self/fd/${spool.descriptor}`, 'r+');
+  spool.started(pid);
+  const file = new LogSpool(descriptor);
+  const buffer = new LogBuffer({ send: () => false, spill: spillTo(file) });
+  work(buffer);
+  buffer.spillAll();
+  closeSync(descriptor);
+}
+
+describe('lines that a runner has left in its file', () => {
+  it('are more than its buffer holds, in order, and stored once', async () => {
+    const count = 2 * logLimits.bufferLines + 123;
+    orphan('b-1-1', 7, (buffer) => {
+      for (let n = 0; n < count; n += 1) buffer.push(line(`line ${n}`));
+    });
+    expect(await new LogSpools(folder, store).deliver([7])).toBe(1);
+    expect(stored).toEqual([]);
+    expect(await new LogSpools(folder, store).deliver([])).toBe(0);
+    expect(told()).toBe(count);
+    // Batches that were to be sent keep their numbers: control may have stored them.
+    const all = stored.map(({ id, texts }) => ({ origin: id?.origin, number: id?.number, texts }));
+    for (const origin of ['b-1-1', 'b-1-1/spool']) {
+      const numbers = all.filter((batch) => batch.origin === origin).map(({ number }) => number ?? 0);
+      expect(numbers).toEqual(numbers.toSorted((a, b) => a - b));
+      expect(new Set(numbers).size).toBe(numbers.length);
+    }
+    expect(new Set(all.flatMap(({ texts }) => texts)).size).toBe(count);
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('have at most so many bytes; later ones stay in the buffer or are counted, to the line', async () => {
+    const count = 3 * logLimits.bufferLines;
+    let inBuffer = 0;
+    const spools = new LogSpools(folder, store);
+    const spool = spools.open('b-1-1');
+    const descriptor = openSync(`/proc/self/fd/${spool.descriptor}`, 'r+');
+    spool.started(7);
+    const file = new LogSpool(descriptor, 256 * KIB);
+    let isThere = false;
+    const buffer = new LogBuffer({
+      send: ({ blocks, dropped }, sent) => {
+        if (!isThere) return false;
+        inBuffer += linesOfBlocks(blocks).length + (dropped[one] ?? 0);
+        sent('stored');
+        return true;
+      },
+      spill: spillTo(file),
+    });
+    for (let n = 0; n < count; n += 1) buffer.push(line(`line ${n} ${n * n}`));
+    isThere = true;
+    buffer.flush();
+    closeSync(descriptor);
+    expect(await new LogSpools(folder, store).deliver([])).toBe(0);
+    expect(told()).toBeGreaterThan(0);
+    expect(told() + inBuffer).toBe(count);
+  });
+
+  it('that were cut when the runner ended cost that batch alone; a file that cannot be stored stays', async () => {
+    orphan('b-1-1', 7, (buffer) => buffer.push(line('whole')));
+    await appendFile(join(folder, 'b-1-1.7'), '{"series":"spooled","batch":9,"blo');
+    expect(await new LogSpools(folder, async () => 'lost').deliver([])).toBe(1);
+    expect(await new LogSpools(folder, store).deliver([])).toBe(0);
+    expect(stored.map(({ texts }) => texts)).toEqual([['whole']]);
+  });
+
+  it('of the runners of this control are left alone while they live', async () => {
+    const spools = new LogSpools(folder, store);
+    spools.open('b-2-1').started(9);
+    expect(await spools.deliver([])).toBe(0);
+    expect(await readdir(folder)).toEqual(['b-2-1.9']);
+    await spools.ended('b-2-1', 9);
+    expect(await readdir(folder)).toEqual([]);
+  });
+});
