@@ -33,6 +33,7 @@ interface Words extends Partial<Limits> {
   readonly stats?: true;
   readonly json?: true;
   readonly trace?: true;
+  readonly profile?: string;
   readonly files?: true;
   readonly exactMemory?: true;
   readonly snapshot?: true;
@@ -60,6 +61,7 @@ export function addRunCommand(program: Command, context: RunContext): void {
     .option('--stats', 'what was used, on stderr after the end')
     .option('--json', 'the figures of --stats as one JSON object')
     .option('--trace', 'each system call with arguments and result, on stderr')
+    .option('--profile <file>', 'which functions use the gas: a flame graph (.svg), or folded stacks')
     .option('--files', "list what the guest left in its file system's scratch, on stderr")
     .option(`--${exactMemoryKey}`, 'no reserve: an access beyond memory.size traps wherever it is')
     .option(
@@ -90,6 +92,7 @@ export function addRunCommand(program: Command, context: RunContext): void {
       stats:
         words.json === true || program.opts<{ json?: boolean }>().json === true ? 'json' : words.stats ? 'lines' : null,
       trace: words.trace === true,
+      profileFile: words.profile ?? null,
       listFiles: words.files === true,
       egressAllow: context.environment.egressAllow ?? [],
       signal: interrupt.signal,
@@ -102,7 +105,7 @@ Exit status: the guest's; 134 after a trap, 137 out of gas, 124 at the deadline,
 refused an open, 130 after Ctrl-C, 1 when the file could not be run at all.`;
 
 /** Options that take the next word. */
-const takesWord = new Set(['--env', '--dir', '--policy', '--serve', ...limitOptions.map(limitFlag)]);
+const takesWord = new Set(['--env', '--dir', '--policy', '--serve', '--profile', ...limitOptions.map(limitFlag)]);
 
 /** Lets `--request` take two words or one quoted word; commander supports options of one word only. */
 class RunCommand extends Command {

@@ -3,12 +3,14 @@ import process from 'node:process';
 import { isatty } from 'node:tty';
 import { setFlagsFromString } from 'node:v8';
 import { inliningFlags } from '../../src/guest/kernel/engine-flags.ts';
+import { GasSampler } from '../../src/guest/kernel/gas-sampler.ts';
 import { runLocally } from '../../src/guest/kernel/local-run.ts';
 import { localSchemes } from '../../src/guest/kernel/resources/all.ts';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import type { Limits } from '../../src/protocol/limits.ts';
 import type { InstancePlan } from '../../src/protocol/module.ts';
 import { nameOfLevel } from '../../src/protocol/nouns.ts';
+import { writeProfile } from '../exports/profile-file.ts';
 import { visible } from '../text/visible.ts';
 import { cgiArguments, cgiEnvironment, readBody, type SimulatedRequest } from './cgi.ts';
 import { localFiles, type MappedFolder, scratchListing } from './files.ts';
@@ -39,6 +41,8 @@ export interface RunOptions {
   readonly serve: number | null;
   readonly stats: 'lines' | 'json' | null;
   readonly trace: boolean;
+  /** File for the profile of the run's gas: a flame graph if it ends in .svg, else folded stacks; null: none is taken. */
+  readonly profileFile: string | null;
   readonly listFiles: boolean;
   readonly egressAllow: readonly string[];
   readonly signal: AbortSignal;
@@ -57,6 +61,10 @@ export async function runFile(file: string, options: RunOptions): Promise<number
   checkMemory(plan, limits, file);
   const isHttp = plan.entry.isHttp === true;
   if (options.serve !== null) {
+    if (options.profileFile !== null)
+      throw new PlatformError('bad_request', 'a profile is of one run, not of a server', {
+        hints: [`wasmcloud run --profile ${options.profileFile} --request 'GET /' ${file}`],
+      });
     if (!isHttp)
       throw new PlatformError(
         'bad_request',
@@ -84,6 +92,7 @@ export async function runFile(file: string, options: RunOptions): Promise<number
       : null;
   const asCgi = isHttp ? null : options.cgi;
   let left: readonly string[] = [];
+  const sampler = options.profileFile === null ? null : new GasSampler(plan.imports.length);
   const network = lazyNetwork(options.egressAllow);
   try {
     const result = await runLocally({
@@ -110,6 +119,7 @@ export async function runFile(file: string, options: RunOptions): Promise<number
         if (options.listFiles) left = scratchListing(guest.filesOpened);
       },
       ...(options.trace ? { tracer: lineTracer(tell) } : {}),
+      ...(sampler === null ? {} : { sampler }),
     });
     await stdout.flush();
     await stderr.flush();
@@ -118,6 +128,8 @@ export async function runFile(file: string, options: RunOptions): Promise<number
     const isUnanswered = explained === null && http !== null && http.problem !== null;
     if (isUnanswered) tell(`no answer: ${http.problem}`);
     for (const line of left) tell(line);
+    if (sampler !== null && options.profileFile !== null)
+      for (const line of await writeProfile(options.profileFile, file, sampler.profile)) tell(line);
     if (options.stats === 'lines') for (const line of statsLines(result)) tell(line);
     if (options.stats === 'json') tell(statsJson(result));
     return isUnanswered ? 1 : exitStatusOf(result.end);

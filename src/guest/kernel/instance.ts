@@ -233,7 +233,7 @@ export class GuestInstance implements ProcessRef {
       guest.kill({ kind: 'gas', used: meter.used, limit: meter.limit });
       return -1;
     }
-    const turn = meter.turn();
+    const turn = meter.turn(left);
     if (turn === null) return meter.refill(left);
     return guest.wait(turn).then(
       () => (guest.end === null ? meter.refill(left) : -1),

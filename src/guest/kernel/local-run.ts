@@ -8,6 +8,7 @@ import type { InstancePlan } from '../../protocol/module.ts';
 import type { Policy } from '../../protocol/nouns.ts';
 import { abis } from './abi/all.ts';
 import { layOutDescriptors } from './abi/layout.ts';
+import type { GasSampler } from './gas-sampler.ts';
 import { GuestInstance, makeMemory } from './instance.ts';
 import { GasMeter, type SliceScheduler } from './meter.ts';
 import { CompiledPolicy } from './policy.ts';
@@ -33,6 +34,8 @@ export interface LocalRunOptions extends Pick<ProcessOptions, Given> {
   readonly random?: (into: Uint8Array) => void;
   /** Ends the run, as `aborted`, when it is aborted (Ctrl-C). */
   readonly signal?: AbortSignal;
+  /** Profiles the gas of the run; absent: nothing does. */
+  readonly sampler?: GasSampler;
   /** Called with the Process before its guest runs. */
   readonly started?: (guest: Process) => void;
   /** Called with the Process and its instance when the guest has ended, before its Resources are closed. */
@@ -71,12 +74,13 @@ export const systemClock: Clock = {
  */
 export async function runLocally(options: LocalRunOptions): Promise<LocalRunResult> {
   const { plan, limits, signal } = options;
+  const sampled = options.sampler?.slices(yieldingScheduler);
   const guest = new Process({
     ...options,
     identity: { handler: 'local', deployment: 0, commit: '', invocation: 'local' },
     policy: options.policy === null ? null : new CompiledPolicy(options.policy),
     schemes: new SchemeRegistry(options.schemes),
-    meter: new GasMeter(limits.gas, yieldingScheduler),
+    meter: new GasMeter(limits.gas, sampled ?? yieldingScheduler),
     clock: options.clock ?? systemClock,
     random: options.random ?? ((into) => void randomFillSync(into)),
   });
@@ -100,6 +104,7 @@ export async function runLocally(options: LocalRunOptions): Promise<LocalRunResu
   try {
     if (signal?.aborted === true) abort();
     const end = await instance.run(guest);
+    sampled?.ended(guest.meter.used);
     options.ended?.(guest, instance);
     await releaseInTime(guest);
     return { end, usage: processUsage(guest, plan), durationMs: performance.now() - before, guest: guest };

@@ -13,12 +13,13 @@ const unscheduledSliceGas = 50_000_000;
 const overdrawnGas = creditMax + 1;
 
 export interface SliceScheduler {
-  /** Returns the gas of the next slice, 1 to 2^30. */
-  sliceGas(): number;
+  /** Returns the gas of the next slice, 1 to 2^30. `used`: gas that the Process has used. */
+  sliceGas(used: number): number;
   /**
-   * Called when a slice has been used up. Returns null if the guest may go on at once, else a promise to wait for.
+   * Called when a slice has been used up, by the guest's call of the host. Returns null if the guest may go on at once,
+   * else a promise to wait for. `used`: gas that the Process has used.
    */
-  turn(): Promise<void> | null;
+  turn(used: number): Promise<void> | null;
 }
 
 export class GasMeter {
@@ -49,9 +50,12 @@ export class GasMeter {
     return this.#granted - left > this.limit;
   }
 
-  /** Returns a promise for which the guest must wait before its next slice; null: it need not wait. */
-  turn(): Promise<void> | null {
-    return this.#scheduler === null ? null : this.#scheduler.turn();
+  /**
+   * Returns a promise for which the guest must wait before its next slice; null: it need not wait. `left` is its
+   * counter.
+   */
+  turn(left: number): Promise<void> | null {
+    return this.#scheduler === null ? null : this.#scheduler.turn(this.#granted - left);
   }
 
   /**
@@ -83,7 +87,7 @@ export class GasMeter {
   }
 
   #nextSlice(used: number): number {
-    const slice = this.#scheduler === null ? unscheduledSliceGas : this.#scheduler.sliceGas();
+    const slice = this.#scheduler === null ? unscheduledSliceGas : this.#scheduler.sliceGas(used);
     return Math.min(slice, this.limit - used);
   }
 }

@@ -97,6 +97,25 @@ test('options of the tool may stand in front of run, and help knows its options'
   expect(help.stdout.toString()).toContain('--memory-pages <n>');
 });
 
+test('--profile writes a flame graph or folded stacks, the same every time', async () => {
+  const program = await file(
+    'spin.wat',
+    `(module (func $inner (local $i i32)
+       (loop $next (br_if $next (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 50000)))))
+     (func $outer (export "main") (call $inner)))`,
+  );
+  const [svg, folded, again] = [await file('a.svg', ''), await file('a.folded', ''), await file('b.folded', '')];
+  expect((await wasmcloudRun(['--profile', svg, program])).stderr).toMatch(
+    /profile: flame graph of \d+ stacks in .*a\.svg/,
+  );
+  expect(await readFile(svg, 'utf8')).toMatch(/^<svg .*<title>inner: /s);
+  await wasmcloudRun(['--profile', folded, program]);
+  await wasmcloudRun(['--profile', again, program]);
+  expect(await readFile(folded, 'utf8')).toMatch(/^outer;inner \d+\n$/);
+  expect(await readFile(folded, 'utf8')).toBe(await readFile(again, 'utf8'));
+  expect((await wasmcloudRun(['--profile', '/nowhere/a.svg', program])).stderr).toContain('could not be written');
+});
+
 test('--trace prints a line for each call, with arguments, strings and result', async () => {
   const { stderr } = await wasmcloudRun(['--trace', guest('cwa/hello.wasm')]);
   expect(stderr.split('\n')).toEqual([
