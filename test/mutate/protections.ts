@@ -90,6 +90,8 @@ export const protections: readonly Protection[] = [
     find: '(this.#usedMs.get(name) ?? Number.NEGATIVE_INFINITY) > oldestMs',
     replace: 'oldestMs === null',
     tests: ['test/node/blob-cache.test.ts'],
+  },
+  {
     name: 'drains: a cursor never goes back',
     file: 'src/control/drains/drain-store.ts',
     find: ".where('drain_cursors.cursor', '<', cursor)",
