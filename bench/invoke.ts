@@ -10,7 +10,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { Agent } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { cpus, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { artifactName } from '../src/protocol/module.ts';
 import { handlerIdOf, handlerNameOf } from '../src/protocol/names.ts';
 import { AddressReader, RouteTable } from '../src/runner/routes.ts';
@@ -73,6 +73,8 @@ async function hello(): Promise<void> {
 
 interface SizedGuest {
   readonly wasm: Uint8Array;
+  /** Path at which ours is called; absent: the root. */
+  readonly path?: string;
   /** Path at which bare Koa gives the same answer; absent: it has none. */
   readonly koaPath?: string;
   /**
@@ -84,7 +86,10 @@ interface SizedGuest {
   readonly body?: string;
 }
 
-/** Measures 2: guests that do more than hello. */
+/** Path of a component that is measured with those of sizes; null: none. */
+const component = process.env.COMPONENT ?? null;
+
+/** Measures 2: guests that do more than hello, and components. */
 async function sizes(): Promise<void> {
   const body = join(tmpdir(), `trisiel-bench-${process.pid}`);
   await writeFile(body, Buffer.alloc(100 * 1024, 'x'));
@@ -97,14 +102,21 @@ async function sizes(): Promise<void> {
     'computes 1 ms': { wasm: await compileWat(computing), workerd: both },
     'streams 1 MB': { wasm: await compileWat(streaming), koaPath: 'stream' },
     'echoes 100 KB': { wasm: await fixture('cwa/echo.wasm'), koaPath: 'echo', body },
+    'hello, component of 0.2': { wasm: await fixture('component/http.wasm') },
+    'hello, component of 0.3': { wasm: await fixture('component/http3.wasm') },
+    'hello, command of 0.2': { wasm: await fixture('component/cgi.wasm') },
+    'echoes 100 KB, 0.2': { wasm: await fixture('component/http.wasm'), koaPath: 'echo', body },
+    'echoes 100 KB, 0.3': { wasm: await fixture('component/http3.wasm'), path: 'echo', koaPath: 'echo', body },
+    ...(component === null ? {} : { [basename(component)]: { wasm: readFileSync(component) } }),
   };
+  let hello: number | undefined;
   const program = findWorkerd();
   if (program === null) console.log('workerd is not installed (npm install in bench/): left out');
   const rows: Row[] = [];
   await withFleet(async (fleet) => {
-    for (const [name, { wasm, koaPath, workerd: hosts, body }] of Object.entries(guests)) {
+    for (const [name, { wasm, path: ownPath = '', koaPath, workerd: hosts, body }] of Object.entries(guests)) {
       await fleet.deploy(deploymentOf('guest', wasm));
-      const urls: Record<string, string> = { ours: `${fleet.url}/guest/` };
+      const urls: Record<string, string> = { ours: `${fleet.url}/guest/${ownPath}` };
       const peers: Peer[] = [];
       const beside = (label: string, peer: Peer, path = '') => {
         peers.push(peer);
@@ -122,11 +134,13 @@ async function sizes(): Promise<void> {
       }
       const ours = all.ours;
       if (ours === undefined) continue;
+      hello ??= ours.requestsPerSecond;
       rows.push([
         name,
         count(ours.requestsPerSecond),
         ms(ours.p50Ms),
         ms(ours.p99Ms),
+        ratio(ours.requestsPerSecond, hello),
         ratio(ours.requestsPerSecond, all.koa?.requestsPerSecond),
         ratio(ours.p99Ms, all.koa?.p99Ms),
         ratio(ours.requestsPerSecond, all.fresh?.requestsPerSecond),
@@ -138,7 +152,18 @@ async function sizes(): Promise<void> {
   await rm(body);
   table(
     `guests: 32 connections, one process each, ${loader}, medians of ${rounds} rounds of ${seconds} s; errors of all`,
-    ['', 'requests/s', 'p50 ms', 'p99 ms', 'x Koa', 'p99 x Koa', 'x workerd fresh', 'x workerd one', 'errors'],
+    [
+      '',
+      'requests/s',
+      'p50 ms',
+      'p99 ms',
+      'x hello',
+      'x Koa',
+      'p99 x Koa',
+      'x workerd fresh',
+      'x workerd one',
+      'errors',
+    ],
     rows,
   );
 }
