@@ -6,6 +6,7 @@ import { providedInterfaces } from '../../src/guest/kernel/abi/components.ts';
 import { layOutDescriptors } from '../../src/guest/kernel/abi/layout.ts';
 import { providedFunctions } from '../../src/guest/kernel/abi/modules.ts';
 import { makeFileSystem } from '../../src/guest/kernel/fs/file-system.ts';
+import type { IncomingHttp } from '../../src/guest/kernel/incoming-http.ts';
 import { systemClock } from '../../src/guest/kernel/local-run.ts';
 import { GasMeter } from '../../src/guest/kernel/meter.ts';
 import { Process, type ProcessEnd } from '../../src/guest/kernel/process.ts';
@@ -36,8 +37,21 @@ export interface GuestRun {
   readonly calls: readonly number[];
 }
 
+export interface RunInOptions {
+  /** The request that a component of wasi:http answers. */
+  readonly http?: IncomingHttp;
+  /** Gets the memory at the guest's end. */
+  readonly memory?: (bytes: Uint8Array) => void;
+}
+
 /** Runs one Process in `slot`, which is not restored afterwards. */
-export async function runIn(slot: Slot, code: GuestCode, input = '', gas = defaultLimits.gas): Promise<GuestRun> {
+export async function runIn(
+  slot: Slot,
+  code: GuestCode,
+  input = '',
+  gas = defaultLimits.gas,
+  { http, memory }: RunInOptions = {},
+): Promise<GuestRun> {
   const output: Buffer[] = [];
   let stdin = Buffer.from(input);
   const sink: Resource = {
@@ -78,9 +92,11 @@ export async function runIn(slot: Slot, code: GuestCode, input = '', gas = defau
     files: () => makeFileSystem({ lower: null, nowNs: () => 0n }),
     kv: null,
     queues: null,
+    ...(http === undefined ? {} : { http }),
   });
   layOutDescriptors(process, code.plan);
   const end = await slot.guest.run(process);
+  memory?.(process.memory.all);
   const calls = [...(process.counts ?? [])];
   await process.closeAll();
   return { end, output: Buffer.concat(output).toString('latin1'), gas: process.meter.used, calls };

@@ -1,0 +1,87 @@
+/**
+ * Components in a slot that has lived before: 10,000 calls give the answers, the gas and the memory that a fresh
+ * instance gives.
+ */
+import { expect, it } from 'vitest';
+import { MIB } from '../../src/protocol/limits.ts';
+import { MemoryBudget } from '../../src/runner/memory-budget.ts';
+import { SlotPool } from '../../src/runner/pool.ts';
+import { isRecyclable, Slot } from '../../src/runner/slot.ts';
+import { RecordedHttp, type RequestOptions } from '../support/incoming-http.ts';
+import { fixture } from '../support/run-guest.ts';
+import { codeOf, type GuestRun, runIn, type TestCode } from '../support/runner-guests.ts';
+
+interface Input {
+  readonly request: RequestOptions;
+  readonly stdin: string;
+  /** Absent: more than enough. */
+  readonly gas?: number;
+}
+
+interface Outcome {
+  readonly run: GuestRun;
+  readonly answered: string;
+  readonly events: readonly unknown[];
+  readonly memory: Uint8Array;
+}
+
+async function outcomeOf(slot: Slot, code: TestCode, { request, stdin, gas = 5_000_000 }: Input): Promise<Outcome> {
+  const http = new RecordedHttp(request);
+  let memory: Uint8Array = new Uint8Array(0);
+  const run = await runIn(slot, code, stdin, gas, {
+    http,
+    memory: (bytes) => {
+      memory = bytes.slice();
+    },
+  });
+  return { run, answered: http.answered, events: http.events, memory };
+}
+
+const bodies = ['', 'a', 'some words\n', 'x'.repeat(3000), 'y'.repeat(70_000)];
+const inputs: readonly Input[] = [
+  ...bodies.map((body) => ({ request: { method: 'POST', body }, stdin: body })),
+  ...[
+    '/',
+    '/echo',
+    '/copy',
+    '/count',
+    '/trailers',
+    '/empty',
+    '/none',
+    '/trap',
+    '/error',
+    '/cut',
+    '/late',
+    '/fields',
+  ].map((pathWithQuery) => ({
+    request: { method: 'GET', pathWithQuery, fields: { 'x-a': 'b' } },
+    stdin: pathWithQuery,
+  })),
+  // Stopped in the middle.
+  ...[50, 500, 2000].map((gas) => ({ request: { method: 'POST', body: 'some words' }, stdin: 'some words', gas })),
+];
+
+it.each(['http', 'http3', 'cgi', 'cli3', 'composed/middleware'])(
+  '%s answers in a slot after thousands of calls as in a fresh one',
+  async (name) => {
+    const code = await codeOf(fixture(`component/${name}`));
+    expect(isRecyclable(code.plan)).toBe(true);
+    const fresh: Outcome[] = [];
+    for (const input of inputs)
+      fresh.push(await outcomeOf(new Slot(code, { image: null, reservePages: 0 }), code, input));
+    const pool = new SlotPool(code, new MemoryBudget(256 * MIB), () => {});
+    for (let call = 0; call < 2_000; call += 1) {
+      const index = (call * 7) % inputs.length;
+      const slot = pool.take();
+      if (slot === null) throw new Error('no slot');
+      const outcome = await outcomeOf(slot, code, inputs[index] as Input);
+      pool.give(slot, outcome.run.end.kind === 'exit');
+      const { memory, ...rest } = outcome;
+      const { memory: freshMemory, ...expected } = fresh[index] as Outcome;
+      expect(rest, `call ${call}`).toEqual(expected);
+      expect(Buffer.compare(memory, freshMemory), `memory of call ${call}`).toBe(0);
+    }
+    pool.close();
+  },
+  120_000,
+);
