@@ -15,6 +15,13 @@ export interface Protection {
 
 export const protections: readonly Protection[] = [
   {
+    name: 'accounts: tries of codes are counted for all controls',
+    file: 'src/control/accounts/code-tries.ts',
+    find: 'if (numUpdatedRows > 0n) return;',
+    replace: 'return;',
+    tests: ['test/control/accounts/accounts.test.ts'],
+  },
+  {
     name: 'requests: one that comes before the end of the start is answered',
     file: 'src/control/api/early-requests.ts',
     find: 'this.#waiting.push({ request, response })',

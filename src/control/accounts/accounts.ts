@@ -296,7 +296,7 @@ export class Accounts {
           hints: ['wasmcloud login asks for it'],
         });
       }
-      // Counts a wrong code like a wrong password: there are only a million codes.
+      // A wrong code counts like a wrong password, and by itself: there are only a million codes.
       if (!(await this.secondFactor.accepts(row, code)))
         throw new PlatformError('unauthorized', 'this code is wrong or has been used');
     }

@@ -8,7 +8,7 @@
 import { PlatformError } from '../../protocol/errors.ts';
 import type { Database } from '../db/database.ts';
 import { lockUser } from '../db/row-locks.ts';
-import { RateLimiter } from './rate-limiter.ts';
+import { CodeTries } from './code-tries.ts';
 import type { Sealer } from './sealer.ts';
 import { hashSecret, newFirstCode, type RandomBytes } from './secrets.ts';
 import { base32, keyUri, stepOfCode, totpLimits } from './totp.ts';
@@ -16,8 +16,6 @@ import { base32, keyUri, stepOfCode, totpLimits } from './totp.ts';
 export const secondFactorLimits = {
   /** Recovery codes made at once: enough for a few lost phones, few enough to write down. */
   recoveryCodes: 8,
-  /** Codes of one user that are tried to confirm or remove: 10 at once, then one in 30 s. There are a million codes. */
-  tries: { burst: 10, everyMs: 30_000, keys: 10_000 },
 } as const;
 
 export interface SecondFactorOptions {
@@ -38,11 +36,11 @@ export interface SecondFactorSecret {
 
 export class SecondFactor {
   readonly #options: SecondFactorOptions;
-  readonly #tries: RateLimiter;
+  readonly #tries: CodeTries;
 
   constructor(options: SecondFactorOptions) {
     this.#options = options;
-    this.#tries = new RateLimiter(secondFactorLimits.tries, options.now);
+    this.#tries = new CodeTries(options);
   }
 
   /**
@@ -70,7 +68,7 @@ export class SecondFactor {
    */
   async confirm(userId: string, code: string): Promise<readonly string[]> {
     const { db, now, randomBytes } = this.#options;
-    this.#tries.take(userId, 'codes');
+    await this.#tries.take(userId);
     const codes = Array.from({ length: secondFactorLimits.recoveryCodes }, () => newFirstCode(randomBytes));
     await db.transaction().execute(async (trx) => {
       await lockUser(trx, userId);
@@ -93,13 +91,13 @@ export class SecondFactor {
         .values(codes.map((text) => ({ user_id: userId, hash: hashSecret(text) })))
         .execute();
     });
+    await this.#tries.giveBack(userId);
     return codes;
   }
 
   /** Removes the second factor. `code` proves that the user asks. Throws as `confirm` does. */
   async remove(userId: string, code: string): Promise<void> {
     const { db } = this.#options;
-    this.#tries.take(userId, 'codes');
     const row = await db.selectFrom('users').selectAll().where('id', '=', userId).executeTakeFirstOrThrow();
     if (row.totp_confirmed_ms === null) throw new PlatformError('conflict', 'this account has no second factor');
     if (!(await this.accepts(row, code))) throw wrongCode();
@@ -126,12 +124,19 @@ export class SecondFactor {
 
   /**
    * Returns whether `code` is right, and uses it up. `code`: a code of the app or a recovery code; each is accepted
-   * once.
+   * once. Throws `rate_limited`, whether or not the code is right, after too many wrong ones.
    */
   async accepts(
     row: { readonly id: string; readonly totp_sealed: string | null; readonly totp_last_step: number | null },
     code: string,
   ): Promise<boolean> {
+    await this.#tries.take(row.id);
+    const isRight = await this.#useUp(row, code);
+    if (isRight) await this.#tries.giveBack(row.id);
+    return isRight;
+  }
+
+  async #useUp(row: Parameters<SecondFactor['accepts']>[0], code: string): Promise<boolean> {
     const { db } = this.#options;
     const text = code.trim().toLowerCase();
     if (text.length > 100) return false;

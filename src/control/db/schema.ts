@@ -26,6 +26,8 @@ export interface Schema {
     totp_confirmed_ms: number | null;
     /** Time step of the last accepted code, since each code is accepted once. */
     totp_last_step: number | null;
+    /** Unix milliseconds at which every counted try of a code is forgotten (src/control/accounts/code-tries.ts). */
+    totp_tries_until_ms: Generated<number>;
   };
   /** Recovery codes as SHA-256, hex. Each one replaces one code of the second factor and is then removed. */
   recovery_codes: { user_id: string; hash: string };

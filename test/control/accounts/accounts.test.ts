@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Accounts, accountLimits, type Registration } from '../../../src/control/accounts/accounts.ts';
+import { codeTryLimits } from '../../../src/control/accounts/code-tries.ts';
 import { inviteLimits } from '../../../src/control/accounts/invites.ts';
 import { knownAddressLimits } from '../../../src/control/accounts/known-addresses.ts';
 import { Sealer } from '../../../src/control/accounts/sealer.ts';
-import { secondFactorLimits } from '../../../src/control/accounts/second-factor.ts';
 import { tokenLimits } from '../../../src/control/accounts/tokens.ts';
 import { codeOf, stepAt, totpLimits } from '../../../src/control/accounts/totp.ts';
 import { PlatformError } from '../../../src/protocol/errors.ts';
@@ -324,10 +324,25 @@ onEachDatabase('accounts', (dialect) => {
       const { user } = await enrolled(it);
       const elsewhere = '198.51.100.9';
       const guess = (n: number) => it.logIn({ name: 'ada', password, code: `00000${n % 10}`, address: elsewhere });
-      for (let i = 0; i < accountLimits.logInByAddress.burst; i += 1) await code(guess(i));
-      expect(await code(guess(0))).toBe('rate_limited');
-      for (let i = 0; i < secondFactorLimits.tries.burst; i += 1) await code(it.secondFactor.remove(user.id, 'x'));
+      const guesses = [];
+      for (let i = 0; i <= codeTryLimits.burst; i += 1) guesses.push(await code(guess(i)));
+      expect(guesses).toEqual([...Array(codeTryLimits.burst).fill('unauthorized'), 'rate_limited']);
       expect(await code(it.secondFactor.remove(user.id, 'x'))).toBe('rate_limited');
+    });
+
+    test('guesses are counted over controls and restarts; time and right codes are not counted', async () => {
+      const { user, current } = await enrolled(accounts());
+      const from = (n: number) => `198.51.100.${n}`;
+      const logIn = (given: string, n: number) =>
+        accounts().logIn({ name: 'ada', password, code: given, address: from(n) });
+      for (let i = 0; i < codeTryLimits.burst - 1; i += 1) expect(await code(logIn('x', i))).toBe('unauthorized');
+      nowMs += totpLimits.stepMs;
+      await logIn(current(), 50);
+      const both = await Promise.all([code(logIn('x', 51)), code(accounts().secondFactor.remove(user.id, 'x'))]);
+      expect(both).toContain('rate_limited');
+      expect(await code(logIn(current(), 52))).toBe('rate_limited');
+      nowMs += codeTryLimits.everyMs;
+      await logIn(current(), 53);
     });
 
     test('its secret is sealed, an administrator can take it away, git gets no way around it', async () => {

@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { sql } from 'kysely';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Database, type DatabaseEvent, openDatabase } from '../../../src/control/db/database.ts';
@@ -88,4 +90,34 @@ test('a file of an earlier version is rewritten once, with a message, and holds 
     await again.close();
   }
   expect(events).toEqual([{ kind: 'rewriting_file' }]);
+});
+
+/** Opens the database file named by its argument and prints what happened. */
+const opening = `
+  import { openDatabase } from ${JSON.stringify(new URL('../../../src/control/db/database.ts', import.meta.url).href)};
+  const events = [];
+  const db = await openDatabase({ file: process.argv[1], onEvent: ({ kind, what }) => events.push(what ?? kind) });
+  const rows = await db.selectFrom('settings').select('key').where('key', 'like', 'kept%').execute();
+  await db.close();
+  console.log(JSON.stringify({ events, rows: rows.length }));
+`;
+
+test('a rewrite that finds no room on the disk is told, the platform starts all the same, and the next start tries again', async () => {
+  for (let n = 0; n < 8; n += 1)
+    await db
+      .insertInto('settings')
+      .values({ key: `kept${n}`, value: 'x'.repeat(MIB) })
+      .execute();
+  await sql`pragma auto_vacuum = none`.execute(db);
+  await sql`vacuum`.execute(db);
+  await db.close();
+  const file = join(store.folder, 'trisiel.db');
+  // No file of the process may become larger than 4 MiB (in blocks of 512 bytes).
+  const script = `ulimit -f ${(4 * MIB) / 512}; exec "$0" --input-type=module --eval "$1" "$2"`;
+  const { stdout } = await promisify(execFile)('/bin/sh', ['-c', script, process.execPath, opening, file]);
+  expect(JSON.parse(stdout)).toEqual({ events: ['rewriting_file', 'rewriting the database file'], rows: 8 });
+  const again = await openDatabase(store.location);
+  expect(await pragma(again, 'auto_vacuum')).toBe(2);
+  expect(await again.selectFrom('settings').select('key').where('key', 'like', 'kept%').execute()).toHaveLength(8);
+  await again.close();
 });

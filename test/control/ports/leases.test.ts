@@ -1,4 +1,4 @@
-/** What every version of the port Leases promises. A second version is one more row of `versions`. */
+/** What every version of the port Leases promises. SQL serves one control and many, on both databases. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { HeldLease } from '../../../src/control/db/held-lease.ts';
 import { SqlLeases } from '../../../src/control/db/leases.ts';
