@@ -432,6 +432,19 @@ export type Drain = {
   readonly retryMs: number | null;
 };
 
+export type GasProfile = {
+  /** gas of the profiled calls */
+  readonly gas: number;
+  /** calls that began and ended meanwhile */
+  readonly calls: number;
+  /** stacks that were taken */
+  readonly samples: number;
+  /** names of functions */
+  readonly functions: readonly (string)[];
+  /** functions in their calling contexts, each after its caller: number of the caller’s node or -1, index in functions, gas of its own */
+  readonly nodes: readonly (readonly (unknown)[])[];
+};
+
 export type AuditEntry = {
   /** from 1, without gaps */
   readonly number: number;
@@ -1683,6 +1696,16 @@ export interface Operations {
       readonly drain: string | number;
     };
     readonly answer: void;
+  };
+  /** POST /handlers/{name}/profile: Watch calls for some seconds, and tell which functions of the program use the gas, through which calls. */
+  readonly takeProfile: {
+    readonly input: {
+      readonly name: string | number;
+      readonly body?: {
+        readonly seconds?: number;
+      };
+    };
+    readonly answer: GasProfile;
   };
   /** GET /handlers/{name}/audit: What was done to the handler, by whom, from where, newest first; of a deleted one too. */
   readonly listHandlerAudit: {

@@ -90,6 +90,7 @@ export const operations = {
   listServerDrains: {"method":"GET","path":"/drains","body":"none","answer":"json"},
   putServerDrain: {"method":"PUT","path":"/drains/{drain}","body":"json","answer":"json"},
   deleteServerDrain: {"method":"DELETE","path":"/drains/{drain}","body":"none","answer":"none"},
+  takeProfile: {"method":"POST","path":"/handlers/{name}/profile","body":"json","answer":"json"},
   listHandlerAudit: {"method":"GET","path":"/handlers/{name}/audit","body":"none","answer":"json","paged":true},
   exportHandlerAudit: {"method":"GET","path":"/handlers/{name}/audit/export","body":"none","answer":"stream"},
   listAudit: {"method":"GET","path":"/audit","body":"none","answer":"json","paged":true},

@@ -20,6 +20,7 @@ import { addInvokeCommand } from './commands/invoke.ts';
 import { addLogCommands } from './commands/logs.ts';
 import { addNewCommand } from './commands/new.ts';
 import { addNodesCommand } from './commands/nodes.ts';
+import { addProfileCommand } from './commands/profile.ts';
 import { addQueueCommand } from './commands/queue.ts';
 import { addQuotaCommand } from './commands/quota.ts';
 import { addReleaseCommand } from './commands/release.ts';
@@ -105,6 +106,7 @@ export function buildProgram(environment: Environment, out: Output): { program: 
   addLogCommands(program, context);
   addInvocationCommands(program, context);
   addAuditCommand(program, context);
+  addProfileCommand(program, context);
   addDrainCommands(program, context);
   addEnvironmentCommands(program, context);
   addDomainCommand(program, context);

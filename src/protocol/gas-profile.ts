@@ -7,8 +7,8 @@ export const gasProfileLimits = {
   frames: 100,
   /** Characters of a function's name. */
   nameChars: 200,
-  /** Seconds that one profile may take. */
-  seconds: 60,
+  /** Seconds that a profile of calls may take: clients of the API wait a minute for an answer. */
+  seconds: 30,
 } as const;
 
 /** A function in one calling context: index of the caller's node (-1: none), index in `functions`, and gas of its own. */
@@ -52,6 +52,28 @@ export function sumOfProfiles(profiles: readonly GasProfile[]): GasProfile {
     functions: [...functions.keys()],
     nodes: tree.nodes(),
   };
+}
+
+/** Returns a profile that a runner has sent, if it is one; null: it is not. Costs no more than its size. */
+export function plausibleProfile(value: unknown): GasProfile | null {
+  const { gas, calls, samples, functions, nodes } = (value ?? {}) as Partial<Record<keyof GasProfile, unknown>>;
+  const isCount = (count: unknown): count is number => Number.isSafeInteger(count) && (count as number) >= 0;
+  if (!isCount(gas) || !isCount(calls) || !isCount(samples) || !Array.isArray(functions) || !Array.isArray(nodes))
+    return null;
+  if (functions.length > gasProfileLimits.nodes || nodes.length > gasProfileLimits.nodes) return null;
+  const areNames = functions.every((name) => typeof name === 'string' && name.length <= gasProfileLimits.nameChars);
+  const areNodes = nodes.every(
+    (node: unknown, at) =>
+      Array.isArray(node) &&
+      node.length === 3 &&
+      Number.isSafeInteger(node[0]) &&
+      node[0] >= -1 &&
+      node[0] < at &&
+      isCount(node[1]) &&
+      node[1] < functions.length &&
+      isCount(node[2]),
+  );
+  return areNames && areNodes ? { gas, calls, samples, functions, nodes } : null;
 }
 
 /** Contexts with the gas of each. */

@@ -5,6 +5,7 @@
 import type { CallRequest } from './call-request.ts';
 import type { CallFigures, Distribution } from './distributions.ts';
 import type { ErrorCode } from './errors.ts';
+import type { GasProfile } from './gas-profile.ts';
 import type { Limits } from './limits.ts';
 import type { LogBlock } from './log-block.ts';
 import type { VettedModule } from './module.ts';
@@ -130,6 +131,8 @@ export type ToRunner =
   | { readonly kind: 'owner'; readonly owner: OwnerState }
   /** Tells the runner to end an Invocation, if it runs there. */
   | { readonly kind: 'cancel'; readonly invocation: string }
+  /** Asks for a gas profile of the function's calls of the next `ms` milliseconds, which comes as `profiled`. */
+  | { readonly kind: 'profile'; readonly id: number; readonly handlerId: HandlerId; readonly ms: number }
   /** Tells whether what is served may be old, because the node cannot reach any control. */
   | { readonly kind: 'stale'; readonly isStale: boolean }
   | { readonly kind: 'ping'; readonly n: number }
@@ -181,6 +184,8 @@ export type FromRunner =
   | { readonly kind: 'pong'; readonly n: number; readonly stats: RunnerStats }
   /** Carries spans of traces. `dropped`: number of spans that were lost since the last message. */
   | { readonly kind: 'spans'; readonly spans: readonly Span[]; readonly dropped: number }
+  /** Answers the `profile` with the same id. */
+  | { readonly kind: 'profiled'; readonly id: number; readonly profile: GasProfile }
   /** Asks control for something that only control can do (kv, queue, asynchronous calls, Artifacts). */
   | { readonly kind: 'request'; readonly id: number; readonly request: RunnerRequest };
 

@@ -107,6 +107,8 @@ export const permissions = {
   removeDomain: owner,
 
   cancelInvocation: deployer,
+  /** Makes calls slower meanwhile. */
+  takeProfile: deployer,
   listCalls: viewer,
   cancelCall: deployer,
   retryCall: deployer,

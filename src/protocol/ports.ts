@@ -4,9 +4,11 @@
  */
 
 import type { ServedDomain } from './domains.ts';
+import type { GasProfile } from './gas-profile.ts';
 import type { LimitName } from './limits.ts';
 import type { LogBlock } from './log-block.ts';
 import type { DeploymentSpec, DroppedLines, MovedLabel, OwnerState, RunnerStats } from './messages.ts';
+import type { HandlerId } from './names.ts';
 import type { LogFrame, LogLine, LogStream, PendingLogLine, Policy, RolloutView } from './nouns.ts';
 import type { Rollout } from './rollouts.ts';
 
@@ -126,6 +128,11 @@ export interface Nodes {
   forget(specId: string): void;
   /** Makes the runner that runs this Invocation end it; its caller is answered `cancelled`. */
   cancel(invocation: string): void;
+  /**
+   * Returns the gas profile of a function's calls of the next `ms` milliseconds, in all runners. Throws `conflict` if it
+   * is being profiled already, `overloaded` if too many are, `unavailable` where nodes serve the functions.
+   */
+  profile(handlerId: HandlerId, ms: number): Promise<GasProfile>;
 }
 
 /** Identifies a batch of log lines, so that a batch that is sent again is stored once. */

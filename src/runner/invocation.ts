@@ -13,6 +13,7 @@
  */
 import type { ServerResponse } from 'node:http';
 import { layOutDescriptors } from '../guest/kernel/abi/layout.ts';
+import type { SampledSlices } from '../guest/kernel/gas-sampler.ts';
 import { GasMeter } from '../guest/kernel/meter.ts';
 import { Process, type ProcessEnd } from '../guest/kernel/process.ts';
 import type { Resource } from '../guest/kernel/resource.ts';
@@ -67,6 +68,8 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
   readonly #slot: Slot;
   readonly #guest: Process;
   readonly #source: LogSource;
+  /** Slices with stacks in between; null: nobody profiles the function. */
+  readonly #sampled: SampledSlices | null;
   readonly #startedMs: number;
   /** Milliseconds of wall clock for the whole call. */
   readonly #timeoutMs: number;
@@ -97,7 +100,8 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
     this.#source = { handlerId, deployment: deploymentNumber, invocation: call.id, ...previewMark(spec) };
     this.log = new InvocationLog(this.#source, services.logs);
     const slices = new GasSlices(services.scheduler, deployment.handler.share, this.log, this.#startedMs);
-    this.meter = new GasMeter(spec.limits.gas, slices);
+    this.#sampled = services.profiles.slices(spec, slices);
+    this.meter = new GasMeter(spec.limits.gas, this.#sampled ?? slices);
     this.#requestBody = this.#body();
     this.stderr = new LineLog('stderr', (line) => this.#guest.log(logLevels.warning, 'stderr', line));
     if (spec.module.plan.entry.isHttp === true) {
@@ -136,6 +140,7 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
       if (collecting !== null) await this.#guest.wait(collecting).catch(() => {});
       this.#state = 'running';
       end = await this.#slot.guest.run(this.#guest);
+      this.#sampled?.ended(this.meter.used);
       const closing = this.#close();
       if (closing !== null) await closing;
     } catch (cause) {

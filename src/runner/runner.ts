@@ -36,6 +36,7 @@ import { type Fate, LogBuffer } from './log-buffer.ts';
 import { LogSpool } from './log-spool.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import { OwnerLimits } from './owner-limits.ts';
+import { Profiles } from './profiles.ts';
 import { RequestLines } from './request-lines.ts';
 import { RouteTable } from './routes.ts';
 import { RunnerCounters } from './runner-counters.ts';
@@ -206,6 +207,11 @@ export class Runner {
       case 'cancel':
         loaded.inFlight.cancel(message.invocation);
         return;
+      case 'profile': {
+        const { id, handlerId, ms } = message;
+        void loaded.profiles.take(handlerId, ms).then((profile) => this.#link.send({ kind: 'profiled', id, profile }));
+        return;
+      }
       case 'serve':
         void this.#serve(loaded);
         return;
@@ -236,6 +242,7 @@ export class Runner {
     const inFlight = new InFlight(budget);
     const runUrl = new URL(config.runUrl);
     const scheduler = new Scheduler();
+    const profiles = new Profiles();
     const dispatcher = new Dispatcher({
       services: {
         runnerId: config.runnerId,
@@ -248,6 +255,7 @@ export class Runner {
         counters: this.#counters,
         tracing: this.#tracing,
         scheduler,
+        profiles,
         mark,
         flushes: new FlushQueue(),
         scratch: new ScratchPool(scratchBytes),
@@ -282,7 +290,7 @@ export class Runner {
       deployments.sweep();
       guestStacks.sweep();
     }, poolLimits.sweepMs).unref();
-    return { config, network, budget, deployments, inFlight, scheduler, dispatcher, server, port: 0 };
+    return { config, network, budget, deployments, inFlight, scheduler, profiles, dispatcher, server, port: 0 };
   }
 
   /** Asks control for the bytes of an Artifact. Throws `unavailable` while control is away. */
@@ -450,6 +458,7 @@ interface Loaded {
   readonly deployments: LoadedDeployments;
   readonly inFlight: InFlight;
   readonly scheduler: Scheduler;
+  readonly profiles: Profiles;
   readonly dispatcher: Dispatcher;
   readonly server: RunnerServer;
   port: number;

@@ -6,6 +6,7 @@ import type { ByteBudget } from '../waiting/byte-budget.ts';
 import type { BusyMark } from './busy-mark.ts';
 import type { FlushQueue } from './flush-queue.ts';
 import type { LogBuffer } from './log-buffer.ts';
+import type { Profiles } from './profiles.ts';
 import type { RequestLines } from './request-lines.ts';
 import type { RunnerCounters } from './runner-counters.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -25,6 +26,8 @@ export interface RunnerServices {
   /** Traces of Invocations; null: nobody receives them. */
   readonly tracing: Tracing | null;
   readonly scheduler: Scheduler;
+  /** Gas profiles that are being taken. */
+  readonly profiles: Profiles;
   readonly mark: BusyMark;
   readonly flushes: FlushQueue;
   readonly scratch: ScratchPool;

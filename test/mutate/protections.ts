@@ -99,6 +99,13 @@ export const protections: readonly Protection[] = [
     tests: ['test/node/blob-cache.test.ts'],
   },
   {
+    name: 'profiles: a profile that a runner has made up is not used',
+    file: 'src/protocol/gas-profile.ts',
+    find: 'return areNames && areNodes ?',
+    replace: 'return areNames ?',
+    tests: ['test/guest/kernel/gas-sampler.test.ts'],
+  },
+  {
     name: 'drains: a cursor never goes back',
     file: 'src/control/drains/drain-store.ts',
     find: ".where('drain_cursors.cursor', '<', cursor)",

@@ -116,7 +116,13 @@ export async function startPlatform(
     schedules: new Schedules({ db, now, newId: randomUUID }),
     wakeCalls: () => asked.push('calls'),
     deployer: recorder(asked, () => deps.handlers),
-    nodes: { cancel: (invocation) => void asked.push(`cancel ${invocation}`) },
+    nodes: {
+      cancel: (invocation) => void asked.push(`cancel ${invocation}`),
+      profile: async (_handler, ms) => {
+        asked.push(`profile ${ms}`);
+        return { gas: 3, calls: 1, samples: 1, functions: ['main'], nodes: [[-1, 0, 3]] };
+      },
+    },
     nodeRegister: registerOf(new NodeStore({ db, now, randomBytes })),
     quota: testQuota(db, options.quotaBytes === undefined ? {} : { quotaBytes: options.quotaBytes }),
     audit: new AuditLog({ db, now }),

@@ -68,6 +68,10 @@ export class RecordedFleet implements Nodes {
     });
   }
 
+  async profile(): Promise<never> {
+    throw new Error('no runner runs');
+  }
+
   list(): readonly NodeView[] {
     return [];
   }

@@ -115,7 +115,10 @@ export async function startControl(options: { readonly registration?: Registrati
     randomBytes,
     env: new HandlerEnv({ db, sealer, now }),
     deployer: deployer(db, handlers),
-    nodes: { cancel: (invocation) => usage.running('r', { started: [], ended: [invocation] }) },
+    nodes: {
+      cancel: (invocation) => usage.running('r', { started: [], ended: [invocation] }),
+      profile: async () => ({ gas: 3, calls: 1, samples: 1, functions: ['main'], nodes: [[-1, 0, 3]] }),
+    },
     quota: testQuota(db),
     audit: new AuditLog({ db, now }),
     keptAnswers: new KeptAnswers({ db, sealer, now, randomBytes, report: (_text, error) => onError(error) }),

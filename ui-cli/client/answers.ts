@@ -15,6 +15,7 @@ import {
   logLineAnswer,
   logRetentionAnswer,
   previewAnswer,
+  profileAnswer,
   publishedAnswer,
   queueAnswer,
   queueMessageAnswer,
@@ -72,6 +73,7 @@ export const invocation = z.object({ invocation: invocationAnswer });
 export const queues = z.object({ queues: z.array(queueAnswer), next });
 export const queueMessages = z.object({ messages: z.array(queueMessageAnswer), next: z.nullable(z.number()) });
 export const queue = queueAnswer;
+export const profile = profileAnswer;
 export const drain = drainAnswer;
 export const drains = z.object({ drains: z.array(drainAnswer) });
 export const calls = z.object({ calls: z.array(callAnswer), next });

@@ -1,4 +1,5 @@
 /** Typed calls of the platform's API. Every failure is a PlatformError (client/http.ts). */
+import type { GasProfile } from '../../src/protocol/gas-profile.ts';
 import type {
   HandlerView,
   InvocationRecord,
@@ -399,6 +400,12 @@ export class Client {
     const path = `${handlerPath(name)}/invocations`;
     return (await this.#api.call(answers.invocations, { method: 'GET', path, query: { ...query } }, options))
       .invocations;
+  }
+
+  /** Returns the gas profile of calls of the next seconds. Throws `conflict`, `overloaded`, `unavailable`. */
+  takeProfile(name: string, seconds: number, options: CallOptions = {}): Promise<GasProfile> {
+    const path = `${handlerPath(name)}/profile`;
+    return this.#api.call(answers.profile, { method: 'POST', path, body: { seconds } }, options);
   }
 
   /** Returns the drains of a handler, or of the server (null). */

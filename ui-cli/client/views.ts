@@ -5,6 +5,7 @@
 import * as z from 'zod/mini';
 import { type DomainView, domainStates } from '../../src/protocol/domains.ts';
 import { type ErrorCode, errorStatus } from '../../src/protocol/errors.ts';
+import type { GasProfile } from '../../src/protocol/gas-profile.ts';
 import { limitNames } from '../../src/protocol/limits.ts';
 import {
   abiNames,
@@ -264,6 +265,14 @@ export const callAnswer: z.ZodMiniType<CallView> = z.object({
   reason: orNull(text),
   invocation: orNull(plain),
   status: orNull(number),
+});
+
+export const profileAnswer: z.ZodMiniType<GasProfile> = z.object({
+  gas: number,
+  calls: number,
+  samples: number,
+  functions: z.array(text),
+  nodes: z.array(z.tuple([number, number, number])),
 });
 
 export interface DrainView {

@@ -44,6 +44,7 @@ import { drainOperations } from './operations/drains.ts';
 import { envOperations } from './operations/env.ts';
 import { handlerOperations } from './operations/handlers.ts';
 import { type NodeRegister, nodeOperations } from './operations/nodes.ts';
+import { profileOperations } from './operations/profiles.ts';
 import { queueOperations } from './operations/queues.ts';
 import { recordOperations } from './operations/records.ts';
 import { rolloutOperations } from './operations/rollouts.ts';
@@ -74,7 +75,7 @@ export interface ApiDeps extends TlsAskOptions {
   /** Tells the call maker that a call waits. */
   readonly wakeCalls: () => void;
   readonly deployer: Deployer;
-  readonly nodes: Pick<Nodes, 'cancel'>;
+  readonly nodes: Pick<Nodes, 'cancel' | 'profile'>;
   /** Nodes of the cluster; absent or null: the runners are on this machine. */
   readonly nodeRegister?: NodeRegister | null;
   readonly quota: Quotas;
@@ -166,6 +167,7 @@ export function apiOperations(deps: ApiDeps): readonly Operation[] {
     ...userOperations(deps),
     ...nodeOperations(deps),
     ...drainOperations(deps),
+    ...profileOperations(deps),
     ...auditOperations(deps),
   ];
 }

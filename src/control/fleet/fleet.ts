@@ -6,8 +6,10 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { PlatformError } from '../../protocol/errors.ts';
+import type { GasProfile } from '../../protocol/gas-profile.ts';
 import { runnerLimits } from '../../protocol/limits.ts';
 import type { DeploymentSpec, FromRunner, OwnerState, UsageCount } from '../../protocol/messages.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import type { PendingInvocationRecord } from '../../protocol/nouns.ts';
 import type { Nodes, NodeView, ReleaseChange } from '../../protocol/ports.ts';
 import { blockOfText } from '../../protocol/takeover.ts';
@@ -21,6 +23,7 @@ import { Member, Members } from './members.ts';
 import { type FleetOptions, runnerConfig } from './options.ts';
 import { OrphanRecord } from './orphan-record.ts';
 import { OwnerLines } from './owner-lines.ts';
+import { Profiling } from './profiling.ts';
 import { Restarts } from './restarts.ts';
 import { checkRunPort } from './run-port.ts';
 import { type RunnerEnd, RunnerProcess } from './runner-process.ts';
@@ -49,6 +52,7 @@ export class RunnerFleet implements Nodes {
   readonly #record: OrphanRecord | null;
   readonly #spools: LogSpools | null;
   #spoolTimer: NodeJS.Timeout | null = null;
+  readonly #profiling = new Profiling();
   #grace: NodeJS.Timeout | null = null;
   #watch: NodeJS.Timeout | null = null;
   #port: number;
@@ -321,6 +325,11 @@ export class RunnerFleet implements Nodes {
     for (const { runner } of this.#members) runner.send({ kind: 'cancel', invocation });
   }
 
+  profile(handlerId: HandlerId, ms: number): Promise<GasProfile> {
+    const runners = [...this.#members].filter(({ isServing }) => isServing).map(({ runner }) => runner);
+    return this.#profiling.take(runners, handlerId, ms);
+  }
+
   /** Returns one runner's share of a User's limit of calls in flight: an equal part, at least one. */
   #shareOf(owner: OwnerState): OwnerState {
     if (owner.callsMax === null) return owner;
@@ -485,6 +494,9 @@ export class RunnerFleet implements Nodes {
         return;
       case 'spans':
         this.#options.onSpans?.(message.spans, message.dropped);
+        return;
+      case 'profiled':
+        this.#profiling.answered(message.id, message.profile);
         return;
       case 'unloadable':
         this.#unloadable(message.specId, message.reason);

@@ -34,6 +34,8 @@ export const fleetLimits = {
   backoffMaxMs: 10_000,
   /** Milliseconds of life after which a runner's back-off starts from the beginning. */
   soundMs: 30_000,
+  /** Milliseconds after its time in which a runner must have sent a gas profile. */
+  profileMs: 5_000,
   /** Milliseconds between two looks for log lines of earlier runners that have not ended. */
   spoolMs: 10_000,
   /** Milliseconds that runners which are left to the next control have to hand over their last log lines. */

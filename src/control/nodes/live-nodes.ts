@@ -164,6 +164,12 @@ export class LiveNodes implements Nodes {
     this.command({ command: 'cancel', invocation });
   }
 
+  async profile(): Promise<never> {
+    throw new PlatformError('unavailable', 'functions of a cluster cannot be profiled while they serve', {
+      hints: ["profile one run on your machine: wasmcloud run --profile gas.svg --request 'GET /' FILE"],
+    });
+  }
+
   /** Forgets a node that has been removed. */
   remove(nodeId: string): void {
     const living = this.#living.get(nodeId);

@@ -38,6 +38,7 @@ export class GasSampler {
   #samples = 0;
   #gas = 0;
   #calls = 0;
+  isEnded = false;
 
   /** `imported`: number of functions that the pushed module imports. */
   constructor(imported: number) {
@@ -70,11 +71,21 @@ export class GasSampler {
     return this.#everyGas;
   }
 
+  /** Counts gas that a call has used. */
+  used(gas: number): void {
+    if (!this.isEnded) this.#gas += gas;
+  }
+
   /** Counts a call that has ended, and keeps how far it was from its stacks. */
-  ended(gas: number, distance: Distance): void {
-    this.#gas += gas;
+  ended(distance: Distance): void {
+    if (this.isEnded) return;
     this.#calls += 1;
     this.#distances.push(distance);
+  }
+
+  /** Ends the profile: calls that go on have no stacks taken from now on. */
+  end(): void {
+    this.isEnded = true;
   }
 
   get profile(): GasProfile {
@@ -111,6 +122,8 @@ export class SampledSlices implements SliceScheduler {
   #nextAt: number;
   #lastAt: number;
   #sliceEnd = 0;
+  /** Gas used that the sampler knows of. */
+  #counted = 0;
 
   constructor(sampler: GasSampler, scheduler: SliceScheduler, { since, until }: Distance) {
     this.#sampler = sampler;
@@ -125,8 +138,9 @@ export class SampledSlices implements SliceScheduler {
   }
 
   turn(used: number): Promise<void> | null {
-    const isDue = used >= this.#nextAt;
-    if (isDue) {
+    this.#count(used);
+    if (this.#sampler.isEnded) this.#nextAt = Number.POSITIVE_INFINITY;
+    if (used >= this.#nextAt) {
       this.#nextAt = used + this.#sampler.sample(used - this.#lastAt);
       this.#lastAt = used;
       if (used < this.#sliceEnd) return null;
@@ -138,7 +152,13 @@ export class SampledSlices implements SliceScheduler {
 
   /** Ends the call, which has used this much gas. */
   ended(used: number): void {
+    this.#count(used);
     // A stack may have become due after the last check of the counter.
-    this.#sampler.ended(used, { since: used - this.#lastAt, until: Math.max(this.#nextAt - used, 1) });
+    this.#sampler.ended({ since: used - this.#lastAt, until: Math.max(this.#nextAt - used, 1) });
+  }
+
+  #count(used: number): void {
+    this.#sampler.used(used - this.#counted);
+    this.#counted = used;
   }
 }

@@ -22,6 +22,7 @@ const bodies: Readonly<Record<string, unknown>> = {
   setCollaborator: { role: 'viewer' },
   offerTransfer: { to: 'bob' },
   addDomain: { domain: 'api.example.com' },
+  takeProfile: { seconds: 1 },
   putDrain: { kind: 'webhook', url: 'https://example.com/' },
 };
 
@@ -184,6 +185,7 @@ describe('answers', () => {
       ['listVariables', `/handlers/${created}/env`],
       ['listCalls', `/handlers/${created}/calls`],
       ['putDrain', `/handlers/${created}/drains/there`, drain],
+      ['takeProfile', `/handlers/${created}/profile`, { seconds: 1 }],
       ['listDrains', `/handlers/${created}/drains`],
       ['deleteDrain', `/handlers/${created}/drains/there`],
       ['putServerDrain', '/drains/there', drain],

@@ -98,6 +98,7 @@ const steps: readonly (readonly [operation: string, step: Step])[] = [
       return asAda('DELETE', '/handlers/otter/invocations/i1');
     },
   ],
+  ['takeProfile', () => asAda('POST', '/handlers/otter/profile', { seconds: 1 })],
   ['cancelCall', async () => asAda('POST', `/handlers/otter/calls/${await waitingCall()}/cancel`)],
   ['retryCall', async () => asAda('POST', `/handlers/otter/calls/${await newestCall()}/retry`)],
   ['setCollaborator', () => asAda('PUT', '/handlers/otter/collaborators/bob', { role: 'viewer' })],
@@ -196,7 +197,7 @@ describe('every operation that changes something', () => {
     expect(entry).toMatchObject({ number: before + 1, operation, address: '127.0.0.1', outcome: 'ok' });
     expect(entry!.tokenId === null).toBe(['signUp', 'logIn'].includes(operation));
     const ofHandler =
-      /Handler$|^(put|delete)Drain|LogRetention$|Invocation$|Call$|Variable$|Schedule$|Preview$|Rollout$|rollBack|Domain$|Collaborator$|(offer|withdraw|accept)Transfer/.test(
+      /Handler$|^(put|delete)Drain|Profile$|LogRetention$|Invocation$|Call$|Variable$|Schedule$|Preview$|Rollout$|rollBack|Domain$|Collaborator$|(offer|withdraw|accept)Transfer/.test(
         operation,
       );
     expect(entry!.handler).toBe(ofHandler ? 'otter' : null);

@@ -1,7 +1,13 @@
 /** Profiles of gas: real runs, whose gas is found where it was used, and in the same places every time. */
 import { describe, expect, test } from 'vitest';
 import { GasSampler, samplerLimits } from '../../../src/guest/kernel/gas-sampler.ts';
-import { emptyProfile, type GasProfile, gasProfileLimits, sumOfProfiles } from '../../../src/protocol/gas-profile.ts';
+import {
+  emptyProfile,
+  type GasProfile,
+  gasProfileLimits,
+  plausibleProfile,
+  sumOfProfiles,
+} from '../../../src/protocol/gas-profile.ts';
 import { assemble, runGuest } from '../../support/run-guest.ts';
 
 const spin = (name: string, times: number, then = '') => `
@@ -125,6 +131,23 @@ describe('the sum of profiles', () => {
     const sum = sumOfProfiles([one, two]);
     expect(sum).toMatchObject({ gas: 15, calls: 3, samples: 2 });
     expect(stacksOf(sum)).toEqual({ a: 3, 'a;b': 12 });
+  });
+
+  test('is made of what a runner sends only if it is a profile', () => {
+    expect(plausibleProfile(structuredClone(one))).toEqual(one);
+    const hostile: readonly unknown[] = [
+      ...[null, 7, {}, { ...one, gas: -1 }, { ...one, calls: '1' }, { ...one, functions: [7] }, { ...one, nodes: [7] }],
+      ...[
+        [1, 0, 1],
+        [-1, 9, 1],
+        [-1, 0, Number.NaN],
+        [-2, 0, 1],
+        [-1, 0],
+      ].map((node) => ({ ...one, nodes: [node] })),
+      { ...one, functions: ['x'.repeat(gasProfileLimits.nameChars + 1)], nodes: [] },
+      { ...one, functions: Array(gasProfileLimits.nodes + 1).fill('a') },
+    ];
+    for (const profile of hostile) expect(plausibleProfile(profile), JSON.stringify(profile)?.slice(0, 80)).toBeNull();
   });
 
   test('survives places that lead nowhere', () => {
