@@ -11,6 +11,12 @@ import { sameSecret } from './same-secret.ts';
 export const triggerField = 'trisiel-trigger';
 
 /**
+ * Field with the error code of an answer that the platform gives itself. No function can set it, so it tells the
+ * platform's refusals from answers of functions that look like them.
+ */
+export const errorField = 'trisiel-error';
+
+/**
  * Variables of a trigger, each with the request field that tells a component the same. The first one's field is the
  * signed field, which no guest sees.
  */

@@ -3,6 +3,7 @@
  * whole output so far, so the sizes of the guest's writes make no difference.
  */
 import { runnerLimits } from '../protocol/limits.ts';
+import { errorField } from '../protocol/trigger.ts';
 import { actsOnOrigin } from './shared-origin.ts';
 
 /** Characters of a field name. Output whose first line begins with a longer token is plain text. */
@@ -36,6 +37,7 @@ const serversOwn = new Set([
   'transfer-encoding',
   'upgrade',
   'trisiel-invocation',
+  errorField,
 ]);
 
 export type CgiHead =

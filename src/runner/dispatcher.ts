@@ -139,7 +139,7 @@ export class Dispatcher {
           trigger,
           cookie: choice?.cookie ?? null,
           caller,
-          trace: tracing === null ? null : tracing.begin(caller, request.headers.tracestate, services.clock.wallMs()),
+          trace: tracing === null ? null : tracing.begin(caller, request.headers.tracestate),
         };
         refusing = null;
         const invocation = new Invocation(services, deployment, slot, call);

@@ -14,7 +14,7 @@ import { connectionFields } from '../guest/kernel/net/connection-fields.ts';
 import type { Resource } from '../guest/kernel/resource.ts';
 import { runnerLimits } from '../protocol/limits.ts';
 import { traceparentField } from '../protocol/trace-context.ts';
-import { triggerFacts } from '../protocol/trigger.ts';
+import { errorField, triggerFacts } from '../protocol/trigger.ts';
 import type { CgiOutput, Finished } from './cgi-output.ts';
 import { isHandedOn } from './cgi-request.ts';
 import type { FunctionCall } from './function-call.ts';
@@ -24,7 +24,7 @@ import { actsOnOrigin } from './shared-origin.ts';
 const ofConnection = new Set([...connectionFields, 'host', 'te']);
 
 /** Response fields that only the server sets (RFC 9110 section 7.6.1). */
-const ofServer = new Set([...ofConnection, 'trailer', 'trisiel-invocation']);
+const ofServer = new Set([...ofConnection, 'trailer', 'trisiel-invocation', errorField]);
 
 export interface HttpAnswerOptions {
   readonly call: FunctionCall;

@@ -57,7 +57,10 @@ export class InvocationLog implements ProcessLog {
     this.#held = null;
   }
 
-  /** Passes the held lines on, those of standard error as errors unless they are structured: the run has failed. */
+  /**
+   * Passes the held lines on after a failed run: warnings of standard error that name no level and no fields become
+   * errors. Lines that were passed on before keep their level.
+   */
   fail(): void {
     if (this.#held === null) return;
     this.#held = this.#held.map((line) =>

@@ -1,6 +1,7 @@
 /** Answers of the platform itself: problem+json (RFC 9457) with a stable code. */
 import { type ServerResponse, STATUS_CODES } from 'node:http';
 import { type PlatformError, toProblem } from '../protocol/errors.ts';
+import { errorField } from '../protocol/trigger.ts';
 
 /**
  * Codes after which the connection ends: the rest of the request is useless, or cannot be told from the next request.
@@ -46,6 +47,8 @@ function problemOf(error: PlatformError, invocation: string): { readonly body: s
     String(Buffer.byteLength(body)),
     'trisiel-invocation',
     invocation,
+    errorField,
+    error.code,
   ];
   if (error.retryAfterSeconds !== undefined) headers.push('retry-after', String(error.retryAfterSeconds));
   if (lastOnConnection.has(error.code)) headers.push('connection', 'close');

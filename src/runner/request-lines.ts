@@ -61,7 +61,10 @@ export class RequestLines {
     this.#nowMs = options.nowMs;
   }
 
-  /** Whether the next call of a handler, which went well or failed, gets a line. Cheap: most calls of a busy one do not. */
+  /**
+   * Writes the line of a call that has ended, if its manifest wants lines and the handler has had fewer than
+   * requestLineLimits.perSecond of its kind (good or failed) in this second; else counts it by status.
+   */
   add(request: EndedRequest): void {
     const { enabled } = request.settings ?? defaultRequestLines;
     if (!enabled) return;

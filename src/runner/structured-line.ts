@@ -46,11 +46,28 @@ export function readStructured(text: string): StructuredLine | null {
   if (text.charCodeAt(0) !== openBrace || text.charCodeAt(text.length - 1) !== closeBrace) return null;
   if (text.length > structureLimits.lineChars) return null;
   try {
-    return structureOf(text, JSON.parse(text));
+    return structureOf(text, mayLoseDigits.test(text) ? JSON.parse(text, exactNumbers) : JSON.parse(text));
   } catch {
     // No JSON, or objects inside of each other so deep that the stack does not suffice.
     return null;
   }
+}
+
+/** A text with a number that may have more digits than a JavaScript number can hold, or be greater. */
+const mayLoseDigits = /[\d.]{16}|\d[eE][+-]?\d/;
+
+/** Digits up to which every decimal number survives the way into a double and back (IEEE 754). */
+const exactDigits = 15;
+
+/** Reviver for JSON.parse: a number that a JavaScript number cannot hold, an id above 2^53 for instance, becomes its text. */
+function exactNumbers(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
+  const source = context?.source;
+  if (typeof value !== 'number' || source === undefined || String(value) === source) return value;
+  const digits = source
+    .replace(/[eE].*$/, '')
+    .replace(/\D/g, '')
+    .replace(/^0+/, '').length;
+  return Number.isFinite(value) && digits <= exactDigits ? value : source;
 }
 
 function structureOf(text: string, object: Readonly<Record<string, unknown>>): StructuredLine {

@@ -36,12 +36,18 @@ export class Tracing {
   }
 
   /** Begins the span of an Invocation. `caller`: place in the caller's trace; null: a trace begins here. */
-  begin(caller: TraceContext | null, state: string | readonly string[] | undefined, startMs: number): InvocationTrace {
+  begin(caller: TraceContext | null, state: string | readonly string[] | undefined): InvocationTrace {
     const traceId = caller?.traceId ?? randomBytes(16).toString('hex');
     const { isParentBased, ratio } = this.#sampling;
     const isSampled = isParentBased && caller !== null ? caller.isSampled : isChosen(traceId, ratio);
     const tracestate = caller !== null && typeof state === 'string' && state.length <= stateChars ? state : null;
-    return new InvocationTrace(this, { traceId, isSampled, parentId: caller?.spanId ?? null, tracestate, startMs });
+    return new InvocationTrace(this, {
+      traceId,
+      isSampled,
+      parentId: caller?.spanId ?? null,
+      tracestate,
+      startMs: nowMs(),
+    });
   }
 
   add(span: Span): void {
@@ -158,7 +164,7 @@ function newSpanId(): string {
   return randomBytes(8).toString('hex');
 }
 
-/** Unix milliseconds, with fractions. */
+/** Unix milliseconds, with fractions. One clock for all spans, which no change of the system's time moves against each other. */
 function nowMs(): number {
   return performance.timeOrigin + performance.now();
 }

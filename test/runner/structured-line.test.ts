@@ -21,6 +21,22 @@ describe('a line that is a JSON object', () => {
     expect(read({ a: 1 })).toEqual({ level: null, text: '{"a":1}', fields: { a: 1 } });
   });
 
+  it('keeps every digit of numbers that JavaScript cannot hold', () => {
+    expect(
+      read(
+        '{"id":9007199254740993,"small":42,"exact":1.2345678901234567,"long":0.1234567890123456789,"huge":1e400,"e":1e3,"in":[18446744073709551615]}',
+      )?.fields,
+    ).toEqual({
+      id: '9007199254740993',
+      small: 42,
+      exact: 1.2345678901234567,
+      long: '0.1234567890123456789',
+      huge: '1e400',
+      e: 1_000,
+      in: '["18446744073709551615"]',
+    });
+  });
+
   it.each([
     ['fatal', 1],
     ['Warning', 3],

@@ -160,7 +160,7 @@ export class CallMaker {
     }
     const { invocation } = result;
     const meant = resultOf(result);
-    if (meant.kind === 'failed' && meant.reason.startsWith('cancelled: '))
+    if (meant.kind === 'failed' && meant.isCancelled)
       return calls.failed(call, {
         reason: meant.reason,
         invocation,

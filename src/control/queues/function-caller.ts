@@ -1,7 +1,7 @@
 /** Calls functions for queues and schedules, over the functions' port of runners: of this machine, or of a node. */
 import { Agent, request } from 'node:http';
 import type { TriggerKind } from '../../protocol/trigger.ts';
-import { lostOutputField, triggerField, writeTrigger } from '../../protocol/trigger.ts';
+import { errorField, lostOutputField, triggerField, writeTrigger } from '../../protocol/trigger.ts';
 
 export interface TriggeredCall {
   readonly kind: TriggerKind;
@@ -41,6 +41,8 @@ export interface Answered {
   /** Number of bytes of the body, or of standard output, that were not kept. */
   readonly lostBytes: number;
   readonly invocation: string | null;
+  /** Error code of the platform's own answer; null: the function's answer. */
+  readonly code: string | null;
 }
 
 /** No complete answer. `isAway`: no runner serves, so the function has not begun. */
@@ -54,7 +56,13 @@ export type CallResult =
   /** The function exited with 0. */
   | { readonly kind: 'ok'; readonly output: Buffer; readonly lostBytes: number; readonly invocation: string | null }
   /** The function ran and failed, or was ended. */
-  | { readonly kind: 'failed'; readonly reason: string; readonly invocation: string | null }
+  | {
+      readonly kind: 'failed';
+      readonly reason: string;
+      readonly invocation: string | null;
+      /** Whether a member of its team has ended it: it is not tried again. */
+      readonly isCancelled: boolean;
+    }
   /** The function has not begun: no runner serves, or too many calls are in flight. It can be tried again later. */
   | { readonly kind: 'refused'; readonly reason: string };
 
@@ -89,7 +97,7 @@ export class FunctionCaller {
     const result = await this.exchange(call);
     if (result.kind === 'answered') return resultOf(result);
     const { reason, isAway } = result;
-    return isAway ? { kind: 'refused', reason } : { kind: 'failed', reason, invocation: null };
+    return isAway ? { kind: 'refused', reason } : { kind: 'failed', reason, invocation: null, isCancelled: false };
   }
 
   /** Resolves with the answer as the runner gave it; never rejects. */
@@ -130,6 +138,7 @@ export class FunctionCaller {
         });
         response.on('end', () => {
           const id = response.headers['trisiel-invocation'];
+          const code = response.headers[errorField];
           const body = Buffer.concat(chunks);
           settle({
             kind: 'answered',
@@ -138,6 +147,7 @@ export class FunctionCaller {
             body,
             lostBytes: Number(response.headers[lostOutputField] ?? 0) + bytes - body.length,
             invocation: typeof id === 'string' ? id : null,
+            code: typeof code === 'string' ? code : null,
           });
         });
         response.on('error', (error) => settle(broken(error)));
@@ -162,17 +172,19 @@ function broken(error: Error): Unanswered {
 }
 
 /** Returns the meaning of an answer for a delivery: any 2xx is a success, since components choose their own status. */
-export function resultOf({ status, body, lostBytes, invocation }: Answered): CallResult {
+export function resultOf({ status, body, lostBytes, invocation, code: own }: Answered): CallResult {
   if (status >= 200 && status < 300) return { kind: 'ok', output: body, lostBytes, invocation };
-  let code = 'internal';
+  let code = own ?? 'internal';
   let detail = `status ${status}`;
   try {
     const problem = JSON.parse(body.toString()) as { readonly code?: unknown; readonly detail?: unknown };
-    if (typeof problem.code === 'string') code = problem.code;
+    if (own === null && typeof problem.code === 'string') code = problem.code;
     if (typeof problem.detail === 'string') detail = problem.detail;
   } catch {
     // The body is no problem document, so only the status is used.
   }
   const reason = `${code}: ${detail}`;
-  return refusals.has(code) ? { kind: 'refused', reason } : { kind: 'failed', reason, invocation };
+  // A function that writes such a code itself has begun.
+  if (own !== null && refusals.has(own)) return { kind: 'refused', reason };
+  return { kind: 'failed', reason, invocation, isCancelled: own === 'cancelled' };
 }

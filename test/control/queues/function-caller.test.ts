@@ -32,7 +32,9 @@ async function callOf(answer: RequestListener) {
 it.each(['overloaded', 'unavailable', 'suspended', 'not_deployed', 'handler_not_found'])(
   '%s: the function has not begun, and the attempt does not count',
   async (code) => {
-    const result = await callOf((_, response) => response.writeHead(503).end(JSON.stringify({ code, detail: 'why' })));
+    const result = await callOf((_, response) =>
+      response.writeHead(503, { 'trisiel-error': code }).end(JSON.stringify({ code, detail: 'why' })),
+    );
     expect(result).toEqual({ kind: 'refused', reason: `${code}: why` });
   },
 );
@@ -41,7 +43,19 @@ it('any other problem is a failure, with the invocation', async () => {
   const result = await callOf((_, response) =>
     response.writeHead(500, { 'trisiel-invocation': 'i-1' }).end(JSON.stringify({ code: 'trapped', detail: 'boom' })),
   );
-  expect(result).toEqual({ kind: 'failed', reason: 'trapped: boom', invocation: 'i-1' });
+  expect(result).toEqual({ kind: 'failed', reason: 'trapped: boom', invocation: 'i-1', isCancelled: false });
+});
+
+it.each(['overloaded', 'cancelled'])('a function that answers %s itself has failed, no more', async (code) => {
+  const result = await callOf((_, response) => response.writeHead(503).end(JSON.stringify({ code, detail: 'mine' })));
+  expect(result).toEqual({ kind: 'failed', reason: `${code}: mine`, invocation: null, isCancelled: false });
+});
+
+it('a call that a member of the team has ended is cancelled', async () => {
+  const result = await callOf((_, response) =>
+    response.writeHead(503, { 'trisiel-error': 'cancelled' }).end(JSON.stringify({ code: 'cancelled', detail: 'x' })),
+  );
+  expect(result).toMatchObject({ kind: 'failed', isCancelled: true });
 });
 
 it('an answer that breaks off is a failure', async () => {
