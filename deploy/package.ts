@@ -6,7 +6,7 @@
 import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { dirname, join, relative, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { buildCommandLine } from '../ui-cli/build.ts';
@@ -72,7 +72,7 @@ function withJavaScriptNames(code: string): string {
 if (import.meta.main) {
   const folder = resolve(root, 'dist/package');
   await buildPackage(folder);
-  const packed = spawnSync('npm', ['pack', '--silent', relative(process.cwd(), folder) || '.'], { encoding: 'utf8' });
+  const packed = spawnSync('npm', ['pack', '--silent', folder], { encoding: 'utf8' });
   process.stdout.write(packed.stdout);
   process.stderr.write(packed.stderr);
   process.exitCode = packed.status ?? 1;

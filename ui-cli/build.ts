@@ -5,36 +5,43 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import process from 'node:process';
-import { build } from 'esbuild';
+import { type BuildOptions, build } from 'esbuild';
 
 const root = resolve(import.meta.dirname, '..');
 
 /** Age in milliseconds after which chunks of older builds are removed: a running wasmcloud may still load them. */
 const staleChunkMs = 24 * 60 * 60 * 1000;
 
-export async function buildCommandLine(folder = join(root, 'dist')): Promise<void> {
+/** Returns what all forms of the program are bundled with. */
+export async function commandLineOptions() {
   const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
-  const result = await build({
+  return {
     absWorkingDir: root,
-    entryPoints: { wasmcloud: join(root, 'ui-cli/main.ts') },
-    outdir: folder,
-    write: false,
     bundle: true,
-    splitting: true,
     format: 'esm',
     platform: 'node',
     target: 'node26',
     jsx: 'automatic',
     minifySyntax: true,
     minifyWhitespace: true,
-    metafile: true,
     logLevel: 'silent',
-    chunkNames: 'wasmcloud-[hash]',
     // CommonJS packages load Node's own modules with require.
     banner: {
       js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
     },
     define: { 'process.env.NODE_ENV': '"production"', WASMCLOUD_VERSION: JSON.stringify(version) },
+  } satisfies BuildOptions;
+}
+
+export async function buildCommandLine(folder = join(root, 'dist')): Promise<void> {
+  const result = await build({
+    ...(await commandLineOptions()),
+    entryPoints: { wasmcloud: join(root, 'ui-cli/main.ts') },
+    outdir: folder,
+    write: false,
+    splitting: true,
+    metafile: true,
+    chunkNames: 'wasmcloud-[hash]',
     // Left out: only used when debugging Ink, or large and used by `run` alone (undici is also CommonJS, whose names a
     // bundled import() does not see).
     external: ['react-devtools-core', 'wabt', 'undici', 'bufferutil', 'utf-8-validate', 'esbuild'],

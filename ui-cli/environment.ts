@@ -3,13 +3,14 @@ import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import process from 'node:process';
 import { commandName } from './command-name.ts';
+import { isSingleFile } from './single-file.ts';
 
 export interface Environment {
   /** Values of WASMCLOUD_SERVER and WASMCLOUD_TOKEN; null: unset or empty. They win over the config file. */
   readonly server: string | null;
   readonly token: string | null;
   readonly configFile: string;
-  /** Absolute path of bin/wasmcloud.js: git runs it for credentials, the terminal interface for local runs. */
+  /** Absolute path of bin/wasmcloud.js, or of the program as one file: git runs it for credentials, the terminal interface for local runs. */
   readonly launcher: string;
   /** Command as the user types it (command-name.ts), for hints. */
   readonly command: string;
@@ -32,7 +33,9 @@ export function readEnvironment(
   home: string = homedir(),
 ): Environment {
   const dumb = variables.TERM === 'dumb';
-  const launcher = variables.WASMCLOUD_LAUNCHER ?? join(import.meta.dirname, '..', 'bin', 'wasmcloud.js');
+  const launcher = isSingleFile
+    ? process.execPath
+    : (variables.WASMCLOUD_LAUNCHER ?? join(import.meta.dirname, '..', 'bin', 'wasmcloud.js'));
   let command: string | null = null;
   return {
     server: variables.WASMCLOUD_SERVER || null,

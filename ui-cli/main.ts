@@ -6,6 +6,7 @@ import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
 import process from 'node:process';
 import { readEnvironment } from './environment.ts';
+import { isSingleFile } from './single-file.ts';
 
 /** Defined by build.ts; undefined when run from source, without a bundle. */
 declare const WASMCLOUD_VERSION: string | undefined;
@@ -27,8 +28,9 @@ if (words[0] === 'git-credential') {
   const { runGitCredential } = await import('./git-credential-run.ts');
   await runGitCredential(environment, words[1] ?? '');
 } else {
-  // Keeps compiled code beside the bundle, where only its owner can write; on failure none is kept.
-  if (typeof WASMCLOUD_VERSION === 'string') enableCompileCache(join(import.meta.dirname, 'cache'));
+  // Keeps compiled code beside the bundle, where only its owner can write; on failure none is kept. A single file has no
+  // folder of its own.
+  if (typeof WASMCLOUD_VERSION === 'string' && !isSingleFile) enableCompileCache(join(import.meta.dirname, 'cache'));
   const { runCommandLine } = await import('./program.ts');
   process.exitCode = await runCommandLine(environment, words);
 }

@@ -56,12 +56,38 @@ export const scaffoldLanguages = {
 
 export type ScaffoldName = keyof typeof scaffoldLanguages;
 
+/** A file of a scaffold, with words such as @NAME@ that are filled in. */
+export interface Template {
+  /** Path in the scaffold, with slashes. `dot-` at the beginning of a name stands for a dot. */
+  readonly path: string;
+  readonly text: string;
+  /** Whether the file may be executed. */
+  readonly isProgram: boolean;
+}
+
+/** Returns the templates of a part of scaffolds/: a language, or `common`. */
+export type TemplateSource = (part: string) => Promise<readonly Template[]>;
+
+/** Reads templates from the folder scaffolds/. */
+export function templatesIn(templates: string): TemplateSource {
+  return async (part) => {
+    const folder = join(templates, part);
+    return await Promise.all(
+      (await filesOf(folder)).map(async (path) => ({
+        path,
+        text: await readFile(join(folder, path), 'utf8'),
+        isProgram: ((await stat(join(folder, path))).mode & 0o100) !== 0,
+      })),
+    );
+  };
+}
+
 /**
- * Writes a scaffold into `folder`, which must be missing or empty. Returns the files, relative, sorted. `templates`: the
- * folder scaffolds/. Throws `conflict` where something is there.
+ * Writes a scaffold into `folder`, which must be missing or empty. Returns the files, relative, sorted. Throws `conflict`
+ * where something is there.
  */
 export async function writeScaffold(options: {
-  readonly templates: string;
+  readonly templates: TemplateSource;
   readonly language: ScaffoldName;
   readonly name: string;
   readonly folder: string;
@@ -81,17 +107,13 @@ export async function writeScaffold(options: {
   };
   const written: string[] = [];
   for (const part of ['common', language]) {
-    for (const path of await filesOf(join(templates, part))) {
-      const from = join(templates, part, path);
+    for (const { path, text, isProgram } of await templates(part)) {
       // Packages are published without files that begin with a dot and mean something to npm.
       const to = path.replaceAll(/(^|\/)dot-/g, '$1.');
       await mkdir(dirname(join(folder, to)), { recursive: true });
-      const text = (await readFile(from, 'utf8')).replaceAll(
-        /@([A-Z]+)@/g,
-        (whole, word: string) => words[word] ?? whole,
-      );
-      await writeFile(join(folder, to), text);
-      if (((await stat(from)).mode & 0o100) !== 0) await chmod(join(folder, to), 0o755);
+      const filled = text.replaceAll(/@([A-Z]+)@/g, (whole, word: string) => words[word] ?? whole);
+      await writeFile(join(folder, to), filled);
+      if (isProgram) await chmod(join(folder, to), 0o755);
       written.push(to);
     }
   }

@@ -10,6 +10,7 @@ import { App } from './frame/app.ts';
 import { forgetLogin, saveLogin } from './login.ts';
 import { isTabName, tabNames } from './screens/handler/tab.ts';
 import { startScreens } from './screens/start-screens.ts';
+import { isSingleFile } from './single-file.ts';
 
 /**
  * Opens the interface. `path`: a handler and a tab, both optional. Resolves to the exit status when the user leaves.
@@ -26,7 +27,7 @@ export async function openTerminalInterface(context: Context, path: readonly str
     size: { columns: stdout.columns, rows: stdout.rows },
     noColour: context.environment.noColor,
     launcher: context.environment.launcher,
-    runCommand: [process.execPath, process.argv[1] ?? context.environment.launcher],
+    runCommand: isSingleFile ? [process.execPath] : [process.execPath, process.argv[1] ?? context.environment.launcher],
     command: context.environment.command,
     browse: (url) => void browse(app, url, context.environment.browser),
     stop: stopProcess,

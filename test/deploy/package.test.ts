@@ -1,7 +1,7 @@
 /** The package that `npm run package` makes: what is in it, and that it runs where packages are installed. */
-import { execFile, execFileSync, spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, globSync } from 'node:fs';
+import { globSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -9,20 +9,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildPackage } from '../../deploy/package.ts';
 import { git, makeRepo, removeTemporaryFolders, temporaryFolder } from '../support/e2e.ts';
 import { printing } from '../support/e2e-guests.ts';
+import { linkDependencies } from '../support/machine.ts';
 
 const root = join(import.meta.dirname, '../..');
-
-/** Links the packages that the platform is delivered with into an installed package, as npm would unpack them there. */
-async function linkDependencies(folder: string): Promise<void> {
-  const { packages } = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8')) as {
-    readonly packages: Readonly<Record<string, { readonly dev?: boolean; readonly optional?: boolean }>>;
-  };
-  const names = Object.entries(packages)
-    .filter(([path, { dev }]) => /^node_modules\/(?:@[^/]+\/)?[^/]+$/.test(path) && dev !== true)
-    .map(([path]) => path)
-    .filter((path) => existsSync(join(root, path)));
-  execFileSync('cp', ['--archive', '--link', '--parents', ...names, folder], { cwd: root });
-}
 
 describe('the package', () => {
   let folder: string;

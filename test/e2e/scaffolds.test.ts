@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readManifest } from '../../src/control/deploy/manifest.ts';
-import { type ScaffoldName, scaffoldLanguages, writeScaffold } from '../../ui-cli/scaffold.ts';
+import { type ScaffoldName, scaffoldLanguages, templatesIn, writeScaffold } from '../../ui-cli/scaffold.ts';
 import {
   api,
   call,
@@ -22,7 +22,7 @@ import {
   temporaryFolder,
 } from '../support/e2e.ts';
 
-const templates = join(import.meta.dirname, '../../scaffolds');
+const templates = templatesIn(join(import.meta.dirname, '../../scaffolds'));
 const languages = Object.keys(scaffoldLanguages) as ScaffoldName[];
 afterAll(removeTemporaryFolders);
 

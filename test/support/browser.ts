@@ -28,6 +28,11 @@ export interface TestBrowser {
   look(url: string, how: { readonly width: number; readonly dark: boolean; readonly file?: string }): Promise<Look>;
   /** Opens a page and runs `script` in it; returns its value, and what the browser complained about. */
   run<T>(url: string, script: string): Promise<{ readonly value: T; readonly complaints: readonly string[] }>;
+  /** Opens a page, runs `script` in it, and writes what the window shows then to `file`, as PNG. */
+  picture(
+    url: string,
+    how: { readonly width: number; readonly height: number; readonly file: string; readonly script: string },
+  ): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -84,6 +89,14 @@ export async function openBrowser(): Promise<TestBrowser> {
       const value = await page.evaluate<T>(script);
       await context.close();
       return { value, complaints };
+    },
+    async picture(url, { width, height, file, script }) {
+      const context = await browser.newContext({ viewport: { width, height }, colorScheme: 'light' });
+      const page = await context.newPage();
+      await page.goto(url);
+      await page.evaluate(script);
+      await page.screenshot({ path: file });
+      await context.close();
     },
     close: () => browser.close(),
   };

@@ -47,6 +47,8 @@ export interface CaddyOptions {
   /** Base URLs of control and of functions. */
   readonly controlUrl: string;
   readonly runUrl: string;
+  /** Absent: the project's. */
+  readonly caddyfile?: string;
 }
 
 /** Starts Caddy; resolves when it serves and has the certificate of the console. */
@@ -60,20 +62,24 @@ export async function startCaddy(options: CaddyOptions): Promise<Caddy> {
     'skip_install_trust',
     'admin off',
   ];
-  const child: ChildProcess = spawn('caddy', ['run', '--config', caddyfile, '--adapter', 'caddyfile'], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-    env: {
-      PATH: process.env.PATH,
-      HOME: folder,
-      XDG_DATA_HOME: folder,
-      XDG_CONFIG_HOME: folder,
-      TRISIEL_CADDY_OPTIONS: globals.join('\n'),
-      TRISIEL_CONSOLE: options.console,
-      TRISIEL_CONTROL: new URL(options.controlUrl).host,
-      TRISIEL_FUNCTIONS: new URL(options.runUrl).host,
-      TRISIEL_ASK: `${options.controlUrl}/tls/ask`,
+  const child: ChildProcess = spawn(
+    'caddy',
+    ['run', '--config', options.caddyfile ?? caddyfile, '--adapter', 'caddyfile'],
+    {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: {
+        PATH: process.env.PATH,
+        HOME: folder,
+        XDG_DATA_HOME: folder,
+        XDG_CONFIG_HOME: folder,
+        TRISIEL_CADDY_OPTIONS: globals.join('\n'),
+        TRISIEL_CONSOLE: options.console,
+        TRISIEL_CONTROL: new URL(options.controlUrl).host,
+        TRISIEL_FUNCTIONS: new URL(options.runUrl).host,
+        TRISIEL_ASK: `${options.controlUrl}/tls/ask`,
+      },
     },
-  });
+  );
   const log: string[] = [];
   const wanted = new Set(['serving initial configuration', 'certificate obtained successfully']);
   await new Promise<void>((resolve, reject) => {

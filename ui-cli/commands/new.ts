@@ -3,7 +3,8 @@ import { dirname, join, resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { checkHandlerName } from '../../src/protocol/names.ts';
 import type { Context } from '../context.ts';
-import { type ScaffoldName, scaffoldLanguages, writeScaffold } from '../scaffold.ts';
+import { type ScaffoldName, scaffoldLanguages, templatesIn, writeScaffold } from '../scaffold.ts';
+import { embeddedTemplates, isSingleFile } from '../single-file.ts';
 
 const languages = Object.keys(scaffoldLanguages) as readonly ScaffoldName[];
 
@@ -17,7 +18,9 @@ export function addNewCommand(program: Command, context: Context): void {
     .action(async (language: ScaffoldName, name: string, options: { readonly folder?: string }) => {
       checkHandlerName(name);
       const folder = resolve(options.folder ?? name);
-      const templates = join(dirname(dirname(context.environment.launcher)), 'scaffolds');
+      const templates = isSingleFile
+        ? await embeddedTemplates()
+        : templatesIn(join(dirname(dirname(context.environment.launcher)), 'scaffolds'));
       const files = await writeScaffold({ templates, language, name, folder });
       const { simpleGit } = await import('simple-git');
       await simpleGit(folder).init(['--initial-branch=main']);
