@@ -31,10 +31,12 @@ describe('a variable', () => {
   const sources = globSync('{src,ui-cli,hooks,bin,scaffolds}/**/*.{ts,tsx,js,sh,yml}', { cwd: root });
   const deployed = ['deploy/caddy/Caddyfile', 'deploy/systemd/backup.sh'];
   const code = [...sources, 'hooks/pre-receive', 'hooks/post-receive', ...deployed].map(read).join('\n');
-  // The bundler puts the version in the place of this name.
+  // The bundler puts a value in the place of these two names.
   const own = [...code.matchAll(/\b(?:TRISIEL|WASMCLOUD)_[A-Z0-9_]+\b/g)].map(([name]) => name);
   const general = [...code.matchAll(/\bvariables\.([A-Z][A-Z0-9_]*)\b/g)].map(([, name = '']) => name);
-  const known = new Set([...own, ...general].filter((name) => !['WASMCLOUD_VERSION', 'PATH'].includes(name)));
+  const known = new Set(
+    [...own, ...general].filter((name) => !['WASMCLOUD_VERSION', 'WASMCLOUD_SINGLE', 'PATH'].includes(name)),
+  );
   const page = read('docs/reference/variables.md');
 
   it('of the code stands in docs/reference/variables.md', () => {
