@@ -547,6 +547,20 @@ export const protections: readonly Protection[] = [
     tests: ['test/conformance/wasi3/async.test.ts'],
   },
   {
+    name: 'composed components: a copy stores nothing outside of a call of its part',
+    file: 'src/guest/kernel/canonical/async/buffer.ts',
+    find: 'if (this.#isOfPart) this.#storedBytes.push',
+    replace: 'if (false) this.#storedBytes.push',
+    tests: ['test/conformance/wasi3/async.test.ts'],
+  },
+  {
+    name: 'composed components: a copy reads nothing outside of a call of its part',
+    file: 'src/guest/kernel/canonical/async/buffer.ts',
+    find: "if (this.#isOfPart && side === 'writable')",
+    replace: 'if (false)',
+    tests: ['test/conformance/wasi3/async.test.ts'],
+  },
+  {
     name: 'wasi3: the end of a stream is not dropped while it copies',
     file: 'src/guest/kernel/canonical/async/copy-end.ts',
     find: "if (this.#state === 'copying')",

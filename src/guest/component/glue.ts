@@ -98,7 +98,7 @@ interface GlueFunction {
   readonly body?: () => Uint8Array;
 }
 
-export interface AsyncEntryCalls extends Omit<EntryCalls, 'postReturn' | 'part' | 'encoding'> {
+export interface AsyncEntryCalls extends Omit<EntryCalls, 'postReturn' | 'encoding'> {
   /** The component's callback, which gets events; null: the entry point itself waits, and returns at its end. */
   readonly callback: ImportTarget | null;
   /** Host function that checks that the task has returned. Its result is that of the entry point. */
@@ -376,7 +376,9 @@ export class Glue {
    * Adds the entry point of an asynchronous function under `name`. It calls `func` with the results of `args`; while the
    * result asks for an event, it waits for one and passes it to the callback.
    */
-  asyncEntry(name: string, { args, func, callback, finished, realloc }: AsyncEntryCalls): void {
+  asyncEntry(name: string, { part, args, func, callback, finished, realloc }: AsyncEntryCalls): void {
+    const select = this.#selector(part);
+    const entered = part === null ? null : this.#global(`entered ${part.component}`);
     const before = args.map(({ target, type }) => this.#import(target, type));
     const call = this.#import(func.target, func.type);
     const after = this.#import(finished.target, finished.type);
@@ -384,12 +386,17 @@ export class Glue {
     const [next, handle, payload] = [hostNextEvent, hostEventHandle, hostEventPayload].map((target) =>
       this.#import(target, target.type),
     ) as [number, number, number];
-    const fill = realloc === null ? null : this.#filler(this.#import(realloc, reallocType), null);
+    const fill = realloc === null ? null : this.#filler(this.#import(realloc, reallocType), part);
     this.#functions.push({
       type: { params: [], results: finished.type.results },
       locals: 2,
       exportName: name,
       write: (code) => {
+        if (entered !== null) {
+          constant(code, 1);
+          code.instruction(op.globalSet, entered);
+        }
+        select(code);
         for (const index of before) code.instruction(op.call, index);
         code.instruction(op.call, call);
         if (again !== null) {
@@ -399,6 +406,7 @@ export class Glue {
           constant(code, 15);
           code.u8(op.i32And);
           code.raw(Uint8Array.of(op.if, emptyBlock));
+          select(code);
           code.instruction(op.localGet, 0);
           code.instruction(op.call, next);
           code.instruction(op.localSet, 1);

@@ -265,9 +265,9 @@ class Linker {
         if (canon.slot > 1) throw invalidComponent(this.#subject, `slot ${canon.slot} of the context, at most 1`);
         return this.#ofGlue(this.#glue.context(canon.op === 'context.get' ? 'get' : 'set', canon.slot, component));
       case 'task.return':
-        return this.#taskReturn(canon.result, canon.options);
+        return this.#taskReturn(canon.result, canon.options, component);
       default:
-        return this.#asyncFunction(canon);
+        return this.#asyncFunction(canon, component);
     }
   }
 
@@ -276,19 +276,17 @@ class Linker {
   }
 
   /** Returns the `task.return` of the entry point; a function that traps for those of other exports, which nobody calls. */
-  #taskReturn(returned: WitType | null, { encoding }: Options): ImportTarget {
+  #taskReturn(returned: WitType | null, options: Options, component: number): ImportTarget {
     const { kind } = this.#entry;
     const type = func(returned === null ? {} : { result: returned });
     const core = flattenFunction(type, 'lower');
     if (kind.taskReturn === undefined || !sameWitType(returned, kind.type.result))
       return this.#ofGlue(this.#glue.trap(core));
-    const host: ImportTarget = { kind: 'host', ...kind.taskReturn, type: core };
-    if (encoding === 'utf8') return host;
-    return this.#ofGlue(this.#glue.host({ host, type: core, realloc: null, part: null, encoding }));
+    const host: HostTarget = { kind: 'host', ...kind.taskReturn, type: core };
+    return this.#called(host, null, this.#part(component, options), options.encoding);
   }
 
-  #asyncFunction(canon: Extract<CanonFunction, { readonly op: AsyncOperation }>): ImportTarget {
-    if (this.#isComposed) throw this.#composedAsync();
+  #asyncFunction(canon: Extract<CanonFunction, { readonly op: AsyncOperation }>, component: number): ImportTarget {
     const type = asyncTypes[canon.op] ?? copyType(canon.op as StreamOperation);
     let name: string = canon.op;
     let isDelivering = delivering.has(canon.op);
@@ -298,11 +296,17 @@ class Linker {
       name = `${canon.op}${isAsync} ${this.#elements.has(element) ? element : otherElement}`;
       isDelivering = canon.op.endsWith('read') && canon.of !== null && hasLists(canon.of);
     }
-    const host: ImportTarget = { kind: 'host', module: asyncModule, name, type };
+    const host: HostTarget = { kind: 'host', module: asyncModule, name, type };
     const realloc = isDelivering ? this.#asyncRealloc : null;
-    const encoding = ('options' in canon ? canon.options?.encoding : null) ?? 'utf8';
-    if (realloc === null && encoding === 'utf8') return host;
-    return this.#ofGlue(this.#glue.host({ host, type, realloc, part: null, encoding }));
+    const options = 'options' in canon ? canon.options : null;
+    const part = this.#isComposed ? this.#asyncPart(canon, options, component) : null;
+    return this.#called(host, realloc, part, options?.encoding);
+  }
+
+  /** Returns the part that calls a function of asynchronous calls, with the memory that the function names. */
+  #asyncPart(canon: CanonFunction, options: Options | null, component: number): Part {
+    if (!('memory' in canon)) return this.#partOf(component, options);
+    return this.#partOf(component, { ...noOptions, memory: canon.memory });
   }
 
   /** Returns the one realloc that asynchronous calls and copies name. */
@@ -336,15 +340,14 @@ class Linker {
   }
 
   #composedAsync(): PlatformError {
-    return unsupportedComponent(this.#subject, 'asynchronous calls in a composed component', [
-      'deploy the parts as functions of their own, or compose components with synchronous calls only',
+    return unsupportedComponent(this.#subject, 'asynchronous calls between the parts of a composed component', [
+      'deploy the parts as functions of their own, or compose components whose calls of each other are synchronous',
     ]);
   }
 
   #lower(item: FunctionItem, options: Options, component: number): ImportTarget {
     this.#countParts(item.type);
     this.#checkLowered(item.type, options);
-    if (options.async && this.#isComposed) throw this.#composedAsync();
     if (item.kind === 'lifted') return this.#partCall(item, options, component);
     const host = this.#host(item, options.async);
     const part = this.#part(component, options);
@@ -410,7 +413,8 @@ class Linker {
     const { type } = item;
     const params = type.params.map((param) => param.type);
     const returned = type.result === null ? [] : [type.result];
-    if (item.options.async || [...params, ...returned].some(isAsynchronous)) throw this.#composedAsync();
+    if (options.async || item.options.async || [...params, ...returned].some(isAsynchronous))
+      throw this.#composedAsync();
     if (returned.some(hasBorrows)) throw invalidComponent(this.#subject, 'a function that returns a borrowed resource');
     const caller = this.#partOf(component, options);
     const callee = this.#partOf(item.component, item.options);
@@ -542,11 +546,11 @@ class Linker {
     const { options } = item;
     const args = kind.args.map((target) => ({ target, type: target.type }));
     if (options.async) {
-      if (this.#isComposed) throw this.#composedAsync();
       const style = options.callback === null ? 'async' : 'callback';
       const { finished } = kind;
       if (finished === undefined) throw new Error('an entry point without a function that ends it');
       this.#glue.asyncEntry('_start', {
+        part: this.#part(item.component, options),
         args,
         func: { target: this.#target(item.core), type: flattenFunction(kind.type, 'lift', style) },
         callback: options.callback === null ? null : this.#target(options.callback),
@@ -566,6 +570,15 @@ class Linker {
     });
   }
 }
+
+const noOptions: Options = {
+  encoding: 'utf8',
+  memory: null,
+  realloc: null,
+  postReturn: null,
+  callback: null,
+  async: false,
+};
 
 const incomingRequest = hostResource('wasi:http/types@0.2', 'incoming-request');
 const responseOutparam = hostResource('wasi:http/types@0.2', 'response-outparam');

@@ -41,6 +41,36 @@ describe('streams', () => {
     await guest.canon('waitable-set.drop', set);
   });
 
+  it('of a part of a composed component touch its memory only during its calls: it moves in between', async () => {
+    const guest = new ComponentGuest();
+    const { memory, component } = guest.process;
+    const place = (base: number, owner = 1) => {
+      component.handles.owner = owner;
+      memory.select({ base, bytes: 65_536 });
+    };
+    place(65_536);
+    const { readable, writable } = await guest.ends('stream', 'u8');
+    expect(await guest.canon('stream.read async u8', readable, 64, 4)).toBe(blocked);
+    // The part's memory has moved, and another part is the last that called the host.
+    place(196_608);
+    memory.put(16, Buffer.from('abcdef'));
+    expect(await guest.canon('stream.write async u8', writable, 16, 4)).toBe(4 << 4);
+    place(131_072, 2);
+    place(196_608);
+    expect(await guest.canon('stream.cancel-read u8', readable)).toBe(4 << 4);
+    expect(memory.text(64, 4)).toBe('abcd');
+    memory.select(null);
+    expect(memory.text(65_536 + 64, 4)).toBe('\0\0\0\0');
+    // What is written is that of the beginning of the copy.
+    place(196_608);
+    expect(await guest.canon('stream.write async u8', writable, 16, 6)).toBe(blocked);
+    place(0);
+    expect(await guest.canon('stream.read async u8', readable, 64, 6)).toBe(6 << 4);
+    expect(memory.text(64, 6)).toBe('abcdef');
+    place(0, 2);
+    await expect(guest.canon('stream.read async u8', readable, 64, 6)).rejects.toThrow('no resource handle');
+  });
+
   it('are cancelled, and say what was copied before', async () => {
     const guest = new ComponentGuest();
     const { readable, writable } = await guest.ends('stream', 'u8');

@@ -4,6 +4,7 @@ import { vetProgram } from '../../../src/guest/component/vet-program.ts';
 import { providedInterfaces } from '../../../src/guest/kernel/abi/components.ts';
 import { providedFunctions } from '../../../src/guest/kernel/abi/modules.ts';
 import { PlatformError } from '../../../src/protocol/errors.ts';
+import { besideAnother } from '../../support/beside-another.ts';
 import {
   aliasCore,
   aliasExport,
@@ -111,6 +112,42 @@ describe('a part', () => {
     ['post-return of the entry point calls the host', { 'caller-mode': 4 }],
   ])('traps if its %s', async (_what, set) => {
     expect(await confined(set)).toMatchObject({ kind: 'trap', message: /^unreachable/ });
+  });
+});
+
+describe('a part that makes asynchronous calls of the host', () => {
+  const beside = vet(besideAnother(fixture('component/http3'), 'wasi:http/handler@0.3.0'));
+  const answer = async (request: RequestOptions, options: GuestOptions = {}) => {
+    const http = new RecordedHttp(request);
+    const run = await runVetted(beside, { ...options, http });
+    return { ...run, http };
+  };
+
+  it.each(['echo', 'copy'])('answers through streams and futures: /%s', async (path) => {
+    const body = 'abcdefghij'.repeat(50_000);
+    const { end, http } = await answer({ method: 'POST', pathWithQuery: `/${path}`, body });
+    expect([end, http.answered === body]).toEqual([{ kind: 'exit', status: 0 }, true]);
+  });
+
+  it.each([
+    ['sleep', 'slept\n'],
+    ['yield', 'yielded\n'],
+    ['cancel', 'cancelled\n'],
+  ])('waits, yields and cancels: /%s', async (path, text) => {
+    expect((await answer({ pathWithQuery: `/${path}` })).http.answered).toBe(text);
+  });
+
+  it('uses the same gas each time: a limit of it passes, one less does not', async () => {
+    const request = { method: 'POST', pathWithQuery: '/copy', body: 'some words' };
+    const { used } = (await answer(request)).guest.meter;
+    expect((await answer(request, { limits: { gas: used } })).end.kind).toBe('exit');
+    expect((await answer(request, { limits: { gas: used - 1 } })).end).toMatchObject({ kind: 'gas' });
+  });
+
+  it('may be a program that waits inside', async () => {
+    const program = vet(besideAnother(fixture('component/cli3'), 'wasi:cli/run@0.3.0'));
+    const { end, stdout } = await runVetted(program, { stdin: 'some words\n'.repeat(1000) });
+    expect([end, stdout.toString()]).toEqual([{ kind: 'exit', status: 0 }, 'SOME WORDS\n'.repeat(1000)]);
   });
 });
 
@@ -269,7 +306,7 @@ describe('a composed component is refused', () => {
     throw new Error('it was not refused');
   }
 
-  it.each([['asynchronous functions', [6], 'asynchronous calls in a composed component']])(
+  it.each([['asynchronous functions', [6], 'asynchronous calls between the parts of a composed component']])(
     'with %s between its parts',
     (_what, option, what) => {
       expect(refusal(pair({ run: '(call $f (i32.const 0))', innerOptions: [option, [3, 0]] }))).toContain(what);

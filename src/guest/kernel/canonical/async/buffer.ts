@@ -5,6 +5,7 @@
  * Spec: component-model, CanonicalABI.md "Buffer State".
  */
 
+import { KIB } from '../../../../protocol/limits.ts';
 import { otherElement } from '../../../component/element-name.ts';
 import { alignment, elementBytes } from '../../../component/flatten.ts';
 import type { TextEncoding } from '../../../component/wit.ts';
@@ -12,7 +13,7 @@ import { GuestFault } from '../../memory.ts';
 import type { Process } from '../../process.ts';
 import { beginLifting, type Lifter, lifter } from '../lift.ts';
 import { type Lowerer, lowerer } from '../lower.ts';
-import type { Chunk, Destination, Element, Origin } from './shared.ts';
+import type { Chunk, Destination, Element, Origin, Side } from './shared.ts';
 
 interface Layout {
   readonly bytes: number;
@@ -47,8 +48,14 @@ export function isNumeric({ type, name }: Element): boolean {
 const lengthMax = 2 ** 28 - 1;
 /** Most values, other than bytes, that one copy moves: the host makes an object of each. */
 export const valuesPerCopy = 4096;
+/** Most bytes that one copy of a part of a composed component moves: the host keeps them. */
+const partBytesPerCopy = 64 * KIB;
 
-/** A range of the guest's memory. */
+/**
+ * A range of the guest's memory. In a composed component the range lies in the memory of one part, which the host reaches
+ * only during a call of that part: the memory moves while other parts run. So the values that the guest writes are taken
+ * when the copy begins, those that it reads are stored when its event is delivered, and one copy moves fewer values.
+ */
 export class GuestBuffer implements Destination, Origin {
   readonly element: Element;
   readonly #guest: Process;
@@ -59,15 +66,23 @@ export class GuestBuffer implements Destination, Origin {
   readonly #encoding: TextEncoding;
   /** Values that were written and are stored at the delivery of the event, since they need allocations or handles. */
   readonly #stored: { readonly at: number; readonly value: unknown }[] = [];
+  /** Bytes that were written and are stored at the delivery of the event. */
+  readonly #storedBytes: { readonly at: number; readonly bytes: Uint8Array }[] = [];
+  /** Whether the range is that of a part of a composed component. */
+  readonly #isOfPart: boolean;
+  /** Values of the range, taken when the copy began; null: they are read when they are copied. */
+  #taken: Chunk | null = null;
   /** Number of values copied so far. */
   progress = 0;
 
   /** Throws GuestFault for a range that is not aligned or lies outside of the memory. */
-  constructor(guest: Process, element: Element, pointer: number, length: number) {
+  constructor(guest: Process, element: Element, side: Side, pointer: number, length: number) {
     this.#guest = guest;
     this.element = element;
     this.#encoding = guest.component.encoding;
-    this.#length = length >>> 0;
+    this.#isOfPart = guest.component.handles.owner !== 0;
+    const most = element.type === 'u8' ? partBytesPerCopy : valuesPerCopy;
+    this.#length = this.#isOfPart ? Math.min(length >>> 0, most) : length >>> 0;
     if (this.#length > lengthMax) throw new GuestFault(`a copy of ${this.#length} values, at most ${lengthMax}`);
     const layout = layoutOf(element);
     this.#layout = layout;
@@ -78,6 +93,7 @@ export class GuestBuffer implements Destination, Origin {
     guest.memory.check(this.#pointer, bytes);
     if (this.#pointer % layout.align !== 0)
       throw new GuestFault(`values at 0x${this.#pointer.toString(16)}, not aligned to ${layout.align}`);
+    if (this.#isOfPart && side === 'writable') this.#taken = this.#load(this.#pointer, this.#length).slice();
   }
 
   get remain(): number {
@@ -89,8 +105,13 @@ export class GuestBuffer implements Destination, Origin {
   }
 
   read(count: number): Chunk {
+    const from = this.progress;
     const start = this.#at();
     this.progress += count;
+    return this.#taken?.slice(from, from + count) ?? this.#load(start, count);
+  }
+
+  #load(start: number, count: number): Chunk {
     const { type, name } = this.element;
     const layout = this.#layout;
     if (type === 'u8') return this.#guest.memory.bytes(start, count);
@@ -110,14 +131,15 @@ export class GuestBuffer implements Destination, Origin {
     const start = this.#at();
     this.progress += chunk.length;
     if (chunk instanceof Uint8Array) {
-      this.#guest.memory.put(start, chunk);
+      if (this.#isOfPart) this.#storedBytes.push({ at: start, bytes: chunk.slice() });
+      else this.#guest.memory.put(start, chunk);
       return;
     }
     const layout = this.#layout;
     if (layout === null) return;
     // Numbers need no allocation, so they are stored at once: kept until the delivery they would take many times their
     // room in the guest's memory.
-    const isStoredNow = isNumeric(this.element);
+    const isStoredNow = isNumeric(this.element) && !this.#isOfPart;
     chunk.forEach((value, index) => {
       const at = start + index * layout.bytes;
       if (isStoredNow) layout.lower.store(this.#guest, at, value);
@@ -127,6 +149,7 @@ export class GuestBuffer implements Destination, Origin {
 
   /** Stores what was written. Called once, at the delivery of the copy's event. */
   deliver(): void {
+    for (const { at, bytes } of this.#storedBytes) this.#guest.memory.put(at, bytes);
     const layout = this.#layout;
     if (layout === null || this.#stored.length === 0) return;
     this.#guest.component.allocations.begin();

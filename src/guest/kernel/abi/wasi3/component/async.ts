@@ -203,7 +203,7 @@ function copyRows(kind: Kind, element: Element): readonly Syscall[] {
     const start = (guest: Process, args: readonly number[]): CopyEnd => {
       const [handle, pointer, count] = args as [number, number, number];
       const end = endOf(guest, kind, side, element, handle);
-      end.copy(new GuestBuffer(guest, element, pointer, kind === 'stream' ? count : 1));
+      end.copy(new GuestBuffer(guest, element, side, pointer, kind === 'stream' ? count : 1));
       return end;
     };
     const cancel = (guest: Process, handle: number): number => {
