@@ -522,6 +522,7 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
           audit.prune(),
           keptAnswers.prune(),
           serving.prune(),
+          many?.homes.prune(),
         ]);
         await deployments.maintain();
       })

@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -237,6 +237,75 @@ onPostgres('the control of a repository', (dialect) => {
     } finally {
       await first.close();
     }
+  });
+
+  it('records what only a pin of this disk leads to: another control has all that a push is built on', async () => {
+    const first = await startDoor({ database: store.location, controlId: 'first' });
+    const user = await first.user('pin');
+    const repo = await makeRepo({ 'hello.wasm': await hello() });
+    expect((await first.push(user, repo, 'pinned')).status).toBe(0);
+    const handler = (await first.handlers.find('pinned'))!;
+    await commit(repo, { 'notes.txt': 'of a Deployment that has failed' });
+    const pin = ['fetch', '-q', repo, 'main:refs/deployments/99'];
+    expect((await git(first.repositories.pathOf(handler.id), ...pin)).status).toBe(0);
+    await commit(repo, { 'notes.txt': 'of the next one' });
+    expect((await first.push(user, repo, 'pinned')).status).toBe(0);
+    await first.close();
+    expect(await cloned(second, user, 'pinned')).toBe((await git(repo, 'rev-parse', 'HEAD')).stdout.trim());
+    expect((await git(second.repositories.pathOf(handler.id), 'fsck', '--full')).status).toBe(0);
+  });
+
+  it('does not take a copy of a record of another database for that of its own with the same number', async () => {
+    const dataFolder = await temporaryFolder();
+    const start = () => startDoor({ database: store.location, controlId: 'first', dataFolder });
+    let first = await start();
+    const user = await first.user('mig');
+    const repo = await makeRepo({ 'hello.wasm': await hello() });
+    expect((await first.push(user, repo, 'there')).status).toBe(0);
+    const path = first.repositories.pathOf((await first.handlers.find('there'))!.id);
+    await first.close();
+    const head = (await git(repo, 'rev-parse', 'HEAD')).stdout.trim();
+    expect((await git(path, 'update-ref', 'refs/heads/stale', head)).status).toBe(0);
+    const copy = await readFile(join(path, 'trisiel-copy'), 'utf8');
+    await writeFile(join(path, 'trisiel-copy'), copy.replace(/[0-9a-f]{24}/, 'f'.repeat(24)));
+    first = await start();
+    try {
+      const refs = await git(repo, 'ls-remote', first.remote(user, 'there'));
+      expect(refs.stdout).toContain('refs/heads/main');
+      expect(refs.stdout).not.toContain('stale');
+    } finally {
+      await first.close();
+    }
+  });
+
+  it('does not refuse a push that is recorded when something fails after that', async () => {
+    let path = '';
+    const first = await startDoor({
+      ...{ database: store.location, controlId: 'first' },
+      receiver: (deployments) => ({
+        begin(push) {
+          const session = deployments.begin(push);
+          return {
+            preReceive: (objects, print, signal) => session.preReceive(objects, print, signal),
+            async postReceive(print) {
+              await session.postReceive(print);
+              path = first.repositories.pathOf(push.handlerId);
+              // The file in which the copy is noted cannot be written.
+              await mkdir(join(path, 'trisiel-copy.new'));
+            },
+            ended: () => session.ended(),
+          };
+        },
+      }),
+    });
+    const user = await first.user('ann');
+    const repo = await makeRepo({ 'hello.wasm': await hello() });
+    const pushed = await first.push(user, repo, 'noted');
+    expect([pushed.status, pushed.stderr]).toEqual([0, expect.stringContaining('deployed v1')]);
+    expect(first.reports.join('\n')).toContain('what follows the record of a push');
+    await rm(join(path, 'trisiel-copy.new'), { recursive: true });
+    await first.close();
+    expect(await cloned(second, user, 'noted')).toBe((await git(repo, 'rev-parse', 'HEAD')).stdout.trim());
   });
 
   it('folds many records into one, and a control that takes over gets the same refs and objects', async () => {

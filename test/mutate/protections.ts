@@ -134,6 +134,20 @@ export const protections: readonly Protection[] = [
     tests: ['test/guest/kernel/process.test.ts'],
   },
   {
+    name: 'git: a post-receive that still works is waited for',
+    file: 'src/control/git/watched-session.ts',
+    find: '    await this.#work;\n',
+    replace: '',
+    tests: ['test/control/git/watched-session.test.ts'],
+  },
+  {
+    name: 'git: a copy counts only with the push of its record',
+    file: 'src/control/git/repository-keeper.ts',
+    find: '&& push === found.push',
+    replace: '',
+    tests: ['test/faults/repository-owner.test.ts'],
+  },
+  {
     name: 'code: loads that drop other code rest between two of one owner',
     file: 'src/runner/code-store.ts',
     find: 'if (waitMs > 0) await',

@@ -25,6 +25,7 @@ import { controls } from './migrations/0035-controls.ts';
 import { logRetention } from './migrations/0040-log-retention.ts';
 import { domains } from './migrations/0050-domains.ts';
 import { drains } from './migrations/0055-drains.ts';
+import { homesOfControls } from './migrations/0056-homes-of-controls.ts';
 import { codeTries } from './migrations/0057-code-tries.ts';
 
 /** Migrations in order. A released migration is never edited; a later one corrects it. */
@@ -52,6 +53,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0040-log-retention': logRetention,
   '0050-domains': domains,
   '0055-drains': drains,
+  '0056-homes-of-controls': homesOfControls,
   '0057-code-tries': codeTries,
 };
 

@@ -29,6 +29,23 @@ export class ArtifactRows {
     return new Set([...names, ...packs.flatMap(({ blob }) => blob ?? [])]);
   }
 
+  /** Whether a Deployment or a recorded push refers to the content `name`, as `used` says. */
+  async isUsed(name: string): Promise<boolean> {
+    const deployment = await this.#db
+      .selectFrom('deployments')
+      .select('id')
+      // Names of contents have no character that LIKE or JSON treats specially. A bundle's name stands in the manifest.
+      .where((eb) => eb.or([eb('artifact', '=', name), eb('manifest', 'like', `%${name}%`)]))
+      .executeTakeFirst();
+    if (deployment !== undefined) return true;
+    const record = await this.#db
+      .selectFrom('repository_records')
+      .select('number')
+      .where('blob', '=', name)
+      .executeTakeFirst();
+    return record !== undefined;
+  }
+
   /**
    * Removes an Artifact. Returns false, and removes nothing, when a Deployment refers to it (a push on another
    * control).

@@ -27,7 +27,7 @@ export class ArtifactUse {
       if (used.has(name)) continue;
       await this.keeping([name], async () => {
         // Checks again, now that no push can be about to use the Artifact.
-        if ((await this.#rows.used()).has(name)) return;
+        if (await this.#rows.isUsed(name)) return;
         if (await this.#rows.remove(name)) await this.#artifacts.remove(name);
       });
     }

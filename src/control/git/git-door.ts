@@ -8,7 +8,7 @@ import type { PushReceiver } from '../../protocol/push.ts';
 import { Turnstile } from '../../waiting/turnstile.ts';
 import { RateLimiter } from '../accounts/rate-limiter.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
-import { Access, type AccessOptions } from './access.ts';
+import { Access, type AccessOptions, type GitHandler } from './access.ts';
 import { attend, type Exchange, type GitEvent, isOurFailure, sendError, sendResult } from './exchange.ts';
 import type { Forwarder } from './forwarder.ts';
 import { GitBody } from './git-body.ts';
@@ -108,27 +108,28 @@ class Door {
       if (!res.writableFinished) gone.abort();
     });
     const exchange: Exchange = { route, actor, user: actor.user, req, res, client: gone.signal };
-    if (await this.#isForwarded(exchange)) return;
-    if (route.kind === 'advertise') await this.#advertise(exchange);
-    else if (route.service === 'upload-pack') await this.#fetch(exchange);
-    else await this.#push(exchange);
+    if (route.service === 'receive-pack') {
+      // Null: the push may create the handler.
+      const handler = await this.#access.pusher(route, actor);
+      if (handler !== null && (await this.#isForwarded(exchange, handler))) return;
+      if (route.kind === 'advertise') await this.#advertise(exchange, handler);
+      else await this.#push(exchange);
+    } else {
+      const handler = await this.#access.reader(route, actor);
+      if (await this.#isForwarded(exchange, handler)) return;
+      if (route.kind === 'advertise') await this.#advertise(exchange, handler);
+      else await this.#fetch(exchange, handler);
+    }
   }
 
   /** Passes a request on if another control holds the repository. Returns whether it is answered. */
-  async #isForwarded(exchange: Exchange): Promise<boolean> {
-    const { forwarder } = this.#deps;
-    if (forwarder === undefined) return false;
-    const { route, actor } = exchange;
-    const isPush = route.service === 'receive-pack';
-    const handler = isPush ? await this.#access.pusher(route, actor) : await this.#access.reader(route, actor);
-    return handler !== null && (await forwarder.forward(exchange, handler.id));
+  async #isForwarded(exchange: Exchange, { id }: GitHandler): Promise<boolean> {
+    return (await this.#deps.forwarder?.forward(exchange, id)) ?? false;
   }
 
-  async #advertise(exchange: Exchange): Promise<void> {
-    const { route, actor, res } = exchange;
+  async #advertise(exchange: Exchange, handler: GitHandler | null): Promise<void> {
+    const { route, res } = exchange;
     const { repositories } = this.#deps;
-    const isPush = route.service === 'receive-pack';
-    const handler = isPush ? await this.#access.pusher(route, actor) : await this.#access.reader(route, actor);
     const repository = handler === null ? repositories.emptyPath : await repositories.create(handler.id);
     const version = this.#versionOf(exchange);
     await this.#withGit(exchange, repository, () =>
@@ -136,9 +137,8 @@ class Door {
     );
   }
 
-  async #fetch(exchange: Exchange): Promise<void> {
-    const { route, actor, req, res } = exchange;
-    const handler = await this.#access.reader(route, actor);
+  async #fetch(exchange: Exchange, handler: GitHandler): Promise<void> {
+    const { req, res } = exchange;
     const body = await GitBody.open(req, { ...this.#limits, bytes: this.#limits.fetchBytes });
     const head = await body.readAll(this.#limits.commandsMs);
     if (head.length === 0 || head.equals(flushPkt)) {

@@ -6,11 +6,13 @@
 import { type ExpressionBuilder, sql } from 'kysely';
 import type { RepoHome } from '../../protocol/ports.ts';
 import type { Database } from '../db/database.ts';
-import { databaseMs } from '../db/database-clock.ts';
+import { databaseMs, databaseMsIn } from '../db/database-clock.ts';
 import type { Schema } from '../db/schema.ts';
 
 /** Repositories in one statement, each of which is a parameter. */
 const namedAtOnce = 300;
+/** Milliseconds for which a control that has ended stays in the table. */
+const endedMs = 24 * 60 * 60_000;
 
 /** The present home of a repository. */
 export interface Home {
@@ -183,6 +185,24 @@ export class LeasedHomes implements RepoHome {
       controlId: row.control_id,
       key: `${row.control_id} ${row.boot_id} ${row.expires_ms}`,
     }));
+  }
+
+  /** Removes controls that ended a day ago and are the home of nothing. Called periodically. */
+  async prune(): Promise<void> {
+    await this.#db
+      .deleteFrom('controls')
+      .where('expires_ms', '<', databaseMsIn(this.#db, -endedMs))
+      .where((eb) =>
+        eb.not(
+          eb.exists(
+            eb
+              .selectFrom('repository_homes')
+              .select('repository_id')
+              .whereRef('repository_homes.home', '=', 'controls.control_id'),
+          ),
+        ),
+      )
+      .execute();
   }
 
   /** Condition: no living control is the home. */

@@ -61,10 +61,10 @@ export class PushExchange {
     this.#exchange = exchange;
   }
 
+  /** Answers the request, of an actor whom the door has found to be allowed to push. */
   async run(): Promise<void> {
-    const { access, limits } = this.#deps;
-    const { route, actor, req } = this.#exchange;
-    await access.pusher(route, actor);
+    const { limits } = this.#deps;
+    const { req } = this.#exchange;
     const body = await GitBody.open(req, { ...limits, bytes: limits.pushBytes });
     try {
       const commands = await this.#section.read(body, limits);

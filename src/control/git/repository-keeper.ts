@@ -63,6 +63,11 @@ export interface KeptRepository {
 /** State of the copy on this disk: it has the objects up to record `number`, and if `isClean` also exactly its refs. */
 interface Copy {
   readonly number: number;
+  /**
+   * Id of the push of that record, which tells it from a record of another database with the same number; '': there was
+   * no record, or an earlier version has written the file.
+   */
+  readonly push: string;
   readonly isClean: boolean;
 }
 
@@ -157,8 +162,7 @@ export class RepositoryKeeper implements PushRecords {
 
   /** Notes that git may move refs from now on, in a push to a repository that is ready. */
   async begin({ path }: Pick<KeptRepository, 'path'>): Promise<void> {
-    const { number } = await readCopy(path);
-    await writeCopy(path, { number, isClean: false });
+    await writeCopy(path, { ...(await readCopy(path)), isClean: false });
   }
 
   /**
@@ -215,15 +219,20 @@ export class RepositoryKeeper implements PushRecords {
     const { db } = this.#options;
     await db.transaction().execute((trx) => this.write(trx, id));
     this.#pending.delete(id);
-    const rows = db.selectFrom('repository_records').select(['number', 'is_base']).where('repository_id', '=', id);
-    const row = await rows.where('push', '=', push).executeTakeFirstOrThrow();
-    await writeCopy(path, { number: Number(row.number), isClean: true });
-    const { count } = await db
-      .selectFrom('repository_records')
-      .select(({ fn }) => fn.countAll<number>().as('count'))
-      .where('repository_id', '=', id)
-      .executeTakeFirstOrThrow();
-    if (Number(count) > keeperLimits.steps) this.#foldLater(repository);
+    try {
+      const rows = db.selectFrom('repository_records').select('number').where('repository_id', '=', id);
+      const row = await rows.where('push', '=', push).executeTakeFirstOrThrow();
+      await writeCopy(path, { number: Number(row.number), push, isClean: true });
+      const { count } = await db
+        .selectFrom('repository_records')
+        .select(({ fn }) => fn.countAll<number>().as('count'))
+        .where('repository_id', '=', id)
+        .executeTakeFirstOrThrow();
+      if (Number(count) > keeperLimits.steps) this.#foldLater(repository);
+    } catch (error) {
+      // The push is recorded and has happened. The copy counts as not clean, so the next start compares it with the record.
+      this.#options.report(`what follows the record of a push to ${id} failed`, error);
+    }
   }
 
   /**
@@ -272,16 +281,20 @@ export class RepositoryKeeper implements PushRecords {
 
   /** Stores the packs that the copy lacks, and sets its refs to those of the record. */
   async #renew({ id, path }: KeptRepository, home: Home, isThere: boolean): Promise<void> {
-    const copy = isThere ? await readCopy(path) : noCopy;
-    if (copy.isClean && copy.number === home.number) return;
-    await writeCopy(path, { number: copy.number, isClean: false });
     const records = await this.#records(id, 0);
+    const last = records.at(-1);
+    const found = isThere ? await readCopy(path) : noCopy;
+    const same = records.find(({ number, push }) => Number(number) === found.number && push === found.push);
+    // A copy of a record that is not among them: of one that was folded away, or of another database.
+    const copy = same === undefined ? noCopy : found;
+    if (copy.isClean && copy.number === home.number) return;
+    await writeCopy(path, { ...copy, isClean: false });
     const base = Number(records[0]?.number ?? 0);
     for (const { number, blob } of records)
       if (blob !== null && (Number(number) > copy.number || copy.number < base))
         await storePack({ ...this.#at(path), chunks: this.#options.packs.read(blob) });
     const refs = new Map(this.#merged(records));
-    const shallow = records.at(-1)?.shallow ?? '';
+    const shallow = last?.shallow ?? '';
     if (shallow === '') await rm(join(path, 'shallow'), { force: true });
     else await writeFile(join(path, 'shallow'), shallow, { mode: 0o600 });
     const pins = await this.#pins(id);
@@ -293,7 +306,7 @@ export class RepositoryKeeper implements PushRecords {
     for (const [pin, oid] of pins) if (!missing.has(oid)) refs.set(pin, oid);
     await setRefs(path, refs);
     await this.#setHead(id, path);
-    await writeCopy(path, { number: Number(records.at(-1)?.number ?? 0), isClean: true });
+    await writeCopy(path, { number: Number(last?.number ?? 0), push: last?.push ?? '', isClean: true });
   }
 
   /** Records all that a repository of this control has, for the first time. */
@@ -304,6 +317,7 @@ export class RepositoryKeeper implements PushRecords {
     const blob = all.size === 0 ? null : await this.#pack(path, [...new Set(all.values())], []);
     const shallow = await readIfThere(join(path, 'shallow'));
     const number = all.size === 0 ? 0 : 1;
+    const push = all.size === 0 ? '' : randomBytes(12).toString('hex');
     await db.transaction().execute(async (trx) => {
       const { numUpdatedRows } = await trx
         .updateTable('repository_homes')
@@ -315,13 +329,13 @@ export class RepositoryKeeper implements PushRecords {
         .executeTakeFirst();
       if (numUpdatedRows === 0n) throw elsewhere();
       if (all.size === 0) return;
-      const row = { repository_id: id, number, is_base: 1, push: randomBytes(12).toString('hex'), shallow, blob };
+      const row = { repository_id: id, number, is_base: 1, push, shallow, blob };
       await trx
         .insertInto('repository_records')
         .values({ ...row, refs: JSON.stringify(refs) })
         .execute();
     });
-    await writeCopy(path, { number, isClean: true });
+    await writeCopy(path, { number, push, isClean: true });
   }
 
   #foldLater(repository: KeptRepository): void {
@@ -366,7 +380,7 @@ export class RepositoryKeeper implements PushRecords {
   async #records(id: string, after: number) {
     return this.#options.db
       .selectFrom('repository_records')
-      .select(['number', 'refs', 'shallow', 'blob'])
+      .select(['number', 'push', 'refs', 'shallow', 'blob'])
       .where('repository_id', '=', id)
       .where('number', '>', after)
       .orderBy('number')
@@ -435,17 +449,19 @@ export async function forgetRecords(db: Database): Promise<void> {
   });
 }
 
-const noCopy: Copy = { number: 0, isClean: false };
+const noCopy: Copy = { number: 0, push: '', isClean: false };
 
 /** Reads how far a copy goes; nowhere when that was never written, or not whole. */
 async function readCopy(path: string): Promise<Copy> {
-  const match = /^(\d{1,15}) (clean|moving)\n$/.exec(await readIfThere(join(path, copyName)));
-  return match === null ? noCopy : { number: Number(match[1]), isClean: match[2] === 'clean' };
+  const match = /^(\d{1,15}) (clean|moving)(?: ([0-9a-f]{24}))?\n$/.exec(await readIfThere(join(path, copyName)));
+  return match === null ? noCopy : { number: Number(match[1]), push: match[3] ?? '', isClean: match[2] === 'clean' };
 }
 
-async function writeCopy(path: string, { number, isClean }: Copy): Promise<void> {
+async function writeCopy(path: string, { number, push, isClean }: Copy): Promise<void> {
   const file = join(path, copyName);
-  await writeFile(`${file}.new`, `${number} ${isClean ? 'clean' : 'moving'}\n`, { mode: 0o600 });
+  await writeFile(`${file}.new`, `${number} ${isClean ? 'clean' : 'moving'}${push === '' ? '' : ` ${push}`}\n`, {
+    mode: 0o600,
+  });
   await rename(`${file}.new`, file);
 }
 

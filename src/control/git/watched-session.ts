@@ -12,6 +12,8 @@ export class WatchedSession implements PushSession {
   readonly #record: PushRecord | null;
   readonly #updates: readonly RefUpdate[];
   #isSettled = false;
+  /** The work of post-receive, while it lasts; it never rejects. */
+  #work: Promise<void> = Promise.resolve();
   #isRecorded = false;
   accepted = false;
   /** Reason for which a push that git has accepted is not recorded, so that it has not happened; null: none. */
@@ -33,23 +35,34 @@ export class WatchedSession implements PushSession {
     return accepted;
   }
 
-  async postReceive(print: Print): Promise<void> {
+  postReceive(print: Print): Promise<void> {
     if (this.#record === null) return this.#session.postReceive(print);
+    // The hook outlived git and comes after the push was taken back.
+    if (this.#isSettled) return Promise.resolve();
+    this.#work = this.#recorded(this.#record, print);
+    return this.#work;
+  }
+
+  async #recorded(record: PushRecord, print: Print): Promise<void> {
     try {
-      await this.#record.prepare(this.#updates);
+      await record.prepare(this.#updates);
       await this.#session.postReceive(print);
       // The first Release has recorded the push; one without a Release is recorded here.
-      await this.#record.commit();
+      await record.commit();
       this.#isRecorded = true;
     } catch (error) {
       this.lost = error;
     }
   }
 
-  /** Takes a push back that git has accepted and that is not recorded: post-receive has failed or did not run. */
+  /**
+   * Takes a push back that git has accepted and that is not recorded: post-receive has failed or did not run. Waits for a
+   * post-receive that still works: it may be about to make the Release, with the record in one transaction.
+   */
   async settle(): Promise<void> {
     if (this.#record === null || !this.accepted || this.#isSettled) return;
     this.#isSettled = true;
+    await this.#work;
     if (this.#isRecorded) return;
     this.lost ??= new PlatformError('unavailable', 'git was ended on the server before the push was recorded');
     await this.#record.giveUp();

@@ -107,6 +107,17 @@ onEachDatabase('leased homes of repositories', (dialect) => {
     for (const one of joined) await one.leave();
   });
 
+  test('a control that ended long ago is forgotten, unless it is the home of a repository', async () => {
+    for (const id of ['one', 'two', 'three']) await (await join(id, 'first')).leave();
+    const living = await join('living', 'first');
+    await one.take('a', false);
+    await store.db.updateTable('controls').set({ expires_ms: Date.now() }).where('control_id', '=', 'three').execute();
+    await two.prune();
+    const rows = await store.db.selectFrom('controls').select('control_id').orderBy('control_id').execute();
+    expect(rows.map(({ control_id }) => control_id)).toEqual(['living', 'one', 'three']);
+    await living.leave();
+  });
+
   test('what is not recorded stays with its control, though it has ended', async () => {
     expect(await one.take('a', false)).toMatchObject({ controlId: 'one', isRecorded: false, isAlive: false });
     expect(await two.take('a', true)).toMatchObject({ controlId: 'one' });
