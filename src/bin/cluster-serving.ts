@@ -96,7 +96,7 @@ export async function clusterServing(options: ClusterServingOptions): Promise<Se
   const intake = new ReportIntake({
     bus,
     logs,
-    onUsage: (item) => usage.record(item),
+    onUsage: (batches) => usage.storeOnce(batches),
     onStored: () => live.command({ command: 'logged' }),
     report,
   });

@@ -1,9 +1,10 @@
-/** Starts a nats-server for the demo and for tests: in a folder of its own, on a free port of 127.0.0.1. */
+/** Starts nats-servers for the demo and for tests: in a folder of their own, on free ports of 127.0.0.1. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { freePort } from './free-port.ts';
 
 /** Oldest version with all that is used here. */
 const oldest = [2, 11] as const;
@@ -40,10 +41,22 @@ export function whyNoNats(): string | null {
 /** Passwords of the two users; the server knows no others. */
 const passwords = { control: 'secret-of-controls', node: 'secret-of-nodes' } as const;
 
+/** Place of a server among several that keep copies of streams. */
+interface NatsPeers {
+  /** Name of the server; differs from those of the others. */
+  readonly name: string;
+  /** Ports of 127.0.0.1 on which the servers hear each other; this one's first. */
+  readonly ports: readonly [number, ...number[]];
+}
+
 /** Returns the settings of a server in which nodes can do only what nodes do; docs/cluster.md shows the same. */
-export function natsSettings(options: { readonly port: number; readonly folder: string }): string {
+export function natsSettings(options: {
+  readonly port: number;
+  readonly folder: string;
+  readonly peers?: NatsPeers | undefined;
+}): string {
   return `listen: "127.0.0.1:${options.port}"
-jetstream { store_dir: "${join(options.folder, 'streams')}" }
+${options.peers === undefined ? '' : peerSettings(options.peers)}jetstream { store_dir: "${join(options.folder, 'streams')}" }
 authorization {
   users = [
     { user: control, password: "${passwords.control}" }
@@ -57,8 +70,45 @@ authorization {
 `;
 }
 
+function peerSettings({ name, ports: [own, ...others] }: NatsPeers): string {
+  const routes = others.map((port) => `"nats://127.0.0.1:${port}"`).join(', ');
+  return `server_name: "${name}"\ncluster { name: "trisiel", listen: "127.0.0.1:${own}", routes: [${routes}] }\n`;
+}
+
+/** Several servers, which go on while more than half of them live. */
+export interface NatsServers extends NatsServer {
+  readonly servers: readonly NatsServer[];
+}
+
+/** Starts three servers that keep copies of streams; the addresses name all of them. */
+export async function startThreeNats(folder: string): Promise<NatsServers> {
+  const ports = await Promise.all([freePort(), freePort(), freePort()]);
+  const servers = await Promise.all(
+    ports.map((port, index) =>
+      startNats(join(folder, String(index)), {
+        name: `nats-${index}`,
+        ports: [port, ...ports.filter((other) => other !== port)],
+      }),
+    ),
+  );
+  const all = async (work: (server: NatsServer) => Promise<void>): Promise<void> => {
+    await Promise.all(servers.map(work));
+  };
+  return {
+    servers,
+    port: servers[0]?.port ?? 0,
+    url: servers.map(({ url }) => url).join(','),
+    nodeUrl: servers.map(({ nodeUrl }) => nodeUrl).join(','),
+    kill: () => all((server) => server.kill()),
+    start: (options) => all((server) => server.start(options)),
+    pause: () => servers.forEach((server) => void server.pause()),
+    resume: () => servers.forEach((server) => void server.resume()),
+    close: () => all((server) => server.close()),
+  };
+}
+
 /** Starts a server in `folder`, which is made. It ends with this process. Takes about 0.1 s. */
-export async function startNats(folder: string): Promise<NatsServer> {
+export async function startNats(folder: string, peers?: NatsPeers): Promise<NatsServer> {
   const why = whyNoNats();
   if (why !== null) throw new Error(why);
   mkdirSync(folder, { recursive: true });
@@ -70,7 +120,7 @@ export async function startNats(folder: string): Promise<NatsServer> {
     if (empty) rmSync(join(folder, 'streams'), { recursive: true, force: true });
     const file = join(folder, 'nats.conf');
     // -1: any free port.
-    writeFileSync(file, natsSettings({ port, folder }));
+    writeFileSync(file, natsSettings({ port, folder, peers }));
     // The shell ends the server when its stdin closes, which happens however this process ends.
     const run = `nats-server -c "$0" & server=$!; cat >/dev/null; kill -9 $server; wait $server`;
     const started = spawn('sh', ['-c', run, file], { stdio: ['pipe', 'ignore', 'pipe'] });

@@ -182,9 +182,10 @@ export class Bus {
   /**
    * Takes what node `nodeId` has stored in the stream, one message after the other, from the oldest on. Several controls
    * that take get each message once, in order: the next one is given when the one before is confirmed. Rejects when the
-   * stream or its consumer is missing.
+   * stream or its consumer is missing. `onSilent` is called, once a second, while the stream does not even say that there
+   * is nothing: NATS cannot be reached, or has lost more than half of its servers.
    */
-  async take(nodeId: string): Promise<{ readonly messages: AsyncIterable<JsMsg>; stop(): void }> {
+  async take(nodeId: string, onSilent: () => void): Promise<{ readonly messages: AsyncIterable<JsMsg>; stop(): void }> {
     const manager = await this.#manager();
     const name = `node-${nodeId}`;
     await manager.consumers.add(reportStream.name, {
@@ -201,6 +202,9 @@ export class Bus {
       idle_heartbeat: 1_000,
       abort_on_missing_resource: true,
     });
+    void (async () => {
+      for await (const { type } of messages.status()) if (type === 'heartbeats_missed') onSilent();
+    })();
     return { messages, stop: () => messages.stop() };
   }
 

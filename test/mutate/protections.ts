@@ -58,10 +58,10 @@ export const protections: readonly Protection[] = [
   },
   {
     name: 'cluster: batches that are given twice are stored once',
-    file: 'src/control/nodes/report-intake.ts',
-    find: 'number > (this.#usage.get(origin) ?? 0)',
-    replace: 'number > -1',
-    tests: ['test/node/node.test.ts'],
+    file: 'src/control/db/origins.ts',
+    find: 'return row !== undefined;',
+    replace: 'return row !== null;',
+    tests: ['test/control/usage/usage-store.test.ts'],
   },
   {
     name: 'cluster: nothing waits for a node that reaches no control',

@@ -175,7 +175,7 @@ onCluster('one node', () => {
   test('reports that are given twice are stored once, and what cannot be read holds nothing up', async () => {
     const parts = await control();
     const { id } = await parts.nodes.add('reports');
-    const usage: number[] = [];
+    const usage: unknown[] = [];
     const lines: unknown[] = [];
     const refused: string[] = [];
     let isAway = true;
@@ -192,7 +192,9 @@ onCluster('one node', () => {
           return 'stored';
         },
       },
-      onUsage: async ({ counts }) => void usage.push(counts.length),
+      onUsage: async (batches) => {
+        for (const { id, counts } of batches) usage.push([id.number, counts.length]);
+      },
       onStored: resolve,
       report: (message) => refused.push(message),
     });
@@ -220,8 +222,14 @@ onCluster('one node', () => {
     intake.follow([id]);
     await done;
     await intake.close();
-    // The first attempt failed after the usage was stored; the second one stores the lines.
+    // The first attempt failed after the usage was stored, which its number tells; the second one stores the lines.
     expect(refused).toHaveLength(5);
-    expect({ usage, lines }).toEqual({ usage: [1], lines: [[3, { h: 3 }, { origin: 'r', number: 2 }]] });
+    expect({ usage, lines }).toEqual({
+      usage: [
+        [1, 1],
+        [1, 1],
+      ],
+      lines: [[3, { h: 3 }, { origin: 'r', number: 2 }]],
+    });
   });
 });

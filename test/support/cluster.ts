@@ -54,11 +54,13 @@ export class TestCluster {
   static async start({
     controls = 2,
     nodes = 3,
+    startNats = temporaryNats,
   }: {
     readonly controls?: number;
     readonly nodes?: number;
+    readonly startNats?: () => Promise<NatsServer>;
   } = {}): Promise<TestCluster> {
-    const [postgres, nats] = await Promise.all([startPostgres(), temporaryNats()]);
+    const [postgres, nats] = await Promise.all([startPostgres(), startNats()]);
     await command(postgres, 'create database trisiel');
     const cluster = new TestCluster(postgres, nats);
     try {

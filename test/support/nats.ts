@@ -3,7 +3,7 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe } from 'vitest';
-import { type NatsServer, startNats, whyNoNats } from '../../src/bin/nats-server.ts';
+import { type NatsServer, type NatsServers, startNats, startThreeNats, whyNoNats } from '../../src/bin/nats-server.ts';
 import { postgresMissing } from './postgres.ts';
 
 /** Why no cluster can be started here; null: one can. */
@@ -13,6 +13,11 @@ export const clusterMissing: string | null = postgresMissing ?? whyNoNats();
 export function onCluster(title: string, tests: () => void): void {
   if (clusterMissing !== null) process.stderr.write(`skipped: ${title}: ${clusterMissing}\n`);
   describe.skipIf(clusterMissing !== null)(title, tests);
+}
+
+/** Three servers with copies of each stream. */
+export async function threeNats(): Promise<NatsServers> {
+  return startThreeNats(join(await mkdtemp(join(tmpdir(), 'trisiel-nats-')), 'nats'));
 }
 
 export async function temporaryNats(): Promise<NatsServer> {

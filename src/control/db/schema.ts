@@ -449,7 +449,7 @@ export interface Schema {
   log_expired: { handler_id: string; last_cursor: number; lines: number };
   /** How much of a handler's log is kept; null: what holds for the server. A handler without a row has no value of its own. */
   log_retention: { handler_id: string; days: number | null; bytes: number | null };
-  /** Number of the last batch of log lines stored for a sender; batches with numbers up to it have been stored. */
+  /** Number of the last batch of log lines or usage stored for a sender; batches with numbers up to it have been stored. */
   log_origins: { origin: string; number: number; stored_ms: number };
   /** Nodes of a cluster (src/control/nodes). */
   nodes: {

@@ -20,6 +20,7 @@ import type {
   LogSink,
 } from '../../protocol/ports.ts';
 import type { Database } from '../db/database.ts';
+import { advanceOrigin, forgetOldOrigins } from '../db/origins.ts';
 import { WriteQueue } from '../db/write-queue.ts';
 import { existingHandlers } from '../handlers/existing-handlers.ts';
 import { bytesOf, claimedLines, insertBlocks, plausibleBlock, rowOf } from './block-rows.ts';
@@ -33,7 +34,6 @@ import { LogTail, tailLimits } from './log-tail.ts';
 import { mergePages } from './merge-pages.ts';
 import { LogMerger } from './merging.ts';
 import { moveOldLines } from './old-lines.ts';
-import { advanceOrigin, forgetOldOrigins } from './origins.ts';
 import { lossLine, plausible } from './pending-lines.ts';
 import { RecentBlocks } from './recent-blocks.ts';
 import { LogRetention, retentionLimits } from './retention.ts';

@@ -7,23 +7,26 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Bus } from '../../bus/bus.ts';
 import { UnknownVersionError } from '../../bus/codec.ts';
 import { kinds, readMessage, reportSchema } from '../../bus/messages.ts';
+import { PlatformError } from '../../protocol/errors.ts';
 import type { NodeReport, ReportItem } from '../../protocol/node-report.ts';
-import type { LogAppendResult, LogSink } from '../../protocol/ports.ts';
+import type { LogAppendResult, LogBatchId, LogSink } from '../../protocol/ports.ts';
 
 const limits = {
   /** Milliseconds before a message is taken again that could not be stored. */
   againMs: 500,
   /** Milliseconds between two attempts to take from a stream that is missing or cannot be reached. */
   retryMs: 500,
-  /** Senders whose last usage is remembered. */
-  senders: 10_000,
 } as const;
 
 export interface ReportIntakeOptions {
   readonly bus: Pick<Bus, 'isConnected' | 'makeStream' | 'take' | 'drop'>;
   readonly logs: Pick<LogSink, 'appendBlocks'>;
-  /** Stores usage; resolves when it is stored or counted as lost, never rejects. */
-  readonly onUsage: (usage: Pick<Extract<ReportItem, { kind: 'usage' }>, 'records' | 'counts'>) => Promise<void>;
+  /** Stores batches of usage that have not been stored before. Rejects when none of them is stored. */
+  readonly onUsage: (
+    batches: readonly (Pick<Extract<ReportItem, { kind: 'usage' }>, 'records' | 'counts'> & {
+      readonly id: LogBatchId;
+    })[],
+  ) => Promise<void>;
   /** Is called after lines were stored. */
   readonly onStored: () => void;
   readonly report: (message: string, error: unknown) => void;
@@ -38,9 +41,9 @@ interface Reader {
 export class ReportIntake {
   readonly #options: ReportIntakeOptions;
   readonly #readers = new Map<string, Reader>();
-  /** Number of the last usage taken from each sender: usage has no number in the database. */
-  readonly #usage = new Map<string, number>();
   #hasReported = false;
+  /** Whether it was reported that usage cannot be stored. */
+  #hasFailed = false;
   /** Whether a report was left to a newer control; it is given again every limits.againMs. */
   #hasLeft = false;
 
@@ -92,12 +95,20 @@ export class ReportIntake {
   async #take(id: string, reader: Reader): Promise<void> {
     const { bus } = this.#options;
     await bus.makeStream();
-    const { messages, stop } = await bus.take(id);
+    const { messages, stop } = await bus.take(id, () => {
+      if (!this.#hasReported)
+        this.#options.report(
+          'reports of nodes wait: NATS gives none',
+          new PlatformError('unavailable', 'it cannot be reached, or too few of its servers live to have a quorum'),
+        );
+      this.#hasReported = true;
+    });
     reader.stop = stop;
     if (reader.isEnded) return stop();
     this.#hasReported = false;
     try {
       for await (const message of messages) {
+        this.#hasReported = false;
         if (await this.#store(message.data)) message.ack();
         else message.nak(limits.againMs);
         if (reader.isEnded) break;
@@ -121,7 +132,19 @@ export class ReportIntake {
       this.#hasLeft ||= isLeft;
       return !isLeft;
     }
-    await this.#storeUsage(items.filter((item) => item.kind === 'usage'));
+    // Usage before lines: a reader of an invocation's last line finds its record.
+    const usage = items.filter((item) => item.kind === 'usage');
+    try {
+      if (usage.length > 0)
+        await this.#options.onUsage(
+          usage.map(({ origin, number, records, counts }) => ({ id: { origin, number }, records, counts })),
+        );
+    } catch (error) {
+      if (!this.#hasFailed) report('usage that nodes report cannot be stored; trying again', error);
+      this.#hasFailed = true;
+      return false;
+    }
+    this.#hasFailed = false;
     // Batches of one sender are stored as one, under the number of the last of them: a message that is given again has
     // the same batches. Senders do not wait for each other.
     const bySender = Map.groupBy(
@@ -132,22 +155,6 @@ export class ReportIntake {
     if (results.includes('lost')) return false;
     if (results.length > 0) onStored();
     return true;
-  }
-
-  /** Stores usage before the lines: a reader of an invocation's last line finds its record. */
-  async #storeUsage(items: readonly Extract<ReportItem, { kind: 'usage' }>[]): Promise<void> {
-    const fresh = items.filter(({ origin, number }) => number > (this.#usage.get(origin) ?? 0));
-    for (const { origin, number } of fresh) {
-      this.#usage.delete(origin);
-      this.#usage.set(origin, number);
-    }
-    for (const origin of this.#usage.keys()) {
-      if (this.#usage.size <= limits.senders) break;
-      this.#usage.delete(origin);
-    }
-    if (fresh.length === 0) return;
-    const records = fresh.flatMap((item) => item.records);
-    await this.#options.onUsage({ records, counts: fresh.flatMap((item) => item.counts) });
   }
 
   #storeLines(origin: string, batches: readonly Extract<ReportItem, { kind: 'logs' }>[]): Promise<LogAppendResult> {

@@ -3,12 +3,15 @@
  * minute. Recent figures are also kept in memory (recent.ts), for readers that watch live.
  */
 
+import type { Transaction } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { RunningChange, UsageCount, UsageSums } from '../../protocol/messages.ts';
 import { type HandlerId, handlerIdOf } from '../../protocol/names.ts';
 import type { InvocationRecord, InvocationTrigger, PendingInvocationRecord } from '../../protocol/nouns.ts';
+import type { LogBatchId } from '../../protocol/ports.ts';
 import { BatchInsert } from '../db/batch-insert.ts';
 import type { Database } from '../db/database.ts';
+import { advanceOrigin } from '../db/origins.ts';
 import type { Schema } from '../db/schema.ts';
 import { WriteQueue } from '../db/write-queue.ts';
 import { existingHandlers, namesOf } from '../handlers/existing-handlers.ts';
@@ -47,6 +50,14 @@ export interface UsageTotals extends UsageSums {
 export interface NamedFigures {
   readonly name: string;
   readonly figures: HandlerFigures;
+}
+
+/** Usage that a node of a cluster has sent. */
+export interface UsageBatch {
+  /** Sender, and number that grows from batch to batch. */
+  readonly id: LogBatchId;
+  readonly records: readonly PendingInvocationRecord[];
+  readonly counts: readonly UsageCount[];
 }
 
 interface HandlerRef {
@@ -114,11 +125,7 @@ export class UsageStore {
     readonly records: readonly PendingInvocationRecord[];
     readonly counts: readonly UsageCount[];
   }): Promise<void> {
-    // Leaves out records of handlers that do not exist: they would fail the write of all others at every attempt.
-    const records = usage.records.filter(
-      (record) => typeof record.id === 'string' && typeof record.handlerId === 'string',
-    );
-    const counts = usage.counts.filter(({ handlerId }) => typeof handlerId === 'string');
+    const { records, counts } = placed(usage);
     const atMs = this.#now();
     for (const count of counts) this.#add(toCountRow(count, atMs));
     this.#recent.add(records, counts);
@@ -127,6 +134,29 @@ export class UsageStore {
     // The queue is full: a write is running, and the next one takes the counts along.
     if (done === null) this.#countRecords({ dropped: records.length });
     else await done;
+  }
+
+  /**
+   * Stores batches of nodes, each once: one that was stored before, by any control, is left out. All are stored in one
+   * transaction with their numbers. Throws SqlError; then nothing is stored, and the batches are sent again.
+   */
+  async storeOnce(batches: readonly UsageBatch[]): Promise<void> {
+    const atMs = this.#now();
+    const { fresh, rows } = await this.#db.relaxed.transaction().execute(async (trx) => {
+      const fresh: Pick<UsageBatch, 'records' | 'counts'>[] = [];
+      for (const { id, ...usage } of batches)
+        if (await advanceOrigin(trx, { ...id, origin: `usage ${id.origin}` }, atMs)) fresh.push(placed(usage));
+      const counts = new PendingCounts();
+      for (const count of fresh.flatMap((usage) => usage.counts)) counts.add(toCountRow(count, atMs));
+      const records = fresh.flatMap((usage) => usage.records);
+      return { fresh, rows: await this.#insert(trx, records, counts) };
+    });
+    this.#stored(rows);
+    for (const { records, counts } of fresh) {
+      for (const count of counts) this.#total(toCountRow(count, atMs));
+      this.#recent.add(records, counts);
+      this.#figures.add(counts);
+    }
   }
 
   /**
@@ -329,21 +359,7 @@ export class UsageStore {
     const counts = this.#counts;
     this.#counts = new PendingCounts();
     try {
-      const mentioned = [...records.map(({ handlerId }) => handlerId), ...counts.handlerIds()];
-      const existing = await existingHandlers(this.#db.relaxed, mentioned);
-      const rows = records.filter(({ handlerId }) => existing.has(handlerId)).map(toRow);
-      await this.#db.relaxed.transaction().execute(async (trx) => {
-        await insertRecords.insert(trx, rows);
-        for (const count of counts) if (existing.has(handlerIdOf(count.handler_id))) await addCount(trx, count);
-      });
-      this.#countRecords({ stored: rows.length });
-      for (const [handlerId, theirs] of Map.groupBy(rows, (row) => row.handler_id)) {
-        this.#retention.grown(handlerId, theirs.length);
-        this.#onGrown(
-          handlerId,
-          theirs.reduce((sum, { record }) => sum + record.length, 0),
-        );
-      }
+      this.#stored(await this.#db.relaxed.transaction().execute((trx) => this.#insert(trx, records, counts)));
     } catch (error) {
       for (const count of counts) this.#keep(count);
       this.#countRecords({ dropped: records.length });
@@ -351,7 +367,42 @@ export class UsageStore {
     }
   }
 
+  /** Inserts what belongs to handlers that exist: other rows would fail the write of all at every attempt. */
+  async #insert(
+    trx: Transaction<Schema>,
+    records: readonly PendingInvocationRecord[],
+    counts: PendingCounts,
+  ): Promise<readonly Schema['invocations'][]> {
+    const mentioned = [...records.map(({ handlerId }) => handlerId), ...counts.handlerIds()];
+    const existing = await existingHandlers(trx, mentioned);
+    const rows = records.filter(({ handlerId }) => existing.has(handlerId)).map(toRow);
+    await insertRecords.insert(trx, rows);
+    // In one order on all controls, so that two that add to the same rows do not wait for each other.
+    const sorted = [...counts].sort(
+      (a, b) => compare(a.handler_id, b.handler_id) || a.deployment - b.deployment || a.minute_ms - b.minute_ms,
+    );
+    for (const count of sorted) if (existing.has(handlerIdOf(count.handler_id))) await addCount(trx, count);
+    return rows;
+  }
+
+  /** Notes rows that are stored. */
+  #stored(rows: readonly Schema['invocations'][]): void {
+    this.#countRecords({ stored: rows.length });
+    for (const [handlerId, theirs] of Map.groupBy(rows, (row) => row.handler_id)) {
+      this.#retention.grown(handlerId, theirs.length);
+      this.#onGrown(
+        handlerId,
+        theirs.reduce((sum, { record }) => sum + record.length, 0),
+      );
+    }
+  }
+
   #add(count: Schema['usage']): void {
+    this.#total(count);
+    this.#keep(count);
+  }
+
+  #total(count: Schema['usage']): void {
     const { invocations, failures, gas, duration_ms, bytes_in, bytes_out } = count;
     this.#totals = {
       ...this.#totals,
@@ -362,7 +413,6 @@ export class UsageStore {
       bytesIn: this.#totals.bytesIn + bytes_in,
       bytesOut: this.#totals.bytesOut + bytes_out,
     };
-    this.#keep(count);
   }
 
   #keep(count: Schema['usage']): void {
@@ -402,4 +452,16 @@ function toRow({ handlerId, ...record }: PendingInvocationRecord): Schema['invoc
 /** Makes a record from the stored JSON, which does not contain the handler's name, since that may change. */
 function toRecord(json: string, handler: HandlerRef): InvocationRecord {
   return { ...JSON.parse(json), handler: handler.name };
+}
+
+/** Returns the records and counts that name a handler. A runner runs hostile guests, and may send anything. */
+function placed({ records, counts }: Pick<UsageBatch, 'records' | 'counts'>): Pick<UsageBatch, 'records' | 'counts'> {
+  return {
+    records: records.filter(({ id, handlerId }) => typeof id === 'string' && typeof handlerId === 'string'),
+    counts: counts.filter(({ handlerId }) => typeof handlerId === 'string'),
+  };
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }

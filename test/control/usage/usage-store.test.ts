@@ -66,6 +66,20 @@ onEachDatabase('usage', (dialect) => {
     };
   }
 
+  test('a batch of a node is stored once, whichever control gets it', async () => {
+    const other = new UsageStore({ db: it.db, now: () => nowMs, onError: (error) => it.errors.push(error) });
+    const batch = (number: number) => ({
+      ...{ id: { origin: 'node', number }, records: [record(`i${number}`)], counts: [count()] },
+    });
+    await usage.storeOnce([batch(1), batch(2)]);
+    // The first control has ended before it confirmed them.
+    await other.storeOnce([batch(1), batch(2), batch(3)]);
+    const rows = await it.db.selectFrom('usage').select('invocations').execute();
+    expect(rows.map(({ invocations }) => Number(invocations))).toEqual([30]);
+    expect([usage.totals.invocations, other.totals.invocations]).toEqual([20, 10]);
+    await other.close();
+  });
+
   describe('records', () => {
     test('come back whole, newest first, of one handler only', async () => {
       await usage.record({

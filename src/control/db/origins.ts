@@ -1,7 +1,7 @@
-/** Stores which batches of log lines have been stored, by sender, so that a batch that is sent again is stored once. */
+/** Stores which batches of log lines or usage have been stored, by sender, so that one that is sent again is stored once. */
 import type { Kysely, Transaction } from 'kysely';
 import type { LogBatchId } from '../../protocol/ports.ts';
-import type { Schema } from '../db/schema.ts';
+import type { Schema } from './schema.ts';
 
 /** Milliseconds after which a silent sender is removed: far longer than it keeps a batch to send again. */
 const keptMs = 24 * 60 * 60_000;
