@@ -48,7 +48,7 @@ onCluster('a cluster whose NATS loses its quorum', () => {
     await tail.line(({ text }) => text === load.answered[0]);
     const [, second, third] = nats.servers;
     await Promise.all([second!.kill(), third!.kill()]);
-    await cluster.control().logged('reports of nodes wait');
+    await cluster.control().logged('reports of nodes');
     await load.more(200);
     // Releases are in the database, and the server that is left still wakes the nodes.
     await commit(repo, { 'wasmcloud.toml': '[env]\nN = "1"\n' });

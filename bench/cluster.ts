@@ -1,0 +1,174 @@
+/**
+ * A cluster on one machine, with a real PostgreSQL, NATS, one control and three nodes of one runner each.
+ * `npm run bench -- cluster [push calls cold logs]`
+ * From the environment: ROUNDS, and CALLS (of a round). All processes share the machine, so calls a second do not grow
+ * with nodes here; processor time of a call must stay the same.
+ *
+ * - push: from the command to `live on 3 of 3 nodes`, beside the same push to a platform on this machine alone
+ * - calls: through 1, 2 and 3 nodes in turn, with the processor time of all processes, of this one too
+ * - cold: the first call of a function on a node, 200 KB of wasm, beside the second
+ * - logs: lines from the call that writes them to the database
+ */
+import type { PlatformChild } from '../src/bin/platform-child.ts';
+import { TestCluster } from '../test/support/cluster.ts';
+import {
+  commit,
+  createUser,
+  push as gitPush,
+  makeRepo,
+  removeTemporaryFolders,
+  startPlatform,
+  type TestUser,
+} from '../test/support/e2e.ts';
+import { assemble, printing } from '../test/support/e2e-guests.ts';
+import { cwaGuest } from '../test/support/wat.ts';
+import { type Figure, figure, middle } from './figure.ts';
+import { moduleOf } from './modules.ts';
+import { median } from './statistics.ts';
+import { table } from './table.ts';
+
+const rounds = Number(process.env.ROUNDS ?? 5);
+const calls = Number(process.env.CALLS ?? 2_000);
+/** Calls at a time on each node. */
+const clients = 8;
+const linesPerCall = 50;
+const sections = { push, calls: callsOfNodes, cold, logs } as const;
+const chosen = process.argv.slice(2);
+
+/** Writes as many lines as a call does at most. */
+const writesLines = assemble(
+  cwaGuest({
+    data: ['(data (i32.const 0) "a line of a log, of some length")'],
+    body: `
+    (loop $again
+      (call $log (i32.const 6) (i32.const 0) (i32.const 31))
+      (local.set $n (i32.add (local.get $n) (i32.const 1)))
+      (br_if $again (i32.lt_s (local.get $n) (i32.const ${linesPerCall}))))`,
+  }),
+);
+
+const cluster = await TestCluster.start({ controls: 1, nodes: 3 });
+try {
+  for (const [name, section] of Object.entries(sections))
+    if (chosen.length === 0 || chosen.includes(name)) await section();
+} finally {
+  await cluster.close();
+  await removeTemporaryFolders();
+}
+
+async function deploy(platform: PlatformChild, user: TestUser, repo: string, handler: string): Promise<number> {
+  const beforeMs = performance.now();
+  const { status, stderr } = await gitPush(platform, user, repo, handler);
+  if (status !== 0) throw new Error(stderr);
+  return performance.now() - beforeMs;
+}
+
+async function push(): Promise<void> {
+  const alone = await startPlatform({ TRISIEL_RUNNERS: '1' });
+  try {
+    const ada = await createUser(alone, 'ada');
+    const repo = await makeRepo({ 'a.wasm': printing('0') });
+    const times: { readonly alone: number; readonly cluster: number }[] = [];
+    for (let round = 0; round <= rounds; round += 1) {
+      await commit(repo, { 'a.wasm': printing(`round ${round}`) });
+      const time = {
+        alone: await deploy(alone, ada, repo, 'pushed'),
+        cluster: await deploy(cluster.control(), cluster.user, repo, 'pushed'),
+      };
+      if (round > 0) times.push(time);
+    }
+    const one = median(times.map((time) => time.alone));
+    const three = median(times.map((time) => time.cluster));
+    table(
+      'push to live',
+      ['where', 'ms', 'more than alone'],
+      [
+        ['one machine', one.toFixed(0), ''],
+        ['three nodes', three.toFixed(0), `${(three - one).toFixed(0)} (aim 500)`],
+      ],
+    );
+  } finally {
+    await alone.stop();
+  }
+}
+
+/** Makes `count` calls, spread over the first `nodes` nodes, `clients` at a time on each. */
+async function callThrough(nodes: number, handler: string, count: number): Promise<void> {
+  let left = count;
+  const client = async (node: (typeof cluster.nodes)[number]): Promise<void> => {
+    while (left > 0) {
+      left -= 1;
+      const { status } = await cluster.call(node, handler);
+      if (status !== 200) throw new Error(`${handler} answered ${status}`);
+    }
+  };
+  await Promise.all(
+    cluster.nodes.slice(0, nodes).flatMap((node) => Array.from({ length: clients }, () => client(node))),
+  );
+}
+
+async function callsOfNodes(): Promise<void> {
+  await deploy(cluster.control(), cluster.user, await makeRepo({ 'a.wasm': printing('hello') }), 'called');
+  await callThrough(3, 'called', calls);
+  const figures = new Map<number, Figure[]>([1, 2, 3].map((nodes) => [nodes, []]));
+  for (let round = 0; round < rounds; round += 1)
+    for (const [nodes, some] of figures) some.push(await figure(calls, () => callThrough(nodes, 'called', calls)));
+  table(
+    'calls, with the processor time of all processes',
+    ['nodes', 'calls/s', 'µs of a processor each', 'beside one node'],
+    [...figures].map(([nodes, some]) => {
+      const { rate, cpuUs } = middle(some);
+      return [nodes, rate.toFixed(0), cpuUs.toFixed(0), (cpuUs / middle(figures.get(1) ?? []).cpuUs).toFixed(2)];
+    }),
+  );
+}
+
+async function cold(): Promise<void> {
+  const [node] = cluster.nodes;
+  if (node === undefined) throw new Error('there is no node');
+  const times: { readonly first: number; readonly second: number }[] = [];
+  const timed = async (handler: string): Promise<number> => {
+    const beforeMs = performance.now();
+    await cluster.call(node, handler);
+    return performance.now() - beforeMs;
+  };
+  for (let round = 0; round < rounds; round += 1)
+    await deploy(
+      cluster.control(),
+      cluster.user,
+      await makeRepo({ 'a.wasm': moduleOf(200, round + 1) }),
+      `cold-${round}`,
+    );
+  // A runner of a new start has compiled nothing that was never called.
+  await node.node?.stop();
+  await cluster.restartNode(node);
+  for (let round = 0; round < rounds; round += 1)
+    times.push({ first: await timed(`cold-${round}`), second: await timed(`cold-${round}`) });
+  table(
+    'a cold function',
+    ['call', 'ms'],
+    [
+      ['first', `${median(times.map(({ first }) => first)).toFixed(1)} (aim 50)`],
+      ['second', median(times.map(({ second }) => second)).toFixed(1)],
+    ],
+  );
+}
+
+async function logs(): Promise<void> {
+  await deploy(cluster.control(), cluster.user, await makeRepo({ 'a.wasm': writesLines }), 'logging');
+  const stored = async (): Promise<number> => {
+    const [row] = await cluster.sql<{ lines: string | null }>('select sum(lines) as lines from log_blocks');
+    return Number(row?.lines ?? 0);
+  };
+  const before = await stored();
+  const count = calls * linesPerCall;
+  const { rate, cpuUs } = await figure(count, async () => {
+    await callThrough(3, 'logging', calls);
+    while ((await stored()) < before + count) await new Promise((resolve) => setTimeout(resolve, 20));
+  });
+  table(
+    'log lines, from the call to the database',
+    ['lines', 'lines/s', 'µs of a processor each'],
+    [[count, rate.toFixed(0), cpuUs.toFixed(1)]],
+  );
+}
