@@ -53,7 +53,7 @@ export interface NamedFigures {
 }
 
 /** Usage that a node of a cluster has sent. */
-export interface UsageBatch {
+export interface SentUsage {
   /** Sender, and number that grows from batch to batch. */
   readonly id: LogBatchId;
   readonly records: readonly PendingInvocationRecord[];
@@ -140,10 +140,10 @@ export class UsageStore {
    * Stores batches of nodes, each once: one that was stored before, by any control, is left out. All are stored in one
    * transaction with their numbers. Throws SqlError; then nothing is stored, and the batches are sent again.
    */
-  async storeOnce(batches: readonly UsageBatch[]): Promise<void> {
+  async storeOnce(batches: readonly SentUsage[]): Promise<void> {
     const atMs = this.#now();
     const { fresh, rows } = await this.#db.relaxed.transaction().execute(async (trx) => {
-      const fresh: Pick<UsageBatch, 'records' | 'counts'>[] = [];
+      const fresh: Pick<SentUsage, 'records' | 'counts'>[] = [];
       for (const { id, ...usage } of batches)
         if (await advanceOrigin(trx, { ...id, origin: `usage ${id.origin}` }, atMs)) fresh.push(placed(usage));
       const counts = new PendingCounts();
@@ -455,7 +455,7 @@ function toRecord(json: string, handler: HandlerRef): InvocationRecord {
 }
 
 /** Returns the records and counts that name a handler. A runner runs hostile guests, and may send anything. */
-function placed({ records, counts }: Pick<UsageBatch, 'records' | 'counts'>): Pick<UsageBatch, 'records' | 'counts'> {
+function placed({ records, counts }: Pick<SentUsage, 'records' | 'counts'>): Pick<SentUsage, 'records' | 'counts'> {
   return {
     records: records.filter(({ id, handlerId }) => typeof id === 'string' && typeof handlerId === 'string'),
     counts: counts.filter(({ handlerId }) => typeof handlerId === 'string'),
