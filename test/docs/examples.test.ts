@@ -1,10 +1,14 @@
 /** The examples of the book do what the book says: commands are typed, manifests are read, C is compiled. */
 import { spawnSync } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import wabt from 'wabt';
+import { manifestKeys } from '../../docs/reference.ts';
+import { configProblems } from '../../src/bin/config.ts';
+import { loadSettings } from '../../src/bin/config-file.ts';
 import { type PlatformChild, startPlatformChild } from '../../src/bin/platform-child.ts';
 import { readManifest } from '../../src/control/deploy/manifest.ts';
 import { consoleCommands, looksLike, namedFiles, PageShell } from '../support/console.ts';
@@ -34,19 +38,87 @@ describe('the comparison of what is printed with a page', () => {
   });
 });
 
+/** Returns the indented blocks of a page, without their indentation. A blank line between two indented ones is part of one. */
+function indentedBlocks(text: string): readonly string[] {
+  return [...text.replace(/^```[\s\S]*?^```$/gm, '').matchAll(/^(?: {4}.*\n(?:\n(?= {4}))?)+/gm)].map(([block]) =>
+    block.replace(/^ {4}/gm, ''),
+  );
+}
+
 describe('every manifest in a page', () => {
+  // A block that begins with a table of the manifest is one, also without a fence that names its language.
+  const tables = [...new Set(manifestKeys().map(([key]) => key.split('.')[0] ?? ''))].join('|');
   const manifests = pages.flatMap((page) =>
-    [...textOf(page).matchAll(/^```toml[^\n]*\n([\s\S]*?)^```$/gm)].map(([, text = ''], index) => ({
-      name: `${page}, number ${index + 1}`,
-      text,
-    })),
+    [
+      ...[...textOf(page).matchAll(/^```toml[^\n]*\n([\s\S]*?)^```$/gm)].map(([, text = '']) => text),
+      ...indentedBlocks(textOf(page)).filter((block) => new RegExp(`^\\[\\[?(?:${tables})\\b`).test(block)),
+    ].map((text, index) => ({ name: `${page}, number ${index + 1}`, text })),
   );
   it.each(manifests)('is read: $name', ({ text }) => {
     expect(readManifest({ toml: Buffer.from(text), olin: null })).toBeTruthy();
   });
   it('is among them', () => {
-    expect(manifests.length).toBeGreaterThan(0);
+    const found = manifests.map(({ name }) => name.split(',')[0]);
+    expect(found).toEqual(
+      expect.arrayContaining(['docs/queues.md', 'docs/schedules.md', 'docs/previews.md', 'docs/releases.md']),
+    );
   });
+
+  it('may have a policy in the form of Olin beside it', () => {
+    const policies = indentedBlocks(textOf('docs/manifest.md')).filter((block) => block.includes('ram-page-limit'));
+    expect(policies).toHaveLength(1);
+    for (const policy of policies) expect(readManifest({ toml: null, olin: Buffer.from(policy) }).policy).toBeTruthy();
+  });
+});
+
+describe('every configuration file in a page', () => {
+  const files = pages.flatMap((page) =>
+    indentedBlocks(textOf(page))
+      .filter((block) => /^TRISIEL_\w+ = /m.test(block))
+      .map((text, index) => ({ name: `${page}, number ${index + 1}`, text })),
+  );
+  it.each(files)('is taken: $name', async ({ text }) => {
+    const folder = await mkdtemp(join(tmpdir(), 'trisiel-docs-config-'));
+    try {
+      const secret = join(folder, 'secret');
+      await writeFile(secret, 'scrape-me-0123456789');
+      // A secret's file of the page is not on this machine.
+      const own = text.replaceAll(/^(\w+_FILE) = .*$/gm, `$1 = ${JSON.stringify(secret)}`);
+      await writeFile(join(folder, 'trisiel.toml'), own);
+      expect(configProblems(loadSettings({}, join(folder, 'trisiel.toml')).values)).toEqual([]);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+  it('is among them', () => {
+    expect(files.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['docs/configuration.md, number 1', 'docs/install.md, number 1']),
+    );
+  });
+});
+
+describe('every module in a page', async () => {
+  const blocks = (language: string) =>
+    pages.flatMap((page) =>
+      [...textOf(page).matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, 'gm'))].map(
+        ([, text = ''], index) => ({ name: `${page}, number ${index + 1}`, text }),
+      ),
+    );
+  const { parseWat } = await wabt();
+  const texts = blocks('wat');
+  it.each(texts)('is assembled and is valid: $name', ({ text }) => {
+    const module = parseWat('page.wat', text.trimStart().startsWith('(module') ? text : `(module ${text})`);
+    expect(WebAssembly.validate(module.toBinary({}).buffer as Uint8Array<ArrayBuffer>)).toBe(true);
+  });
+  it('is among them', () => expect(texts.length).toBeGreaterThan(0));
+
+  const library = blocks('c').filter(({ text }) => text.includes('"trisiel.h"'));
+  it.skipIf(missingForC !== null).each(library)('in C is compiled with the library: $name', ({ text }) => {
+    const words = ['--target=wasm32', '-nostdlib', '-Wall', '-Werror', '-fsyntax-only', '-xc', '-'];
+    const { status, stderr } = spawnSync('clang', ['-I', join(root, 'guests/c'), ...words], { input: text });
+    expect(status, String(stderr)).toBe(0);
+  });
+  it('in C is among them', () => expect(library.length).toBeGreaterThan(0));
 });
 
 describe('the commands of a page', () => {

@@ -2,9 +2,11 @@
  * The platform behind real Caddy with deploy/caddy/Caddyfile: a push, calls over HTTP/1.1 and HTTP/2, a log tail, a domain
  * of a user; certificates only for what is served. Caddy's own authority signs, so no other machine is asked.
  */
+import { execFile, spawnSync } from 'node:child_process';
 import { connect as connectHttp2, constants } from 'node:http2';
 import { request } from 'node:https';
 import { connect, type TLSSocket } from 'node:tls';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import type { DomainView } from '../../src/protocol/domains.ts';
@@ -39,6 +41,9 @@ const shown = [
 const client = '127.0.0.2';
 
 if (withoutCaddy !== null) console.log(`skipped: ${withoutCaddy}`);
+/** Whether this machine's curl speaks HTTP/3. That of Debian 12 does not. */
+const hasHttp3 = /^Features:.*\bHTTP3\b/m.test(spawnSync('curl', ['--version'], { encoding: 'utf8' }).stdout ?? '');
+if (!hasHttp3) console.log('skipped: HTTP/3, which this curl does not speak');
 
 describe.skipIf(withoutCaddy !== null)('behind Caddy', () => {
   let dns: DnsServer;
@@ -156,6 +161,16 @@ describe.skipIf(withoutCaddy !== null)('behind Caddy', () => {
     const second = await getHttp2(`otter.${base}`, '/a?b=c');
     expect(second).toMatchObject({ status: 200, body: expect.stringContaining('HTTPS=on') });
     expect(second.body).toContain('QUERY_STRING=b=c');
+  });
+
+  test.skipIf(!hasHttp3)('functions answer over HTTP/3', async () => {
+    const words = ['--http3-only', '--cacert', caddy.caFile, '--resolve', `otter.${base}:${port}:127.0.0.1`];
+    const { stdout } = await promisify(execFile)('curl', [
+      ...[...words, '--fail', '--silent', '--show-error', '--write-out', 'version=%{http_version}'],
+      `https://otter.${base}:${port}/a?b=c`,
+    ]);
+    expect(stdout).toContain('HTTPS=on');
+    expect(stdout).toMatch(/version=3$/);
   });
 
   test("the guest and the audit see the client's address, whatever the client writes into forwarding fields", async () => {
