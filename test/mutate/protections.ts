@@ -127,6 +127,20 @@ export const protections: readonly Protection[] = [
     tests: ['test/control/drains/drains.test.ts'],
   },
   {
+    name: 'watchdog: a runner that starts is given time',
+    file: 'src/control/fleet/watchdog.ts',
+    find: 'isCarrying || isStarting ||',
+    replace: 'isCarrying ||',
+    tests: ['test/control/fleet/watchdog.test.ts'],
+  },
+  {
+    name: 'watchdog: a runner whose threads wait for the processor is given time',
+    file: 'src/control/fleet/processor-use.ts',
+    find: 'isWanting(fields) || hasWantingThread(pid)',
+    replace: 'isWanting(fields)',
+    tests: ['test/control/fleet/processor-use.test.ts'],
+  },
+  {
     name: 'kernel: the timer of a sleep ends with its Process',
     file: 'src/guest/kernel/abi/cwa/runtime.ts',
     find: 'guest.atEnd(() => clearTimeout(timer))',

@@ -78,6 +78,7 @@ export class RunnerProcess {
   readonly #watchdog = new Watchdog();
   #isHung = false;
   #isBooted = false;
+  #isListening = false;
   #message: string | null = null;
   #stats: RunnerStats | null = null;
   /** Maps each prepared spec to the name of its Artifact. */
@@ -118,6 +119,7 @@ export class RunnerProcess {
           booted.resolve();
           return;
         case 'listening':
+          this.#isListening = true;
           listening.resolve(message.port);
           return;
         case 'failed':
@@ -200,7 +202,9 @@ export class RunnerProcess {
     // Loading may take seconds on a busy machine; fleetLimits.bootMs bounds it.
     if (!this.#isBooted) return;
     const isCarrying = this.#pingBeforeLarge !== null;
-    if (this.#watchdog.look({ progress: this.#mark.progress(), use: processorUse(this.pid ?? 0), isCarrying })) {
+    const isStarting = !this.#isListening;
+    const use = processorUse(this.pid ?? 0);
+    if (this.#watchdog.look({ progress: this.#mark.progress(), use, isCarrying, isStarting })) {
       this.#isHung = true;
       this.kill('SIGKILL');
       return;

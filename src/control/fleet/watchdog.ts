@@ -1,6 +1,6 @@
 /**
  * Decides whether a runner that does not answer is stuck. More time is given to a runner that does not get the
- * processor, that reads a large message, or in which a burst of guests and calls makes progress.
+ * processor, that starts, that reads a large message, or in which a burst of guests and calls makes progress.
  */
 import { fleetLimits } from './limits.ts';
 import type { ProcessorUse } from './processor-use.ts';
@@ -11,6 +11,8 @@ export interface Glance {
   readonly progress: number | null;
   /** Whether a ping that was sent after a large message has not been answered. Absent: false. */
   readonly isCarrying?: boolean;
+  /** Whether it has not told yet that it serves: it loads libraries and code, and hardly a guest has run. Absent: false. */
+  readonly isStarting?: boolean;
   /** Processor use; null: the system does not tell it. */
   readonly use: ProcessorUse | null;
 }
@@ -34,9 +36,9 @@ export class Watchdog {
    * silent for fleetLimits.stallMs without a reason to wait, or for fleetLimits.starvedMs in any case
    * (fleetLimits.carryMs while it reads a large message).
    */
-  look({ progress, use, isCarrying = false }: Glance): boolean {
+  look({ progress, use, isCarrying = false, isStarting = false }: Glance): boolean {
     const silentMs = this.#unanswered * fleetLimits.pingMs;
-    const isAlive = isCarrying || progress !== this.#progress || this.#isStarved(use, silentMs);
+    const isAlive = isCarrying || isStarting || progress !== this.#progress || this.#isStarved(use, silentMs);
     this.#progress = progress;
     const patienceMs = isCarrying ? fleetLimits.carryMs : fleetLimits.starvedMs;
     if (silentMs >= patienceMs || (silentMs >= fleetLimits.stallMs && !isAlive)) return true;

@@ -27,6 +27,13 @@ describe('a runner that does not answer', () => {
     expect(silenceUntilStuck(halfServed)).toBe(stallMs);
   });
 
+  it('is given longer while it starts, but not for ever', () => {
+    const loads = (look: number) => ({ progress: null, use: { cpuMs: look * pingMs, wantsToRun: false } });
+    expect(silenceUntilStuck((look) => ({ ...loads(look), isStarting: true }))).toBe(starvedMs);
+    const looks = stallMs / pingMs + 3;
+    expect(silenceUntilStuck((look) => ({ ...loads(look), isStarting: look < looks }))).toBe(looks * pingMs);
+  });
+
   it('is given longer while guests get their turns, until they do not any more', () => {
     const use = (look: number) => ({ cpuMs: look * pingMs, wantsToRun: true });
     expect(silenceUntilStuck((look) => ({ progress: look, use: use(look) }))).toBe(starvedMs);
