@@ -127,6 +127,20 @@ export const protections: readonly Protection[] = [
     tests: ['test/control/drains/drains.test.ts'],
   },
   {
+    name: 'log: the last words of a run that fails are errors',
+    file: 'src/runner/invocation-log.ts',
+    find: '{ ...line, level: logLevels.error }',
+    replace: 'line',
+    tests: ['test/runner/invocation-log.test.ts'],
+  },
+  {
+    name: 'kernel: memory that has grown is looked at anew',
+    file: 'src/guest/kernel/memory.ts',
+    find: 'this.#refresh();\n      if (start + size > this.#bytes.length) throw',
+    replace: 'if (start + size > this.#bytes.length) throw',
+    tests: ['test/guest/kernel/memory.test.ts'],
+  },
+  {
     name: 'watchdog: a runner that starts is given time',
     file: 'src/control/fleet/watchdog.ts',
     find: 'isCarrying || isStarting ||',
