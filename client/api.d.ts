@@ -81,6 +81,12 @@ export type Handler = {
   /** Unix milliseconds */
   readonly createdMs: number;
   readonly deployedMs: number | null;
+  /** names that it had before, newest first: git and callers that use one are sent to its name now */
+  readonly formerNames: readonly ({
+    readonly name: string;
+    /** until then only the owner can take the name, from then on every user */
+    readonly keptUntilMs: number;
+  })[];
 };
 
 export type Deployment = {
@@ -1306,6 +1312,11 @@ export interface Operations {
         readonly bytes: number;
         readonly deleted: boolean;
       })[];
+      /** custom domains of all handlers, proven or not, and how many a user may have */
+      readonly domains: {
+        readonly count: number;
+        readonly max: number;
+      };
       readonly usage: Readonly<Record<string, unknown>>;
     };
   };

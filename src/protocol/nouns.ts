@@ -63,6 +63,15 @@ export interface HandlerView {
   readonly version: number | null;
   readonly createdMs: number;
   readonly deployedMs: number | null;
+  /** Names that it had before, newest first: git and callers that use one are sent to its name now. */
+  readonly formerNames: readonly FormerName[];
+}
+
+/** A name that a handler had before. */
+export interface FormerName {
+  readonly name: string;
+  /** Unix milliseconds until which only the handler's owner can take the name; from then on every user can. */
+  readonly keptUntilMs: number;
 }
 
 /** A preview, as the API shows it: the Release of a branch that is not the deploy branch. */
@@ -354,4 +363,6 @@ export interface QuotaView {
   readonly byKind: Readonly<Record<StoredKind, number>>;
   /** Handlers with stored data, the largest first. A deleted handler is listed until it is purged. */
   readonly handlers: readonly { readonly name: string; readonly bytes: number; readonly deleted: boolean }[];
+  /** Custom domains of all handlers, proven or not, and how many a user may have. */
+  readonly domains: { readonly count: number; readonly max: number };
 }

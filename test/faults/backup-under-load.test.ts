@@ -1,11 +1,13 @@
 /**
  * A platform is backed up while pushes and settings go on. Everything acknowledged before the beginning is in the
- * archive, and the archive is of one moment. BACKUP_HANDLERS: how many handlers, default 24.
+ * archive, and the archive is of one moment; it is restored into SQLite and into PostgreSQL. BACKUP_HANDLERS: how many
+ * handlers, default 24.
  */
 
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
+import { command } from '../support/database.ts';
 import {
   api,
   call,
@@ -17,6 +19,7 @@ import {
   startPlatform,
   temporaryFolder,
 } from '../support/e2e.ts';
+import { postgresMissing, startPostgres } from '../support/postgres.ts';
 import { trisiel } from '../support/trisiel.ts';
 
 afterAll(removeTemporaryFolders);
@@ -91,21 +94,35 @@ it(`a backup of ${count} handlers under load loses nothing acknowledged before i
   expect(backedUp).toEqual({ status: 0, stderr: '', stdout: expect.stringContaining(`handlers=${count} `) });
   await platform.stop();
 
-  const env = { ...platform.env, TRISIEL_DATA: join(await temporaryFolder(), 'data') };
-  expect(await trisiel('restore', [file], env)).toMatchObject({ status: 0, stderr: '' });
-  expect(await trisiel('doctor', [], env)).toMatchObject({ status: 0, stdout: 'all is well\n' });
-  const restored = await startPlatform(env);
-  for (const name of names) {
-    const { body } = await api(restored, user, 'GET', `/handlers/${name}`);
-    const { version } = (body as { handler: { version: number } }).handler;
-    expect(version, name).toBeGreaterThanOrEqual(before.versions.get(name)!);
-    expect(await call(restored, name), name).toMatchObject({ status: 200, body: 'Hello, world!\n' });
+  const serves = async (env: Readonly<Record<string, string>>): Promise<void> => {
+    expect(await trisiel('restore', [file], env)).toMatchObject({ status: 0, stderr: '' });
+    expect(await trisiel('doctor', [], env)).toMatchObject({ status: 0, stdout: 'all is well\n' });
+    const restored = await startPlatform(env);
+    for (const name of names) {
+      const { body } = await api(restored, user, 'GET', `/handlers/${name}`);
+      const { version } = (body as { handler: { version: number } }).handler;
+      expect(version, name).toBeGreaterThanOrEqual(before.versions.get(name)!);
+      expect(await call(restored, name), name).toMatchObject({ status: 200, body: 'Hello, world!\n' });
+    }
+    for (const [name, turn] of before.variables) {
+      const { body } = await api(restored, user, 'GET', `/handlers/${name}/env/K`);
+      const { tail } = (body as { variable: { tail: string } }).variable;
+      expect(Number(tail), name).toBeGreaterThanOrEqual(turn);
+    }
+    expect(await trisiel('doctor', [], env)).toMatchObject({ status: 0, stdout: 'all is well\n' });
+    await restored.stop();
+  };
+  const elsewhere = async () => ({ ...platform.env, TRISIEL_DATA: join(await temporaryFolder(), 'data') });
+  await serves(await elsewhere());
+  if (postgresMissing !== null) {
+    process.stderr.write(`skipped: the same restored into PostgreSQL: ${postgresMissing}\n`);
+    return;
   }
-  for (const [name, turn] of before.variables) {
-    const { body } = await api(restored, user, 'GET', `/handlers/${name}/env/K`);
-    const { tail } = (body as { variable: { tail: string } }).variable;
-    expect(Number(tail), name).toBeGreaterThanOrEqual(turn);
+  const server = await startPostgres();
+  try {
+    await command(server, 'create database trisiel');
+    await serves({ ...(await elsewhere()), TRISIEL_DATABASE: server.url('trisiel') });
+  } finally {
+    await server.close();
   }
-  expect(await trisiel('doctor', [], env)).toMatchObject({ status: 0, stdout: 'all is well\n' });
-  await restored.stop();
 });

@@ -365,6 +365,27 @@ export const protections: readonly Protection[] = [
     tests: ['test/control/git/renames.test.ts'],
   },
   {
+    name: 'renaming: a push takes a limited number of turns',
+    file: 'src/control/git/push-exchange.ts',
+    find: 'turn <= limits.turnsPerPush',
+    replace: 'turn <= 1_000',
+    tests: ['test/control/git/renames.test.ts'],
+  },
+  {
+    name: 'exports: SQLite writes no line with a body that is no UTF-8',
+    file: 'src/control/queues/download.ts',
+    find: 'isUtf8(lines) ? lines : null',
+    replace: 'lines',
+    tests: ['test/control/exports/exports.test.ts'],
+  },
+  {
+    name: 'exports: U+FDD0 in a body is not taken for an escaped NUL',
+    file: 'src/control/queues/download.ts',
+    find: "replace(convert_from(body, 'UTF8'), chr(64976), chr(64976) || '1')",
+    replace: "convert_from(body, 'UTF8')",
+    tests: ['test/control/exports/exports.test.ts'],
+  },
+  {
     name: 'renaming: a version that is pushed meanwhile is served under the present name',
     file: 'src/control/deploy/specs.ts',
     find: 'revisionOf({ handler, ownerId',

@@ -107,6 +107,13 @@ export interface AuditQuery {
   readonly limit?: number | undefined;
 }
 
+/** Settings of a handler to change; those that are absent stay as they are. */
+export interface SettingsChange {
+  readonly limits?: Readonly<Record<string, number | null>>;
+  readonly policy?: Policy;
+  readonly previews?: boolean;
+}
+
 export class Client {
   readonly target: Target;
   readonly queues: QueuesClient;
@@ -290,14 +297,7 @@ export class Client {
   }
 
   /** Sets limits (null restores the manifest's), or replaces the patterns added to the manifest's policy. */
-  async changeSettings(
-    name: string,
-    change: {
-      readonly limits?: Readonly<Record<string, number | null>>;
-      readonly policy?: Policy;
-      readonly previews?: boolean;
-    },
-  ): Promise<HandlerView> {
+  async changeSettings(name: string, change: SettingsChange): Promise<HandlerView> {
     return (await this.#api.call(answers.handler, { method: 'PATCH', path: handlerPath(name), body: change })).handler;
   }
 

@@ -67,6 +67,7 @@ export const handlerAnswer: z.ZodMiniType<HandlerView> = z.object({
   version: orNull(number),
   createdMs: number,
   deployedMs: orNull(number),
+  formerNames: z.array(z.object({ name: plain, keptUntilMs: number })),
 });
 
 export const deploymentAnswer: z.ZodMiniType<DeploymentView> = z.object({
@@ -174,6 +175,7 @@ export const quotaAnswer: z.ZodMiniType<QuotaView> = z.object({
   usedBytes: number,
   byKind: z.object(recordOf(storedKinds, () => number)),
   handlers: z.array(z.object({ name: plain, bytes: number, deleted: z.boolean() })),
+  domains: z.object({ count: number, max: number }),
 });
 
 export const usageMinuteAnswer: z.ZodMiniType<UsageMinute> = z.object({

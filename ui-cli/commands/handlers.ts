@@ -13,7 +13,7 @@ import { addRemote, describeRemote, gitUrl, type RemoteOutcome } from '../git-re
 import { Cancelled } from '../output.ts';
 import { ask } from '../prompt.ts';
 import { formatAgo, formatDate } from '../text/format.ts';
-import { handlerTable, stateText } from '../text/handler.ts';
+import { formerNameFacts, handlerTable, stateText } from '../text/handler.ts';
 import { settingsLines } from '../text/settings.ts';
 import { facts } from '../text/table.ts';
 import { handlerArgument, parseCount } from './arguments.ts';
@@ -193,6 +193,7 @@ function handlerLines(client: Client, handler: HandlerView, nowMs: number): stri
   const deployed = handler.deployedMs;
   return facts([
     ['name', handler.name],
+    ...formerNameFacts(handler, nowMs),
     ['state', stateText(handler)],
     ['url', handler.url],
     ['', `${handler.pathUrl}  (without wildcard DNS)`],

@@ -9,8 +9,8 @@ export function addQuotaCommand(program: Command, context: Context): void {
     .description('show how much of your quota is used, by kind and by handler')
     .action(async () => {
       const view = await (await context.client()).quota();
-      const { quotaBytes, usedBytes, byKind, handlers } = view;
-      context.result({ quotaBytes, usedBytes, byKind, handlers }, quotaLines(view));
+      const { quotaBytes, usedBytes, byKind, handlers, domains } = view;
+      context.result({ quotaBytes, usedBytes, byKind, handlers, domains }, quotaLines(view));
       const [largest] = view.handlers;
       if (largest !== undefined && isNearQuota(view) && !context.json)
         context.out.note(

@@ -33,6 +33,8 @@ export function quotaLines(view: QuotaView): string[] {
     quotaSummary(view),
     '',
     ...facts(storedKinds.map((kind) => [kindNames[kind], formatBytes(view.byKind[kind])])),
+    '',
+    `${view.domains.count} of ${view.domains.max} custom domains`,
     ...(rows.length === 0 ? [] : ['', ...table([{ title: 'HANDLER' }, right, { title: '' }], rows)]),
   ];
 }

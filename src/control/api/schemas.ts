@@ -62,6 +62,14 @@ export const handlerSchema: z.ZodType<HandlerView> = z
     version: z.number().nullable().describe('number of the live deployment'),
     createdMs: ms,
     deployedMs: ms.nullable(),
+    formerNames: z
+      .array(
+        z.object({
+          name: z.string(),
+          keptUntilMs: ms.describe('until then only the owner can take the name, from then on every user'),
+        }),
+      )
+      .describe('names that it had before, newest first: git and callers that use one are sent to its name now'),
   })
   .meta({ id: 'Handler' });
 
@@ -274,6 +282,9 @@ export const quotaSchema = z
     usedBytes: z.number().describe('as last measured'),
     byKind: z.object(recordOf(storedKinds, () => z.number())),
     handlers: z.array(z.object({ name: z.string(), bytes: z.number(), deleted: z.boolean() })),
+    domains: z
+      .object({ count: z.number(), max: z.number() })
+      .describe('custom domains of all handlers, proven or not, and how many a user may have'),
   } satisfies Record<keyof QuotaView, z.ZodType>)
   .meta({ id: 'Quota', description: 'Bytes. A deleted handler stores until it is purged.' });
 

@@ -24,6 +24,8 @@ export interface GitLimits {
    * refusal arrives.
    */
   readonly turnMs: number;
+  /** Turns of one push. It takes another one where its name has come to belong to another repository while it waited. */
+  readonly turnsPerPush: number;
   /** Pushes whose pack is arriving. They hold a connection and a file each, but no git process. */
   readonly receiving: number;
   /** Pushes of one user whose pack is arriving. */
@@ -74,6 +76,7 @@ export const gitLimits: GitLimits = {
   waitingPerUser: 8,
   waitingPerRepository: 8,
   turnMs: 150_000,
+  turnsPerPush: 10,
   receiving: 64,
   receivingPerUser: 8,
   spoolBytes: 2048 * MIB,

@@ -106,9 +106,9 @@ export class PushExchange {
   }
 
   async #takeTurn(commands: PushCommands, pack: SpooledPack): Promise<void> {
-    const { access, turnstile } = this.#deps;
+    const { access, turnstile, limits } = this.#deps;
     const { route, actor, user, client } = this.#exchange;
-    for (;;) {
+    for (let turn = 1; turn <= limits.turnsPerPush; turn += 1) {
       // A handler that was renamed is pushed to under several names, so the id tells its pushes apart.
       const repository = repositoryKey(await access.pusher(route, actor), route.name);
       const leave = await turnstile.enter({ userId: user.id, exclusive: repository, signal: client });
@@ -123,6 +123,9 @@ export class PushExchange {
         leave();
       }
     }
+    throw new PlatformError('unavailable', `${route.name} became the name of another handler again and again`, {
+      retryAfterSeconds: 1,
+    });
   }
 
   /** Answers a push that is refused before git gets it. */

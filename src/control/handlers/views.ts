@@ -1,4 +1,4 @@
-/** Reads handlers and Deployments in the form in which the API shows them, with one query each. */
+/** Reads handlers and Deployments in the form in which the API shows them, with one or two queries for all of a list. */
 import { z } from 'zod';
 import { interfacesOf } from '../../protocol/capabilities.ts';
 import { PlatformError } from '../../protocol/errors.ts';
@@ -6,6 +6,7 @@ import { defaultLimits, limitNames } from '../../protocol/limits.ts';
 import type { VettedModule } from '../../protocol/module.ts';
 import {
   type DeploymentView,
+  type FormerName,
   type HandlerRole,
   type HandlerView,
   type PreviewView,
@@ -14,6 +15,7 @@ import {
 import { previewLabel } from '../../protocol/previews.ts';
 import { recordOf } from '../../protocol/record-of.ts';
 import type { Database } from '../db/database.ts';
+import { handlerLimits } from './handlers.ts';
 import { readSettings } from './settings.ts';
 
 export const viewLimits = {
@@ -89,14 +91,15 @@ export class HandlerViews {
       .orderBy('handlers.name')
       .limit(options.limit)
       .execute();
-    return rows.map((row) => this.#view(row, row.owner_id === userId ? 'owner' : (row.role ?? 'viewer')));
+    const former = await this.#formerNames(rows.map(({ id }) => id));
+    return rows.map((row) => this.#view(row, row.owner_id === userId ? 'owner' : (row.role ?? 'viewer'), former));
   }
 
   /** Returns a handler as a user with `role` sees it. Throws `not_found`. */
   async of(handlerId: string, role: HandlerRole): Promise<HandlerView> {
     const row = await this.#query().where('handlers.id', '=', handlerId).executeTakeFirst();
     if (row === undefined) throw new PlatformError('not_found', 'no such handler');
-    return this.#view(row, role);
+    return this.#view(row, role, await this.#formerNames([row.id]));
   }
 
   /** Returns at most `limit` Deployments of a handler, newest first, with numbers below `before`. */
@@ -197,6 +200,7 @@ export class HandlerViews {
       )
       .leftJoin('deployments', 'deployments.id', 'releases.deployment_id')
       .select([
+        'handlers.id',
         'handlers.name',
         'users.name as owner',
         'handlers.deploy_branch',
@@ -215,8 +219,27 @@ export class HandlerViews {
       );
   }
 
+  /** Returns the former names of handlers by the handlers' ids, newest first. */
+  async #formerNames(ids: readonly string[]): Promise<ReadonlyMap<string, readonly FormerName[]>> {
+    if (ids.length === 0) return new Map();
+    const rows = await this.#db
+      .selectFrom('former_names')
+      .selectAll()
+      .where('handler_id', 'in', ids)
+      .orderBy('renamed_ms', 'desc')
+      .orderBy('name')
+      .execute();
+    const names = rows.map(({ name, handler_id, renamed_ms }) => ({
+      handlerId: handler_id,
+      former: { name, keptUntilMs: Number(renamed_ms) + handlerLimits.formerNameMs },
+    }));
+    const grouped = Map.groupBy(names, ({ handlerId }) => handlerId);
+    return new Map([...grouped].map(([id, group]) => [id, group.map(({ former }) => former)]));
+  }
+
   #view(
     row: {
+      id: string;
       name: string;
       owner: string;
       deploy_branch: string | null;
@@ -228,6 +251,7 @@ export class HandlerViews {
       failed_number: number | null;
     },
     role: HandlerRole,
+    former: ReadonlyMap<string, readonly FormerName[]>,
   ): HandlerView {
     return {
       name: row.name,
@@ -242,6 +266,7 @@ export class HandlerViews {
       version: row.number,
       createdMs: row.created_ms,
       deployedMs: row.changed_ms,
+      formerNames: former.get(row.id) ?? [],
     };
   }
 }

@@ -5,6 +5,7 @@
  * When the disk itself is nearly full, the user who stores most is refused first: the less space is free, the more
  * users.
  */
+import { domainLimits } from '../../protocol/domains.ts';
 import { PlatformError } from '../../protocol/errors.ts';
 import { type HandlerKind, handlerKinds, type QuotaView, type StoredKind, storedKinds } from '../../protocol/nouns.ts';
 import type { Database } from '../db/database.ts';
@@ -113,7 +114,18 @@ export class Quotas {
       .map(([name, theirs]) => ({ name, bytes: sum(theirs), deleted: theirs.some(({ isDeleted }) => isDeleted) }))
       .sort((a, b) => b.bytes - a.bytes || (a.name < b.name ? -1 : 1));
     const usedBytes = sum(rows) + byKind.queues;
-    return { quotaBytes: await this.quotaOf(userId), usedBytes, byKind, handlers };
+    const domains = { count: await this.#domainsOf(userId), max: domainLimits.perUser };
+    return { quotaBytes: await this.quotaOf(userId), usedBytes, byKind, handlers, domains };
+  }
+
+  async #domainsOf(userId: string): Promise<number> {
+    const { n } = await this.#options.db
+      .selectFrom('domains')
+      .innerJoin('handlers', 'handlers.id', 'domains.handler_id')
+      .select(({ fn }) => fn.countAll<number>().as('n'))
+      .where('handlers.owner_id', '=', userId)
+      .executeTakeFirstOrThrow();
+    return Number(n);
   }
 
   /** Returns the bytes that a user stores, as far as is known. */

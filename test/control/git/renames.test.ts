@@ -1,7 +1,9 @@
 /** Renaming as git and runners see it: real git against the door, pushes and renames at the same time. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { Access } from '../../../src/control/git/access.ts';
+import { gitLimits } from '../../../src/control/git/limits.ts';
 import type { PushReceiver } from '../../../src/protocol/push.ts';
 import {
   type CommandResult,
@@ -197,4 +199,22 @@ it('a handler that is deleted, restored and purged takes its former names along'
   await platform.handlers.create({ name: 'early', ownerId: ada.id });
   await platform.deployments.handlerCreated((await platform.handlers.find('early'))!.id);
   expect(platform.fleet.moved.has('early')).toBe(false);
+});
+
+it('a push whose name goes to another handler in each of its turns is refused in the end', async () => {
+  const repo = await makeRepo({ 'hello.wasm': hello });
+  let asked = 0;
+  const pusher = vi.spyOn(Access.prototype, 'pusher').mockImplementation(async () => {
+    asked += 1;
+    return { id: `h-${asked}`, name: 'restless', ownerId: ada.id, deleted: false };
+  });
+  try {
+    const pushed = await platform.push(ada, repo, 'restless');
+    expect(pushed.status).not.toBe(0);
+    expect(pushed.stderr).toContain('restless became the name of another handler again and again');
+    expect(asked).toBeGreaterThan(2 * gitLimits.turnsPerPush);
+    expect(asked).toBeLessThan(2 * gitLimits.turnsPerPush + 10);
+  } finally {
+    pusher.mockRestore();
+  }
 });

@@ -353,6 +353,7 @@ onEachDatabase('handlers', (dialect) => {
         version: null,
         createdMs: nowMs,
         deployedMs: null,
+        formerNames: [],
       });
       await deploy(otter, 1, 'failed');
       expect(await views().of(otter.id, 'owner')).toMatchObject({ state: 'failed', version: null });
@@ -367,6 +368,23 @@ onEachDatabase('handlers', (dialect) => {
       expect((await views().list('ada', { ...all, deleted: true })).map(({ name }) => name)).toEqual(['otter']);
       expect(await views().list('bob', { ...all, deleted: false })).toEqual([]);
       expect(await code(views().of('h0', 'owner'))).toBe('not_found');
+    });
+
+    test('the names before are told, newest first, with the time until which they are kept', async () => {
+      const otter = await handlers.create({ name: 'otter', ownerId: 'ada' });
+      await handlers.create({ name: 'badger', ownerId: 'ada' });
+      await handlers.rename(otter.id, 'heron');
+      const first = { name: 'otter', keptUntilMs: nowMs + handlerLimits.formerNameMs };
+      nowMs += 1;
+      await handlers.rename(otter.id, 'stork');
+      const second = { name: 'heron', keptUntilMs: nowMs + handlerLimits.formerNameMs };
+      expect((await views().of(otter.id, 'viewer')).formerNames).toEqual([second, first]);
+      const all = { boundTo: null, after: '', search: '', limit: 9, deleted: false };
+      const list = await views().list('ada', all);
+      expect(list.map(({ name, formerNames }) => [name, formerNames])).toEqual([
+        ['badger', []],
+        ['stork', [second, first]],
+      ]);
     });
 
     test('a list is searched by a part of the name, in any case, and read in pages', async () => {

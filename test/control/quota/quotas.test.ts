@@ -5,6 +5,7 @@ import { LogStore } from '../../../src/control/logs/log-store.ts';
 import { type Quotas, quotaLimits } from '../../../src/control/quota/quotas.ts';
 import { KvStore } from '../../../src/control/storage/kv-store.ts';
 import { UsageStore } from '../../../src/control/usage/usage-store.ts';
+import { domainLimits } from '../../../src/protocol/domains.ts';
 import { type HandlerId, handlerIdOf } from '../../../src/protocol/names.ts';
 import { type PendingInvocationRecord, storedKinds } from '../../../src/protocol/nouns.ts';
 import { onEachDatabase, type TemporaryDatabase } from '../../support/database.ts';
@@ -59,6 +60,17 @@ onEachDatabase('quotas', (dialect) => {
       expect(view.usedBytes).toBe(Object.values(view.byKind).reduce((sum, bytes) => sum + bytes, 0));
       expect(view.usedBytes).toBeLessThan(32 * KIB);
       expect(view.handlers.map(({ name }) => name)).toEqual(['otter', 'fox']);
+    });
+
+    it('tells the custom domains of all handlers of the user, and how many there may be', async () => {
+      const [otter, fox] = [await handler('otter'), await handler('fox')];
+      const theirs = await handler('theirs', 'bob');
+
+      const claims = [otter, otter, fox, theirs].map((handler_id, n) => ({
+        ...{ handler_id, domain: `d${n}.example.com`, token: `t${n}`, created_ms: 0 },
+      }));
+      await store.db.insertInto('domains').values(claims).execute();
+      expect((await quota.view('ada')).domains).toEqual({ count: 3, max: domainLimits.perUser });
     });
 
     it('is refused past the quota before it is stored, saying what uses most and what to do', async () => {

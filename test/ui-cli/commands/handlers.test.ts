@@ -263,6 +263,10 @@ test('rename tells the new name, and the remotes of the repository follow', asyn
   expect(remotes).toMatch(/wasmcloud\t\S+\/late-otter\.git/);
   expect(remotes).toContain('https://example.com/early-otter.git');
   expect((await home.wasmcloud(['show'], at)).stdout).toContain('late-otter');
+  expect((await home.wasmcloud(['show'], at)).stdout).toMatch(
+    /formerly\s+early-otter, which is kept for its owner until/,
+  );
+  expect((await home.wasmcloud(['list'], at)).stdout).toMatch(/FORMERLY.*\n(?:.*\n)*late-otter .* early-otter /);
   const before = await home.wasmcloud(['show', 'early-otter'], at);
   expect(before).toMatchObject({ status: 1, stderr: expect.stringContaining('early-otter is called late-otter now') });
   expect((await home.wasmcloud(['rename', 'late-otter', 'Lаte'], at)).stderr).toContain('cannot name a handler');

@@ -43,6 +43,7 @@ const view: HandlerView = {
   version: 3,
   createdMs: 0,
   deployedMs: 0,
+  formerNames: [],
 };
 const nowMs = 100 * 60_000;
 const minute = (back: number, invocations: number) => ({

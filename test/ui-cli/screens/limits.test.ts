@@ -17,3 +17,15 @@ test('limits are set without a push, checked first, and an empty field restores 
   await screen.shows('nothing is set without a push');
   expect(screen.lines[0]).toContain('alpha › limits');
 });
+
+test('patterns are added to the policy without a push, and an empty field takes them away', async () => {
+  const screen = screens.open({ handler: 'alpha', tab: 'limits' });
+  await screen.shows('p policy');
+  await screen.press('p', 'Patterns added to the policy of alpha');
+  await screen.press(`${keys.tab}^kv: ^https?://evil${keys.ctrlS}`, 'the policy holds from now on');
+  await screen.shows('https?://evil');
+  await screen.press('p', 'Patterns added to the policy of alpha');
+  await screen.shows('^kv: ^https?://evil');
+  await screen.press(`${keys.tab}${keys.ctrlU}${keys.ctrlS}`, 'the policy holds from now on');
+  await screen.shows('nothing is set without a push');
+});

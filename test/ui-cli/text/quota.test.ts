@@ -11,6 +11,7 @@ const view: QuotaView = {
     { name: 'swift-otter', bytes: 1_842 * mib, deleted: false },
     { name: 'gone', bytes: mib, deleted: true },
   ],
+  domains: { count: 3, max: 200 },
 };
 
 test('a quota says how much is used, for what, and by which handlers', () => {
@@ -23,6 +24,8 @@ test('a quota says how much is used, for what, and by which handlers', () => {
     'queues            0 B',
     'logs              3 MiB',
     'records of calls  0 B',
+    '',
+    '3 of 200 custom domains',
     '',
     'HANDLER        BYTES',
     'swift-otter  1.8 GiB',

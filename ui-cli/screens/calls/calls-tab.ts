@@ -11,7 +11,7 @@ import { visible } from '../../text/visible.ts';
 import type { HandlerContext } from '../handler/tab.ts';
 
 /** Rows below the list that describe the selected call. */
-export const callDetailRows = 5;
+const callDetailRows = 5;
 
 /** States in the order of the key that goes through them; null: all. Asynchronous requests are never skipped. */
 const shownStates = [null, ...callStates.filter((state) => state !== 'skipped')] as const;

@@ -1,4 +1,5 @@
 import { Box } from 'ink';
+import { AskedFormView } from '../../frame/AskedFormView.tsx';
 import { Lines } from '../../frame/Lines.tsx';
 import type { ScreenProps } from '../../frame/page.ts';
 import { Text } from '../../frame/Text.tsx';
@@ -10,6 +11,8 @@ import type { OverviewTab } from './overview-tab.ts';
 
 export function OverviewView({ screen }: ScreenProps<OverviewTab>) {
   const app = useApp();
+  const { open } = screen.slot;
+  if (open !== null) return <AskedFormView open={open} />;
   const view = screen.handler.handler.data;
   if (view === null) return <Text dimColor>{'   loading …'}</Text>;
   const lines = overviewLines({

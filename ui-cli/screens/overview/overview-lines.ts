@@ -2,7 +2,7 @@
 import type { HandlerView } from '../../../src/protocol/nouns.ts';
 import type { UsageMinute, UsageView } from '../../client/views.ts';
 import { formatAgo, formatBytes, formatCount, formatDate, formatDuration } from '../../text/format.ts';
-import { stateText } from '../../text/handler.ts';
+import { formerNameFacts, stateText } from '../../text/handler.ts';
 import { bucket, sparkline } from '../../text/sparkline.ts';
 import { facts } from '../../text/table.ts';
 import { fit } from '../../text/width.ts';
@@ -25,6 +25,7 @@ export function overviewLines({ view, git, usage, nowMs, width }: OverviewInput)
     ['url', view.url],
     ['', view.pathUrl],
     ['git', git],
+    ...formerNameFacts(view, nowMs),
     ['branch', view.deployBranch ?? 'the first one pushed will be it'],
     ['deployed', deployedMs === null ? 'never' : `${formatDate(deployedMs)}, ${formatAgo(deployedMs, nowMs)}`],
   ]);

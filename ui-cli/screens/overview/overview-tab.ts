@@ -1,9 +1,12 @@
+import type { HandlerView } from '../../../src/protocol/nouns.ts';
 import type { UsageMinute, UsageView } from '../../client/views.ts';
 import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
+import { FormSlot } from '../../frame/form-slot.ts';
 import { type Loader, pollMs } from '../../frame/loader.ts';
-import { Screen, type Status } from '../../frame/screen.ts';
+import { Screen, type Status, type TypingTarget } from '../../frame/screen.ts';
 import { loaderStatus } from '../../frame/status.ts';
+import { errorLines } from '../../text/error-lines.ts';
 import type { HandlerContext } from '../handler/tab.ts';
 
 /** Minutes that the sparklines cover. */
@@ -13,6 +16,7 @@ export class OverviewTab extends Screen {
   readonly crumbs = ['overview'];
   readonly app: App;
   readonly handler: HandlerContext;
+  readonly slot = new FormSlot();
   readonly usage: Loader<{ readonly summary: UsageView; readonly minutes: readonly UsageMinute[] }>;
 
   constructor(handler: HandlerContext) {
@@ -31,6 +35,14 @@ export class OverviewTab extends Screen {
     this.usage.stop();
   }
 
+  override typing(): TypingTarget | null {
+    return this.slot.typing;
+  }
+
+  override back(): boolean {
+    return this.slot.close();
+  }
+
   override status(): Status {
     return loaderStatus(this.handler.handler) ?? loaderStatus(this.usage) ?? { text: '' };
   }
@@ -38,6 +50,7 @@ export class OverviewTab extends Screen {
   bindings(): readonly Binding[] {
     const { app, handler } = this;
     const view = handler.handler.data;
+    if (this.slot.open !== null) return this.slot.bindings();
     return [
       { keys: ['l'], label: 'logs', help: 'its log, live', run: () => handler.switchTo('logs') },
       { keys: ['i'], label: 'invoke', help: 'call it', run: () => handler.switchTo('invoke') },
@@ -48,6 +61,16 @@ export class OverviewTab extends Screen {
         help: 'open its URL in a browser',
         run: () => view && app.options.browse(view.url),
       },
+      ...(view?.role === 'owner'
+        ? [
+            {
+              keys: ['b'],
+              label: 'branch',
+              help: 'choose the branch whose pushes are deployed',
+              run: () => this.#askBranch(view),
+            },
+          ]
+        : []),
       {
         keys: ['r'],
         help: 'load again',
@@ -57,5 +80,30 @@ export class OverviewTab extends Screen {
         },
       },
     ];
+  }
+
+  #askBranch({ name, deployBranch }: HandlerView): void {
+    this.slot.ask({
+      title: `Branch whose pushes are deployed to ${name}`,
+      verb: 'set',
+      notes: ['Pushes of other branches make previews. What is live stays live until the next push of this branch.'],
+      fields: [{ label: 'Branch', value: deployBranch ?? '', placeholder: 'the first one that is pushed' }],
+      submit: (form) => void this.#setBranch(name, form.value('Branch').trim()),
+    });
+  }
+
+  async #setBranch(name: string, branch: string): Promise<void> {
+    const { app, handler } = this;
+    if (branch === '') return app.say('error', 'which branch? type its name');
+    await app.run(
+      'choosing the branch',
+      async () => {
+        await app.client.setDeployBranch(name, branch);
+        this.slot.close();
+        app.say('done', `pushes to ${branch} deploy ${name}`);
+        handler.handler.refresh();
+      },
+      errorLines,
+    );
   }
 }

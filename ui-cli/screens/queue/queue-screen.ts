@@ -16,7 +16,7 @@ import { askPublish } from '../queues/publish.ts';
 import { askExport } from './queue-export.ts';
 
 /** Rows above the list: what the queue is, what became of messages lately, the states. */
-export const queueHeadRows = 3;
+const queueHeadRows = 3;
 /** Characters of a body or a reason that are kept for the list; a message alone is loaded again in full. */
 const keptChars = 2_000;
 
