@@ -72,6 +72,7 @@ export class TypeResolver {
       case 'primitive':
         return definition.type;
       case 'record':
+        this.#some(definition.members.length, 'a record without fields');
         return { kind: 'record', fields: this.#labelled(definition.members) };
       case 'variant':
         this.#some(definition.members.length, 'a variant without cases');
@@ -87,6 +88,7 @@ export class TypeResolver {
         return { kind: 'list', of, length };
       }
       case 'tuple':
+        this.#some(definition.of.length, 'a tuple without types');
         return { kind: 'tuple', of: definition.of.map((ref) => this.#ref(ref)) };
       case 'enum':
       case 'flags':

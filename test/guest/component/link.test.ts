@@ -197,6 +197,19 @@ function instanceTypeOf(wat: string, type: ReturnType<typeof funcType>, shape: S
 }
 
 describe('a component is refused', () => {
+  it.each([
+    ['a record without fields', [0x72, 0]],
+    ['a tuple without types', [0x6f, 0]],
+    ['a variant without cases', [0x71, 0]],
+    ['enum without labels', [0x6d, 0]],
+    ['flags without labels', [0x6e, 0]],
+  ])('with %s', (what, type) => {
+    expect(refusal(component(types(type)))).toMatchObject({
+      code: 'module_invalid',
+      text: expect.stringContaining(what),
+    });
+  });
+
   it('with an interface that nobody provides', () => {
     const found = refusal(program(counting, { interfaceName: 'test:host/nothing@0.2.0' }));
     expect(found.code).toBe('imports_unknown');
