@@ -99,6 +99,13 @@ export const protections: readonly Protection[] = [
     tests: ['test/node/blob-cache.test.ts'],
   },
   {
+    name: 'runners: a message that cannot be read ends its runner, not control',
+    file: 'src/control/fleet/runner-process.ts',
+    find: "this.kill('SIGKILL');\n      }",
+    replace: 'throw error;\n      }',
+    tests: ['test/control/fleet/hostile-messages.test.ts'],
+  },
+  {
     name: 'profiles: a profile that a runner has made up is not used',
     file: 'src/protocol/gas-profile.ts',
     find: 'return areNames && areNodes ?',
@@ -185,7 +192,7 @@ export const protections: readonly Protection[] = [
   {
     name: 'code: compilation has a lower priority than event loops',
     file: 'src/control/fleet/runner-process.ts',
-    find: 'if (child.pid !== undefined) lowerCompilers(child.pid);',
+    find: 'if (this.pid !== undefined) lowerCompilers(this.pid);',
     replace: '',
     tests: ['test/control/fleet/compiler-priority.test.ts'],
   },

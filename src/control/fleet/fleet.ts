@@ -483,11 +483,14 @@ export class RunnerFleet implements Nodes {
   #receive(runner: RunnerProcess, activity: Activity, message: FromRunner): void {
     switch (message.kind) {
       case 'logs':
+        if (!Array.isArray(message.blocks) || !isObject(message.dropped)) throw new Error('logs without blocks');
         void this.#options
           .onBlocks(message.blocks, message.dropped, { origin: runner.runnerId, number: message.batch })
           .then((result) => runner.send({ kind: 'received', number: message.number, isLost: result === 'lost' }));
         return;
       case 'usage':
+        if (![message.records, message.counts].every((list) => Array.isArray(list) && list.every(isObject)))
+          throw new Error('usage without lists');
         activity.note(message.counts);
         this.#options.onRunning(runner.runnerId, message.running);
         void this.#store(message).then(() => runner.send({ kind: 'received', number: message.number, isLost: false }));
@@ -549,4 +552,8 @@ export class RunnerFleet implements Nodes {
     this.#hasTakenOver = true;
     this.#takenOver.resolve();
   }
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null;
 }

@@ -79,6 +79,8 @@ export class RunnerProcess {
   #isHung = false;
   #isBooted = false;
   #isListening = false;
+  readonly #booted: PromiseWithResolvers<void>;
+  readonly #listening: PromiseWithResolvers<number>;
   #message: string | null = null;
   #stats: RunnerStats | null = null;
   /** Maps each prepared spec to the name of its Artifact. */
@@ -109,36 +111,47 @@ export class RunnerProcess {
     this.listening = listening.promise;
     this.ended = this.#end();
     child.on('message', (raw) => {
-      // Messages are checked where it matters: the runner is the platform's own program, but a guest might have broken
-      // out of it.
-      const message = raw as FromRunner;
-      switch (message.kind) {
-        case 'booted':
-          this.#isBooted = true;
-          if (child.pid !== undefined) lowerCompilers(child.pid);
-          booted.resolve();
-          return;
-        case 'listening':
-          this.#isListening = true;
-          listening.resolve(message.port);
-          return;
-        case 'failed':
-          this.#message = message.message;
-          return;
-        case 'prepared':
-          this.#prepares.get(message.specId)?.(message.error);
-          return;
-        case 'pong':
-          this.#watchdog.answered();
-          if (this.#pingBeforeLarge !== null && message.n > this.#pingBeforeLarge) this.#pingBeforeLarge = null;
-          this.#stats = message.stats;
-          this.#pings.get(message.n)?.();
-          this.#pings.delete(message.n);
-          return;
-        default:
-          options.onMessage(message);
+      try {
+        this.#hear(raw as FromRunner, options.onMessage);
+      } catch (error) {
+        // The runner is the platform's own program, but a guest that has broken out of it can send anything. Control
+        // must not end over it.
+        this.#message ??= `it sent a message that cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+        this.kill('SIGKILL');
       }
     });
+    this.#booted = booted;
+    this.#listening = listening;
+  }
+
+  /** Handles a message; its parts are checked where they matter. Throws for one that cannot be read. */
+  #hear(message: FromRunner, onMessage: RunnerProcessOptions['onMessage']): void {
+    switch (message.kind) {
+      case 'booted':
+        this.#isBooted = true;
+        if (this.pid !== undefined) lowerCompilers(this.pid);
+        this.#booted.resolve();
+        return;
+      case 'listening':
+        this.#isListening = true;
+        this.#listening.resolve(message.port);
+        return;
+      case 'failed':
+        this.#message = message.message;
+        return;
+      case 'prepared':
+        this.#prepares.get(message.specId)?.(message.error);
+        return;
+      case 'pong':
+        this.#watchdog.answered();
+        if (this.#pingBeforeLarge !== null && message.n > this.#pingBeforeLarge) this.#pingBeforeLarge = null;
+        this.#stats = message.stats;
+        this.#pings.get(message.n)?.();
+        this.#pings.delete(message.n);
+        return;
+      default:
+        onMessage(message);
+    }
   }
 
   get stats(): RunnerStats | null {
