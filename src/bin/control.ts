@@ -1,9 +1,7 @@
 /** Joins the stations of control. Data goes one way: git door -> deploy -> fleet; fleet -> logs, usage -> API. */
 
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
-import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage } from 'node:http';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,18 +12,11 @@ import { Accounts } from '../control/accounts/accounts.ts';
 import { Sealer } from '../control/accounts/sealer.ts';
 import { newId } from '../control/accounts/secrets.ts';
 import { createApi } from '../control/api/api.ts';
-import { EarlyRequests } from '../control/api/early-requests.ts';
-import { hardenServer, serverLimits } from '../control/api/harden.ts';
 import { KeptAnswers } from '../control/api/kept-answers.ts';
 import { attachLogStream } from '../control/api/log-stream.ts';
 import { ArtifactStore } from '../control/artifacts/artifact-store.ts';
 import { AuditLog } from '../control/audit/audit-log.ts';
-import { CallDeliveries } from '../control/calls/call-deliveries.ts';
-import { CallMaker } from '../control/calls/call-maker.ts';
-import { CallStore } from '../control/calls/call-store.ts';
-import { Schedules } from '../control/calls/schedules.ts';
-import { type Database, type DatabaseEvent, openDatabase } from '../control/db/database.ts';
-import { HeldLease, leaseLimits } from '../control/db/held-lease.ts';
+import { type DatabaseEvent, openDatabase } from '../control/db/database.ts';
 import { SqlLeases } from '../control/db/leases.ts';
 import { Membership } from '../control/db/membership.ts';
 import { Deployments } from '../control/deploy/deployments.ts';
@@ -47,14 +38,6 @@ import { Handlers } from '../control/handlers/handlers.ts';
 import { Teams } from '../control/handlers/teams.ts';
 import { LogStore } from '../control/logs/log-store.ts';
 import { Metrics } from '../control/metrics/metrics.ts';
-import { Consumers } from '../control/queues/consumers.ts';
-import { Deliveries } from '../control/queues/deliveries.ts';
-import { FunctionCaller } from '../control/queues/function-caller.ts';
-import { controlLease, LostControls } from '../control/queues/lost-controls.ts';
-import { MessageStore } from '../control/queues/message-store.ts';
-import { PublishGroups } from '../control/queues/publish-groups.ts';
-import { QueueRates } from '../control/queues/queue-rates.ts';
-import { QueueStore } from '../control/queues/queue-store.ts';
 import { DiskSpace } from '../control/quota/disk-space.ts';
 import { databaseMeasures, queueBytes } from '../control/quota/measures.ts';
 import { Quotas } from '../control/quota/quotas.ts';
@@ -63,7 +46,6 @@ import { SpanExporter } from '../control/traces/span-exporter.ts';
 import { UsageStore } from '../control/usage/usage-store.ts';
 import { listedFunctions } from '../guest/kernel/abi/all.ts';
 import { createEgress } from '../guest/kernel/net/egress.ts';
-import { PlatformError } from '../protocol/errors.ts';
 import { runnerLimits } from '../protocol/limits.ts';
 import type { BusRequest, CallBusRequest } from '../protocol/messages.ts';
 import type { ReleaseState } from '../protocol/ports.ts';
@@ -71,12 +53,15 @@ import { rolloutLimits } from '../protocol/rollouts.ts';
 import { answerRunner } from './answer-runner.ts';
 import { clusterServing } from './cluster-serving.ts';
 import type { ServerConfig } from './config.ts';
+import { openControlServer } from './control-server.ts';
 import { readProbeKey } from './data-folder.ts';
 import { DataIdentity } from './data-identity.ts';
+import { deliveryStations } from './delivery-stations.ts';
 import { embeddedServing } from './embedded-serving.ts';
 import { logFleetEvent } from './fleet-log.ts';
+import { takeFolderLease } from './folder-lease.ts';
 import { FunctionUrls } from './function-urls.ts';
-import { joinOthers, readSetting } from './many-controls.ts';
+import { joinOthers, readSetting, shareOld } from './many-controls.ts';
 import { programVersion } from './program-version.ts';
 import { goOnAlone } from './records-to-disk.ts';
 import type { Serving } from './serving.ts';
@@ -158,59 +143,16 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
   const audit = new AuditLog({ db, now });
   const keptAnswers = new KeptAnswers({ db, sealer, now, randomBytes, report });
   const kv = new KvStore({ db, now });
-  const queues = new QueueStore({ db, now, newId: () => newId('q', randomBytes) });
-  const rates = new QueueRates({ db, now, report });
-  const messages = new MessageStore({
-    db,
-    queues,
-    now,
-    newId: () => newId('m', randomBytes),
-    onPublished: (queueId, count) => {
-      rates.count(queueId, 'published', count);
-      consumers.wake(queueId);
-    },
-  });
-  const probeKey = readProbeKey(data('runner.key'));
-  const functionCaller = () => new FunctionCaller({ target: () => serving.target(), domain: config.domain });
-  const groups = new PublishGroups(async (ownerId, queue, group) => {
-    const bytes = group.reduce((sum, { body }) => sum + body.length, 0);
-    await quota.publishing(ownerId, bytes, () => messages.publish(ownerId, queue, group));
-  });
-  const taker = { controlId: identity.controlId, bootId };
-  const deliveries = new Deliveries({ db, now, random: Math.random });
-  const consumers: Consumers = new Consumers({
-    db,
-    queues,
-    publish: (ownerId, queue, message) => groups.publish(ownerId, queue, message),
-    count: (queueId, event, count) => rates.count(queueId, event, count),
-    taker,
-    deliveries,
-    caller: functionCaller(),
-    now,
-    report,
-  });
-  const calls = new CallStore({ db, now });
-  const callDeliveries = new CallDeliveries({ db, now, random: Math.random });
-  const schedules = new Schedules({ db, now, newId: () => newId('c', randomBytes) });
-  const callMaker = new CallMaker({
-    calls: callDeliveries,
-    schedules,
-    caller: functionCaller(),
-    taker,
-    now,
-    onStored: (handlerId, bytes) => quota.grew(handlerId, 'usage', bytes),
-    report,
-  });
-  const drainStore = new DrainStore({ db, sealer, now, newId: () => newId('d', randomBytes) });
-  const lostControls = new LostControls({
-    db,
-    controlId: identity.controlId,
-    elapsedMs: () => performance.now(),
-    giveUp: [deliveries, callDeliveries].map((store) => (trx, controlId) => store.giveUp(trx, controlId)),
+  const delivery = deliveryStations({
+    ...{ db, controlId: identity.controlId, bootId, domain: config.domain, now, randomBytes, report },
+    quota: () => quota,
+    serving: () => serving,
     onLost: (controlId, givenUp) =>
       log.warn({ controlId, givenUp }, 'another control has ended: what it had taken is done again'),
-    report,
   });
+  const { queues, messages, rates, groups, calls, schedules } = delivery;
+  const probeKey = readProbeKey(data('runner.key'));
+  const drainStore = new DrainStore({ db, sealer, now, newId: () => newId('d', randomBytes) });
   const disk = await ArtifactStore.open(data('artifacts'));
   const many = db.isShared
     ? await joinOthers({
@@ -258,10 +200,7 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
   const vet = new VetPool({ cacheFolder: data('vet-cache') });
   const hooks = await HookEndpoint.open(data('run'));
 
-  const server = createServer({ connectionsCheckingInterval: serverLimits.checkMs });
-  hardenServer(server, { trustedProxies: config.trustedProxies });
-  const early = new EarlyRequests(server);
-  const { port } = await listen(server, config.host, config.port);
+  const { server, early, port } = await openControlServer(config);
   const controlUrl = `http://${inUrl(localHost(config.host))}:${port}`;
   /** URL at which nodes and other controls reach this one. */
   const internalUrl = config.internalUrl ?? `http://${inUrl(outerHost(config.host))}:${port}`;
@@ -280,7 +219,7 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
   let recorded: Promise<void> = Promise.resolve();
   const read = (): Promise<ReleaseState> => deployments.releaseState();
   const onRequest = (request: BusRequest | CallBusRequest): Promise<Uint8Array | null> =>
-    answerRunner(request, { kv, groups, handlers, quota, calls, wakeCalls: () => callMaker.wake() });
+    answerRunner(request, { kv, groups, handlers, quota, calls, wakeCalls: () => delivery.wakeCalls() });
   const embedded = (): Serving =>
     embeddedServing({
       runners: config.runners,
@@ -427,7 +366,7 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
     calls,
     drains: drainStore,
     isDrainAllowed: (hostPort) => drainAllowed.has(hostPort),
-    wakeCalls: () => callMaker.wake(),
+    wakeCalls: () => delivery.wakeCalls(),
     deployer: deployments,
     nodes: serving.nodes,
     nodeRegister: serving.register,
@@ -488,26 +427,14 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
     });
   await serving.start();
   isStarted = true;
-  rates.start();
-  consumers.start();
-  callMaker.start();
+  delivery.start();
   domains.start();
   drains.start();
-  // A database of its own has no other controls.
-  if (db.isShared) lostControls.start();
   lostHomes?.start();
-  const shareOld = async (): Promise<void> => {
-    const shared = (await many?.artifacts.share(await deployments.usedContents())) ?? 0;
-    if (shared > 0) log.info({ shared }, 'artifacts of an earlier version can now be read by all controls');
-    // Records what an earlier version, or a move from SQLite, left on this disk alone.
-    for (const id of (await many?.homes.unrecorded()) ?? [])
-      await repositories
-        .create(id)
-        .catch((error: unknown) => report(`the repository ${id} could not be stored for all controls`, error));
-  };
-  const sharing = shareOld().catch((error: unknown) =>
-    report('what only this disk has could not be stored for all controls', error),
-  );
+  const sharing =
+    many === null
+      ? null
+      : shareOld({ many, repositories, usedContents: () => deployments.usedContents(), log, report });
   const measured = quota.measureAll();
 
   const housekeeping = setInterval(() => {
@@ -517,8 +444,7 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
           deployments.purgeDeleted(),
           usage.prune(),
           logs.prune(),
-          queues.prune(),
-          callDeliveries.prune(),
+          delivery.prune(),
           audit.prune(),
           keptAnswers.prune(),
           serving.prune(),
@@ -553,15 +479,11 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
     server.close();
     streams.close();
     server.closeIdleConnections();
-    await lostControls.close();
+    await delivery.leave();
     await domains.close();
     await lostHomes?.close();
     await drains.close();
-    await Promise.all([
-      consumers.close(runnerLimits.drainMs),
-      callMaker.close(runnerLimits.drainMs),
-      withinMs(runnerLimits.drainMs, door.idle()),
-    ]);
+    await Promise.all([delivery.close(runnerLimits.drainMs), withinMs(runnerLimits.drainMs, door.idle())]);
     // Others take the repositories over at once.
     await many?.keeper.close();
     await membership?.leave();
@@ -581,44 +503,9 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
   }
 }
 
-/**
- * Takes the lease of this data folder. Throws `unavailable` when a control with a copy of the folder holds the lease:
- * both controls would take the folder's repositories for their own.
- */
-async function takeFolderLease(db: Database, identity: DataIdentity, log: Logger): Promise<HeldLease> {
-  const lease = await HeldLease.take({
-    leases: new SqlLeases({ db }),
-    name: `${controlLease}${identity.controlId}`,
-    holder: identity.holder,
-    ...(db.isShared ? { renewMs: leaseLimits.watchedRenewMs } : {}),
-    onLost: () => log.fatal('another control works with a copy of this data folder: stop one of them'),
-    onError: (error) => log.error({ err: error }, 'the lease of the data folder could not be renewed'),
-  });
-  if (lease !== null) return lease;
-  throw new PlatformError('unavailable', 'another control works with a copy of this data folder', {
-    hints: ['stop that one, wait 15 s, and start again', 'or choose an empty folder with TRISIEL_DATA'],
-  });
-}
-
 function logDatabaseEvent(log: Logger, event: DatabaseEvent): void {
   if (event.kind === 'failed') log.error({ err: event.error }, `database: ${event.what} failed`);
   else log.info('the database file is rewritten once, so that it can shrink from now on');
-}
-
-async function listen(server: Server, host: string, port: number): Promise<AddressInfo> {
-  try {
-    server.listen({ host, port });
-    await once(server, 'listening');
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    const problem =
-      code === 'EADDRINUSE' ? `port ${port} on ${host} is in use` : `cannot listen on ${host}:${port} (${code})`;
-    throw new PlatformError('unavailable', problem, {
-      hints: ['stop what uses it, or choose another with TRISIEL_HOST and TRISIEL_PORT (0 takes any free port)'],
-      cause: error,
-    });
-  }
-  return server.address() as AddressInfo;
 }
 
 /** Resolves when `work` has resolved, or after `ms` milliseconds. Rejects as `work` does. */
