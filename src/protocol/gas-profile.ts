@@ -61,8 +61,11 @@ export function plausibleProfile(value: unknown): GasProfile | null {
   if (!isCount(gas) || !isCount(calls) || !isCount(samples) || !Array.isArray(functions) || !Array.isArray(nodes))
     return null;
   if (functions.length > gasProfileLimits.nodes || nodes.length > gasProfileLimits.nodes) return null;
-  const areNames = functions.every((name) => typeof name === 'string' && name.length <= gasProfileLimits.nameChars);
-  const areNodes = nodes.every(
+  // `every` passes over holes of an array, which a message may have.
+  const areNames = Array.from(functions).every(
+    (name) => typeof name === 'string' && name.length <= gasProfileLimits.nameChars,
+  );
+  const areNodes = Array.from(nodes).every(
     (node: unknown, at) =>
       Array.isArray(node) &&
       node.length === 3 &&

@@ -2,6 +2,7 @@
  * Messages by which a control takes over the runners of an earlier control. Such runners have no channel to the new
  * control, so they post JSON to its port. Both sides prove that they hold the platform's key (runner-probe.ts).
  */
+import { MIB } from './limits.ts';
 import type { LogBlock } from './log-block.ts';
 import type { DroppedLines, RunningChange, UsageCount } from './messages.ts';
 import { handlerIdOf } from './names.ts';
@@ -34,6 +35,13 @@ export interface LogBlockText extends Omit<LogBlock, 'words' | 'data'> {
   readonly words: string;
   readonly data: string;
 }
+
+export const spoolLimits = {
+  /** Bytes of log lines that a runner leaves in its file: those beyond its buffer, and what it has at its end. */
+  fileBytes: 64 * MIB,
+  /** Bytes of one batch in the file; a batch has 1 MiB of text, and base64 and facts come to it. */
+  recordBytes: 8 * MIB,
+} as const;
 
 /** A batch of log lines that a runner without control has written into its file. */
 export interface SpooledLogs {

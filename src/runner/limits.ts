@@ -198,8 +198,6 @@ export const orphanLimits = {
   reports: 2,
   /** Milliseconds after its last Invocation for which it tries to hand over its remaining data. */
   handOverMs: 10_000,
-  /** Bytes of log lines that it leaves in its file: those beyond its buffer, and what it has at its end. */
-  spoolBytes: 64 * MIB,
   /** Milliseconds that idle connections are kept after the takeover, so that a request on its way is answered. */
   idleMs: 1_000,
 } as const;

@@ -3,8 +3,7 @@
  * control is there, and those that it still has when it ends. The next control stores them (src/control/fleet/log-spools.ts).
  */
 import { writeSync } from 'node:fs';
-import { blockToText, type SpooledLogs } from '../protocol/takeover.ts';
-import { orphanLimits } from './limits.ts';
+import { blockToText, type SpooledLogs, spoolLimits } from '../protocol/takeover.ts';
 import type { LogBatch } from './log-buffer.ts';
 
 export class LogSpool {
@@ -13,7 +12,7 @@ export class LogSpool {
   #bytesLeft: number;
 
   /** `descriptor`: descriptor of the file; null: there is none. `bytesMax`: bytes of the file. */
-  constructor(descriptor: number | null, bytesMax: number = orphanLimits.spoolBytes) {
+  constructor(descriptor: number | null, bytesMax: number = spoolLimits.fileBytes) {
     this.#descriptor = descriptor;
     this.#bytesLeft = bytesMax;
   }

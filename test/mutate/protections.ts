@@ -15,6 +15,27 @@ export interface Protection {
 
 export const protections: readonly Protection[] = [
   {
+    name: 'spools: a line that is longer than a batch is not kept in memory',
+    file: 'src/control/fleet/log-spools.ts',
+    find: 'if (bytes + to - from <= spoolLimits.recordBytes) yield',
+    replace: 'yield',
+    tests: ['test/control/fleet/log-spools.test.ts'],
+  },
+  {
+    name: 'spools: a file that fails stops no other',
+    file: 'src/control/fleet/log-spools.ts',
+    find: 'failures.push(error);',
+    replace: 'throw error;',
+    tests: ['test/control/fleet/log-spools.test.ts'],
+  },
+  {
+    name: 'runners: logs without blocks end their runner',
+    file: 'src/control/fleet/fleet.ts',
+    find: '!isObject(message.dropped) || ',
+    replace: '',
+    tests: ['test/control/fleet/hostile-messages.test.ts'],
+  },
+  {
     name: 'accounts: tries of codes are counted for all controls',
     file: 'src/control/accounts/code-tries.ts',
     find: 'if (numUpdatedRows > 0n) return;',

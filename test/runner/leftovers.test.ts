@@ -365,21 +365,34 @@ describe('100,000 calls over kept connections', async () => {
     return { ...inside, ...footprint(fleet.runners[0]?.pid ?? 0) };
   }
 
+  /** Counts when the last aborted calls have ended, too: the runner hears of them after their clients have gone. */
+  async function settled(): Promise<Awaited<ReturnType<typeof leftovers>>> {
+    let counts = await leftovers();
+    await expect
+      .poll(
+        async () => {
+          counts = await leftovers();
+          return [counts.openRequests, counts.connections];
+        },
+        { timeout: 60_000 },
+      )
+      .toEqual([0, keptConnections]);
+    return counts;
+  }
+
   it(
     'leave no listener, timer, request or heap behind, and the connections live on',
     async () => {
+      for (const client of clients.splice(0)) client.close();
       for (let n = 0; n < keptConnections; n += 1) clients.push(new Client(fleet.fleet.port));
       await makeCalls(10_000);
-      const before = await leftovers();
+      const before = await settled();
       const made = await makeCalls(callsTotal);
-      const after = await leftovers();
+      const after = await settled();
       process.stderr.write(`leftovers of ${made} calls: ${JSON.stringify({ before, after })}\n`);
 
       expect(after.requests - before.requests).toBeGreaterThanOrEqual(made * 0.9);
       expect(clients.map(({ broken }) => broken)).toEqual(clients.map(() => 0));
-      // Of the last aborted calls some may not have closed yet.
-      expect(after.openRequests).toBeLessThanOrEqual(keptConnections);
-      expect(after.connections).toBeLessThanOrEqual(2 * keptConnections);
       expect(after.connectionListeners).toBeLessThanOrEqual(before.connectionListeners);
       expect(after.serverListeners).toBe(before.serverListeners);
       expect(after.processListeners).toBe(before.processListeners);
@@ -392,6 +405,6 @@ describe('100,000 calls over kept connections', async () => {
       expect(after.descriptors).toBeLessThanOrEqual(before.descriptors + keptConnections);
       expect(fleet.events.filter(({ kind }) => kind === 'runner_ended')).toEqual([]);
     },
-    soakMsMax + 180_000,
+    soakMsMax + 300_000,
   );
 });

@@ -483,7 +483,8 @@ export class RunnerFleet implements Nodes {
   #receive(runner: RunnerProcess, activity: Activity, message: FromRunner): void {
     switch (message.kind) {
       case 'logs':
-        if (!Array.isArray(message.blocks) || !isObject(message.dropped)) throw new Error('logs without blocks');
+        if (!Array.isArray(message.blocks) || !isObject(message.dropped) || !Number.isSafeInteger(message.batch))
+          throw new Error('logs without blocks');
         void this.#options
           .onBlocks(message.blocks, message.dropped, { origin: runner.runnerId, number: message.batch })
           .then((result) => runner.send({ kind: 'received', number: message.number, isLost: result === 'lost' }));

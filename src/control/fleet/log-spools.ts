@@ -6,20 +6,18 @@
 import { closeSync, createReadStream, mkdirSync, openSync, renameSync } from 'node:fs';
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { z } from 'zod';
-import { MIB } from '../../protocol/limits.ts';
 import type { LogSink } from '../../protocol/ports.ts';
-import { blockOfText, type LogBlockText } from '../../protocol/takeover.ts';
+import { blockOfText, type LogBlockText, spoolLimits } from '../../protocol/takeover.ts';
 
-/** Bytes of a file that is read; a runner writes less (orphanLimits.spoolBytes). */
-const fileBytesMax = 128 * MIB;
-
-/** Checks only the shape: the log checks blocks, like those of a runner's channel. */
+/**
+ * Checks the shape: the log checks the facts of blocks, like those of a runner's channel. A guest that has broken out of
+ * its runner can write anything into the file.
+ */
 const recordSchema = z.object({
   series: z.enum(['sent', 'spooled']),
   batch: z.int().positive(),
-  blocks: z.array(z.looseObject({ words: z.string(), data: z.string() })),
+  blocks: z.array(z.looseObject({ handlerId: z.string(), words: z.string(), data: z.string() })),
   dropped: z.record(z.string(), z.number()),
 });
 
@@ -56,36 +54,42 @@ export class LogSpools {
     };
   }
 
-  /** Removes the file of a runner of this control, to which the runner has handed all its lines. */
+  /** Removes the file of a runner of this control that has ended, if it is empty: the runner has handed over all its lines. */
   async ended(runnerId: string, pid: number): Promise<void> {
     const name = `${runnerId}.${pid}`;
     this.#own.delete(name);
-    await rm(join(this.#folder, name), { force: true });
+    const file = join(this.#folder, name);
+    // It has lines when the runner ended after its control had let it go, in the last moment of that control.
+    if ((await stat(file)).size === 0) await rm(file, { force: true });
   }
 
   /**
    * Stores the lines in the files of earlier runners, but for those among `alive`, and removes the files. A file whose
    * lines cannot be stored stays for the next time; what was stored of it is known by its number. Returns how many files are
-   * left.
+   * left. Throws the first failure after every file has been looked at.
    */
   async deliver(alive: readonly number[]): Promise<number> {
     let left = 0;
+    const failures: unknown[] = [];
     for (const name of await readdir(this.#folder)) {
       if (this.#own.has(name)) continue;
       const [, runnerId, pid] = /^(.+)\.(\d+)$/.exec(name) ?? [];
       const file = join(this.#folder, name);
-      const isDone =
-        runnerId === undefined || (!alive.includes(Number(pid)) && (await this.#deliverFile(file, runnerId)));
-      if (isDone) await rm(file, { force: true });
-      else left += 1;
+      try {
+        const isDone =
+          runnerId === undefined || (!alive.includes(Number(pid)) && (await this.#deliverFile(file, runnerId)));
+        if (isDone) await rm(file, { force: true });
+        else left += 1;
+      } catch (error) {
+        failures.push(error);
+      }
     }
+    if (failures.length > 0) throw failures[0];
     return left;
   }
 
   async #deliverFile(file: string, runnerId: string): Promise<boolean> {
-    const { size } = await stat(file);
-    const lines = createInterface({ input: createReadStream(file, { end: Math.min(size, fileBytesMax) }) });
-    for await (const line of lines) {
+    for await (const line of recordsOf(createReadStream(file, { end: spoolLimits.fileBytes }))) {
       const record = recordOf(line);
       if (record === null) continue;
       const { series, batch, blocks, dropped } = record;
@@ -101,10 +105,31 @@ export class LogSpools {
   }
 }
 
-/** Returns the batch in a line; null: the line was cut when its runner ended. */
-function recordOf(line: string): z.infer<typeof recordSchema> | null {
+/** Returns the lines of a file, without those that are longer than a record can be, which are not kept in memory. */
+async function* recordsOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of chunks) {
+    let from = 0;
+    for (let to = chunk.indexOf(lineFeed); to !== -1; to = chunk.indexOf(lineFeed, from)) {
+      if (bytes + to - from <= spoolLimits.recordBytes) yield Buffer.concat([...parts, chunk.subarray(from, to)]);
+      parts = [];
+      bytes = 0;
+      from = to + 1;
+    }
+    bytes += chunk.length - from;
+    if (bytes <= spoolLimits.recordBytes) parts.push(chunk.subarray(from));
+    else parts = [];
+  }
+  if (bytes <= spoolLimits.recordBytes) yield Buffer.concat(parts);
+}
+
+const lineFeed = 0x0a;
+
+/** Returns the batch in a line; null: the line was cut when its runner ended, or is none. */
+function recordOf(line: Buffer): z.infer<typeof recordSchema> | null {
   try {
-    return recordSchema.parse(JSON.parse(line));
+    return recordSchema.parse(JSON.parse(line.toString()));
   } catch {
     return null;
   }

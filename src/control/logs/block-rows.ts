@@ -11,7 +11,6 @@ import {
   type PackedLines,
 } from '../../protocol/log-block.ts';
 import { columnBytesOf, hasValidHead } from '../../protocol/log-block-reader.ts';
-import { handlerIdOf } from '../../protocol/names.ts';
 import type { LogFilter } from '../../protocol/ports.ts';
 import { BatchInsert } from '../db/batch-insert.ts';
 import type { Schema } from '../db/schema.ts';
@@ -98,10 +97,11 @@ export function bytesOf({ words, data }: Pick<LogBlock, 'words' | 'data'>): numb
  */
 export function plausibleBlock(block: LogBlock | null | undefined): LogBlock | null {
   if (typeof block !== 'object' || block === null) return null;
-  const { lines, firstMs, lastMs, levels, streams, textChars, words, data } = block;
+  const { handlerId, lines, firstMs, lastMs, levels, streams, textChars, words, data } = block;
   const isWhole = (value: unknown, most: number) =>
     Number.isSafeInteger(value) && Number(value) >= 0 && Number(value) <= most;
   const isValid =
+    typeof handlerId === 'string' &&
     isWhole(lines, blockLimits.lines) &&
     lines > 0 &&
     isWhole(firstMs, Number.MAX_SAFE_INTEGER) &&
@@ -114,13 +114,15 @@ export function plausibleBlock(block: LogBlock | null | undefined): LogBlock | n
     data instanceof Uint8Array &&
     hasValidHead(data) &&
     columnBytesOf(data) <= columnBytesMax(block);
-  return isValid ? { ...block, handlerId: handlerIdOf(String(block.handlerId)) } : null;
+  return isValid ? block : null;
 }
 
 /** Returns how many lines a block says that it has, for one that is lost; at least 1. `block` is any value. */
 export function claimedLines(block: Pick<LogBlock, 'lines'> | null | undefined): number {
-  const lines = Number(block?.lines);
-  return Number.isSafeInteger(lines) && lines > 0 && lines <= blockLimits.lines ? lines : 1;
+  const lines: unknown = block?.lines;
+  return typeof lines === 'number' && Number.isSafeInteger(lines) && lines > 0 && lines <= blockLimits.lines
+    ? lines
+    : 1;
 }
 
 /**

@@ -196,7 +196,8 @@ export class LogStore implements LogSink, LogFeed {
         blocks.push(plausible);
         continue;
       }
-      const id = String((block as LogBlock | null | undefined)?.handlerId);
+      const claimed: unknown = (block as LogBlock | null | undefined)?.handlerId;
+      const id = typeof claimed === 'string' ? claimed : 'unknown';
       lost.set(id, (lost.get(id) ?? 0) + claimedLines(block));
     }
     return this.#append(blocks, blocks.length === given.length ? dropped : Object.fromEntries(lost), id);

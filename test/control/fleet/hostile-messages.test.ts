@@ -2,24 +2,34 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
-import { RunnerProcess } from '../../../src/control/fleet/runner-process.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { TestFleet } from '../../support/fleet.ts';
 
-it('a message that cannot be read ends its runner', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'trisiel-hostile-'));
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'trisiel-hostile-'));
   await mkdir(join(folder, 'src/bin'), { recursive: true });
-  const program = join(folder, 'src/bin/runner.mjs');
-  await writeFile(program, "process.send({ kind: 'usage', counts: null }); setInterval(() => {}, 1_000);");
-  const runner = new RunnerProcess({
-    ...{ runnerId: 'hostile', program, programFolder: `${folder}/`, env: {}, nodeFlags: [] },
-    onMessage: () => {
-      throw new TypeError('counts are null');
-    },
-    onStderr: () => {},
+  const program = `process.send({ kind: 'booted' }); process.send(JSON.parse(process.env.MESSAGE)); setInterval(() => {}, 1_000);`;
+  await writeFile(join(folder, 'src/bin/runner.mjs'), program);
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+test.each([
+  ['usage without lists', { kind: 'usage', records: [], counts: null }],
+  ['usage without lists', { kind: 'usage', records: [null], counts: [] }],
+  ['logs without blocks', { kind: 'logs', blocks: {}, dropped: {}, batch: 1 }],
+  ['logs without blocks', { kind: 'logs', blocks: [], dropped: null, batch: 1 }],
+  ['logs without blocks', { kind: 'logs', blocks: [], dropped: {}, batch: 'first' }],
+  ['', { kind: 'request', id: 1, request: null }],
+])('a message that cannot be read ends its runner: %s', async (reason, message) => {
+  const fleet = new TestFleet({
+    program: join(folder, 'src/bin/runner.mjs'),
+    programFolder: `${folder}/`,
+    env: { MESSAGE: JSON.stringify(message) },
   });
-  expect(await runner.ended).toMatchObject({
-    signal: 'SIGKILL',
-    message: 'it sent a message that cannot be read: counts are null',
-  });
-  await rm(folder, { recursive: true });
+  const starting = fleet.start().catch(() => {});
+  const ended = await fleet.until(() => fleet.events.find(({ kind }) => kind === 'runner_ended'));
+  expect(ended).toMatchObject({ reason: expect.stringContaining(`it sent a message that cannot be read: ${reason}`) });
+  await fleet.stop();
+  await starting;
 });

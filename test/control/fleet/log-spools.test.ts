@@ -1,5 +1,5 @@
 import { closeSync, openSync } from 'node:fs';
-import { appendFile, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { appendFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -8,6 +8,7 @@ import { KIB, logLimits } from '../../../src/protocol/limits.ts';
 import { handlerIdOf } from '../../../src/protocol/names.ts';
 import type { PendingLogLine } from '../../../src/protocol/nouns.ts';
 import type { LogBatchId, LogSink } from '../../../src/protocol/ports.ts';
+import { spoolLimits } from '../../../src/protocol/takeover.ts';
 import { LogBuffer, type LogBufferOptions } from '../../../src/runner/log-buffer.ts';
 import { LogSpool } from '../../../src/runner/log-spool.ts';
 import { linesOfBlocks } from '../../support/log-blocks.ts';
@@ -49,6 +50,55 @@ function orphan(runnerId: string, pid: number, work: (buffer: LogBuffer) => void
 }
 
 describe('lines that a runner has left in its file', () => {
+  it('are stored although other lines and other files hold anything', async () => {
+    const hostile = [
+      '{"series":"sent","batch":1,"blocks":[{"handlerId":{"toString":1},"words":"","data":""}],"dropped":{}}',
+      '{"series":"sent","batch":1,"blocks":[null],"dropped":{}}',
+      '{"series":"sent","batch":1e99,"blocks":[],"dropped":{}}',
+      `{"series":"sent","batch":1,"blocks":[${'{},'.repeat(spoolLimits.recordBytes / 3)}{}],"dropped":{}}`,
+      'null',
+      '',
+      '\u0000\uffff',
+    ];
+    for (const name of ['a-first', 'z-last']) {
+      orphan(name, 9, (buffer) => buffer.push(line(name)));
+      const file = join(folder, `${name}.9`);
+      const own = await readFile(file, 'utf8');
+      await writeFile(file, `${hostile.join('\n')}\n${own}${hostile.join('\n')}`);
+    }
+    expect(await new LogSpools(folder, store).deliver([])).toBe(0);
+    expect(stored.map(({ texts }) => texts).sort()).toEqual([['a-first'], ['z-last']]);
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('are stored although a file before them fails, which is told and tried again', async () => {
+    for (const name of ['a-first', 'z-last']) orphan(name, 9, (buffer) => buffer.push(line(name)));
+    let isBroken = true;
+    const spools = new LogSpools(folder, async (blocks, dropped, id) => {
+      if (isBroken && id?.origin.startsWith('a-first')) throw new Error('broken');
+      return store(blocks, dropped, id);
+    });
+    await expect(spools.deliver([])).rejects.toThrow('broken');
+    expect(stored.map(({ texts }) => texts)).toEqual([['z-last']]);
+    isBroken = false;
+    expect(await spools.deliver([])).toBe(0);
+    expect(stored.map(({ texts }) => texts)).toEqual([['z-last'], ['a-first']]);
+  });
+
+  it('stay when its control ends before it', async () => {
+    const spools = new LogSpools(folder, store);
+    const { descriptor, started } = spools.open('late');
+    const own = openSync(`/proc/self/fd/${descriptor}`, 'r+');
+    started(11);
+    const buffer = new LogBuffer({ send: () => false, spill: spillTo(new LogSpool(own)) });
+    buffer.push(line('last words'));
+    buffer.spillAll();
+    closeSync(own);
+    await spools.ended('late', 11);
+    expect(await new LogSpools(folder, store).deliver([])).toBe(0);
+    expect(stored.map(({ texts }) => texts)).toEqual([['last words']]);
+  });
+
   it('are more than its buffer holds, in order, and stored once', async () => {
     const count = 2 * logLimits.bufferLines + 123;
     orphan('b-1-1', 7, (buffer) => {

@@ -146,6 +146,8 @@ describe('the sum of profiles', () => {
       ].map((node) => ({ ...one, nodes: [node] })),
       { ...one, functions: ['x'.repeat(gasProfileLimits.nameChars + 1)], nodes: [] },
       { ...one, functions: Array(gasProfileLimits.nodes + 1).fill('a') },
+      { ...one, nodes: new Array(3) },
+      { ...one, functions: new Array(3), nodes: [] },
     ];
     for (const profile of hostile) expect(plausibleProfile(profile), JSON.stringify(profile)?.slice(0, 80)).toBeNull();
   });
