@@ -40,7 +40,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'control/traces': ['protocol'],
   'control/nodes': ['protocol', 'bus', 'control/db', 'control/accounts'],
   node: ['protocol', 'bus', 'control/artifacts', 'control/fleet'],
-  'control/drains': ['protocol', 'guest/kernel', 'control/db', 'control/accounts'],
+  'control/drains': ['protocol', 'waiting', 'guest/kernel', 'control/db', 'control/accounts', 'control/logs'],
   'control/git': ['protocol', 'waiting', 'control/db', 'control/accounts', 'control/handlers', 'control/audit'],
   'control/deploy': [
     'protocol',
@@ -64,6 +64,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'control/artifacts',
     'control/accounts',
     'control/audit',
+    'control/drains',
     'control/deploy',
     'control/git',
   ],

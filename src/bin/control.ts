@@ -27,6 +27,7 @@ import { Domains } from '../control/domains/domains.ts';
 import { DnsResolver } from '../control/domains/proof.ts';
 import { DrainStore } from '../control/drains/drain-store.ts';
 import { Drains } from '../control/drains/drains.ts';
+import { queuedLookup } from '../control/drains/lookup.ts';
 import { Forwarder } from '../control/git/forwarder.ts';
 import { createGitDoor } from '../control/git/git-door.ts';
 import { HookEndpoint } from '../control/git/hook-endpoint.ts';
@@ -336,7 +337,10 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
   const drains = new Drains({
     store: drainStore,
     logs,
-    egress: createEgress({ allow: config.drainAllow, ownPorts: [port], allowedBy: 'TRISIEL_DRAIN_ALLOW' }),
+    egress: createEgress({
+      ...{ allow: config.drainAllow, ownPorts: [port], allowedBy: 'TRISIEL_DRAIN_ALLOW' },
+      lookup: queuedLookup(),
+    }),
     leases: new SqlLeases({ db }),
     holder: bootId,
     hostName: config.domain === 'localhost' ? hostname() : config.domain,

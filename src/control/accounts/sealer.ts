@@ -40,12 +40,16 @@ export class Sealer {
     // Refuses to create a new key while sealed values exist: each value would then look damaged, and the old file would
     // be hard to put back.
     if (await anySealed(options.db))
-      throw new PlatformError('unavailable', `the key file ${options.keyFile} is missing, and variables are sealed`, {
-        hints: [
-          'restore it from a backup',
-          `or give the values up: (umask 077; openssl rand -hex 32 > ${options.keyFile}), then set them again`,
-        ],
-      });
+      throw new PlatformError(
+        'unavailable',
+        `the key file ${options.keyFile} is missing, and values are sealed with it`,
+        {
+          hints: [
+            'restore it from a backup',
+            `or give the values up: (umask 077; openssl rand -hex 32 > ${options.keyFile}), then set variables and drains again, and take second factors away`,
+          ],
+        },
+      );
     return new Sealer(await makeKey(options), options.randomBytes);
   }
 
@@ -111,7 +115,7 @@ async function readKey(
   }
   if (!/^[0-9a-f]{64}\n?$/.test(text))
     throw new PlatformError('unavailable', `the key file ${file} is damaged`, {
-      hints: ['restore it from a backup; without it the sealed variables are lost'],
+      hints: ['restore it from a backup; without it the sealed variables, drains and second factors are lost'],
     });
   return Buffer.from(text.trim(), 'hex');
 }

@@ -52,7 +52,7 @@ export class SecondFactor {
     const bytes = randomBytes(totpLimits.secretBytes);
     const { numUpdatedRows } = await db
       .updateTable('users')
-      .set({ totp_sealed: sealer.seal(placeOf(user.id), bytes), totp_last_step: null })
+      .set({ totp_sealed: sealer.seal(factorPlace(user.id), bytes), totp_last_step: null })
       .where('id', '=', user.id)
       .where('totp_confirmed_ms', 'is', null)
       .executeTakeFirst();
@@ -169,7 +169,7 @@ export class SecondFactor {
       });
     let secret: Buffer;
     try {
-      secret = this.#options.sealer.unseal(placeOf(row.id), row.totp_sealed);
+      secret = this.#options.sealer.unseal(factorPlace(row.id), row.totp_sealed);
     } catch (cause) {
       throw new PlatformError('unavailable', 'the second factor cannot be checked: the key of the server has changed', {
         hints: ['an administrator can restore the key file, or take the second factor away'],
@@ -181,7 +181,7 @@ export class SecondFactor {
 }
 
 /** Returns the place of a user's sealed secret. No handler's id begins like it. */
-function placeOf(userId: string): readonly string[] {
+export function factorPlace(userId: string): readonly string[] {
   return ['totp', userId];
 }
 

@@ -9,12 +9,14 @@ import { type Kysely, type Selectable, sql } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import { MIB } from '../../protocol/limits.ts';
 import { Sealer, variableContext } from '../accounts/sealer.ts';
+import { factorPlace } from '../accounts/second-factor.ts';
 import { ArtifactStore } from '../artifacts/artifact-store.ts';
 import { checkAudit } from '../audit/chain.ts';
 import { type DatabaseLocation, openAsItIs } from '../db/database.ts';
 import { appliedMigrations, migrationNames } from '../db/migrate.ts';
 import type { Schema } from '../db/schema.ts';
 import { readEffectiveManifest } from '../deploy/effective-manifest.ts';
+import { drainPlace } from '../drains/drain-store.ts';
 import { readRefs } from '../git/ref-files.ts';
 
 /** One fault. `check` is a stable name, for scripts. */
@@ -218,8 +220,8 @@ class Doctor {
 
   /** Opens every sealed value once: only that shows that the key is the right one. */
   async #key(db: Kysely<Schema>): Promise<void> {
-    const variables = await db.selectFrom('handler_env').select(['handler_id', 'branch', 'key', 'sealed']).execute();
-    if (variables.length === 0) return;
+    const values = await sealedValues(db);
+    if (values.length === 0) return;
     const keyFile = join(this.#options.dataFolder, 'env.key');
     const sealer = await Sealer.openExisting(keyFile).catch((error: unknown) => {
       if (error instanceof PlatformError) return error;
@@ -230,13 +232,16 @@ class Doctor {
       await this.#found({ check: 'key', what, advice: sealer?.hints[0] ?? 'put it back from a backup' });
       return;
     }
-    const closed = variables.filter((row) => !opens(sealer, row));
-    if (closed.length > 0)
-      await this.#found({
-        check: 'key',
-        what: `${keyFile} opens ${variables.length - closed.length} of ${variables.length} sealed variables`,
-        advice: 'put the right key back from a backup, or set the variables again',
-      });
+    for (const [kind, again] of Object.entries(sealedKinds)) {
+      const all = values.filter((value) => value.kind === kind);
+      const closed = all.filter((value) => !opens(sealer, value));
+      if (closed.length > 0)
+        await this.#found({
+          check: 'key',
+          what: `${keyFile} opens ${all.length - closed.length} of ${all.length} sealed ${kind}`,
+          advice: `put the right key back from a backup, or ${again}`,
+        });
+    }
   }
 
   async #artifacts(db: Kysely<Schema>): Promise<void> {
@@ -392,12 +397,43 @@ class Doctor {
   }
 }
 
-function opens(
-  sealer: Sealer,
-  row: { readonly handler_id: string; readonly branch: string; readonly key: string; readonly sealed: string },
-): boolean {
+/** Kinds of sealed values, with what to do about values that cannot be opened. */
+const sealedKinds = {
+  variables: 'set the variables again',
+  drains: 'set the drains again',
+  'second factors': 'take the second factors away',
+} as const;
+
+interface SealedValue {
+  readonly kind: keyof typeof sealedKinds;
+  /** Place that the value is sealed for. */
+  readonly place: readonly string[];
+  readonly sealed: string;
+}
+
+/** Returns all values that only the key of the folder opens, and that are lost without it. */
+async function sealedValues(db: Kysely<Schema>): Promise<readonly SealedValue[]> {
+  const variables = await db.selectFrom('handler_env').select(['handler_id', 'branch', 'key', 'sealed']).execute();
+  const drains = await db.selectFrom('drains').select(['id', 'sealed']).execute();
+  const users = await db
+    .selectFrom('users')
+    .select(['id', 'totp_sealed'])
+    .where('totp_sealed', 'is not', null)
+    .execute();
+  return [
+    ...variables.map(({ handler_id, branch, key, sealed }) => ({
+      ...{ kind: 'variables' as const, place: variableContext({ handlerId: handler_id, branch, key }), sealed },
+    })),
+    ...drains.map(({ id, sealed }) => ({ kind: 'drains' as const, place: drainPlace(id), sealed })),
+    ...users.map(({ id, totp_sealed }) => ({
+      ...{ kind: 'second factors' as const, place: factorPlace(id), sealed: totp_sealed ?? '' },
+    })),
+  ];
+}
+
+function opens(sealer: Sealer, { place, sealed }: SealedValue): boolean {
   try {
-    sealer.unseal(variableContext({ handlerId: row.handler_id, branch: row.branch, key: row.key }), row.sealed);
+    sealer.unseal(place, sealed);
     return true;
   } catch {
     return false;

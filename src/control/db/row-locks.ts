@@ -2,7 +2,7 @@
  * Row locks for transactions that read, decide and write: of two transactions that lock the same row, on any controls,
  * the second waits for the first and then reads its result. On SQLite every transaction does so anyway.
  *
- * A transaction that needs both locks locks the user first.
+ * A transaction that needs locks of a user and a handler locks the user first.
  */
 import type { Kysely } from 'kysely';
 import type { Schema } from './schema.ts';
@@ -26,4 +26,16 @@ export async function lockHandler(trx: Kysely<Schema>, handlerId: string): Promi
     .forNoKeyUpdate()
     .executeTakeFirst();
   return row !== undefined;
+}
+
+/**
+ * Locks a name of the platform until the transaction ends, for limits of the whole platform. The row that is locked
+ * stays in the table of settings.
+ */
+export async function lockPlatform(trx: Kysely<Schema>, name: string): Promise<void> {
+  await trx
+    .insertInto('settings')
+    .values({ key: `lock_${name}`, value: '' })
+    .onConflict((oc) => oc.column('key').doUpdateSet({ value: '' }))
+    .execute();
 }

@@ -1,9 +1,11 @@
 /** Drains in the database: where lines go, how far each has come in the log of each handler, and how it fares. */
-import { sql } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { Sealer } from '../accounts/sealer.ts';
 import type { Database } from '../db/database.ts';
+import { lockHandler, lockPlatform } from '../db/row-locks.ts';
 import type { Schema } from '../db/schema.ts';
+import { lastCursor } from '../logs/cursors.ts';
 import { type DrainKind, type DrainSettings, drainLimits, shownTarget } from './settings.ts';
 
 /** A drain, as the API shows it: never with what is secret. */
@@ -88,12 +90,20 @@ export class DrainStore {
   }
 
   /**
-   * Makes a drain, which hands on lines that are written from now on, or gives one other settings: it goes on where it
-   * was. Throws `limit_exceeded`.
+   * Makes a drain of a handler, or of the server (null), which hands on lines that are written from now on; or gives one
+   * other settings: it goes on where it was. `ownerId`: owner of the handler for whom the request was permitted. Throws
+   * `limit_exceeded`, and `not_found` if the handler has got another owner meanwhile: the new owner's log would go to a
+   * receiver of the earlier one.
    */
-  async put(handlerId: string | null, name: string, settings: DrainSettings): Promise<void> {
-    const scope = handlerId ?? '';
+  async put(
+    handler: { readonly id: string; readonly ownerId: string } | null,
+    name: string,
+    settings: DrainSettings,
+  ): Promise<void> {
+    const scope = handler?.id ?? '';
     await this.#db.transaction().execute(async (trx) => {
+      if (handler === null) await lockPlatform(trx, 'drains');
+      else await lockOwned(trx, handler);
       const drains = await trx.selectFrom('drains').select(['id', 'name']).where('scope', '=', scope).execute();
       const known = drains.find((drain) => drain.name === name);
       if (known === undefined && drains.length >= drainLimits.each)
@@ -104,22 +114,17 @@ export class DrainStore {
       const set = {
         kind: settings.kind,
         target: shownTarget(settings),
-        sealed: this.#sealer.seal(place(id), JSON.stringify(settings)),
+        sealed: this.#sealer.seal(drainPlace(id), JSON.stringify(settings)),
         ...{ failures: 0, error: null, failed_ms: null, retry_ms: 0 },
       };
       if (known !== undefined) {
         await trx.updateTable('drains').set(set).where('id', '=', id).execute();
         return;
       }
-      const newest = await trx
-        .selectFrom('log_blocks')
-        .select(({ fn }) => fn.max<number | null>('last_cursor').as('cursor'))
-        .$if(handlerId !== null, (query) => query.where('handler_id', '=', scope))
-        .executeTakeFirst();
       await trx
         .insertInto('drains')
         .values({
-          ...{ id, handler_id: handlerId, scope, name, ...set, start_cursor: Number(newest?.cursor ?? 0) },
+          ...{ id, handler_id: handler?.id ?? null, scope, name, ...set, start_cursor: await lastCursor(trx) },
           ...{ created_ms: this.#now(), sent: 0, lost: 0, sent_ms: null },
         })
         .execute();
@@ -180,7 +185,7 @@ export class DrainStore {
       .executeTakeFirst();
     if (row === undefined) return null;
     try {
-      const settings = JSON.parse(this.#sealer.unseal(place(id), row.sealed).toString()) as DrainSettings; // `put` wrote it.
+      const settings = JSON.parse(this.#sealer.unseal(drainPlace(id), row.sealed).toString()) as DrainSettings; // `put` wrote it.
       return { id, handlerId: row.handler_id, settings, failures: Number(row.failures) };
     } catch {
       await this.failed(id, { error: 'its settings cannot be opened with the key of this server', afterMs: 60_000 });
@@ -222,13 +227,13 @@ export class DrainStore {
     return rows.map((row) => ({ handler: { id: row.id, name: row.name }, cursor: Number(row.cursor) }));
   }
 
-  /** Stores how far a drain has come. `sent`, `lost`: lines since the last call. */
+  /** Stores how far a drain has come. `sent`, `lost`: lines since the last call. Returns whether there is such a drain. */
   async advance(
     drain: string,
     handlerId: string,
     { cursor, sent, lost }: { readonly cursor: number; readonly sent: number; readonly lost: number },
-  ): Promise<void> {
-    await this.#db.relaxed.transaction().execute(async (trx) => {
+  ): Promise<boolean> {
+    return this.#db.relaxed.transaction().execute(async (trx) => {
       // Locks the drain's row: with PostgreSQL it may be removed at the same time.
       const { numUpdatedRows } = await trx
         .updateTable('drains')
@@ -240,7 +245,7 @@ export class DrainStore {
         }))
         .where('id', '=', drain)
         .executeTakeFirst();
-      if (numUpdatedRows === 0n) return;
+      if (numUpdatedRows === 0n) return false;
       await trx
         .insertInto('drain_cursors')
         .values({ drain_id: drain, handler_id: handlerId, cursor })
@@ -249,6 +254,7 @@ export class DrainStore {
           oc.columns(['drain_id', 'handler_id']).doUpdateSet({ cursor }).where('drain_cursors.cursor', '<', cursor),
         )
         .execute();
+      return true;
     });
   }
 
@@ -263,9 +269,25 @@ export class DrainStore {
   }
 }
 
-/** Place that the settings of a drain are sealed for. */
-function place(id: string): readonly string[] {
+/** Returns the place that the settings of a drain are sealed for. */
+export function drainPlace(id: string): readonly string[] {
   return ['drain', id];
+}
+
+/** Locks the row of a handler until the transaction ends. Throws `not_found` unless `ownerId` owns it and it is not deleted. */
+async function lockOwned(
+  trx: Kysely<Schema>,
+  { id, ownerId }: { readonly id: string; readonly ownerId: string },
+): Promise<void> {
+  await lockHandler(trx, id);
+  const row = await trx
+    .selectFrom('handlers')
+    .select('id')
+    .where('id', '=', id)
+    .where('owner_id', '=', ownerId)
+    .where('deleted_ms', 'is', null)
+    .executeTakeFirst();
+  if (row === undefined) throw new PlatformError('not_found', 'this handler has another owner, or is deleted');
 }
 
 function viewOf(row: Schema['drains'], nowMs: number): DrainView {

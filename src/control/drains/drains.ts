@@ -155,6 +155,7 @@ export class Drains {
     if (drain === null) return;
     const endMs = now() + drainTimes.turnMs;
     let batches = 0;
+    let { failures } = drain;
     try {
       for (const behind of await store.behind(drain)) {
         let { cursor } = behind;
@@ -163,27 +164,41 @@ export class Drains {
           if (!(await this.#holdsLease())) return;
           batches += 1;
           const page = await this.#handPage(drain, behind, cursor);
+          if (page === null) return;
+          // `advance` has set the row's number to 0 too.
+          if (page.cursor > cursor) failures = 0;
           cursor = page.cursor;
           if (!page.more) break;
         }
       }
     } catch (error) {
       if (!(error instanceof DrainFailure)) throw error;
-      await store.failed(id, { error: error.message, afterMs: this.#waitMs(drain.failures, error) });
+      await store.failed(id, { error: error.message, afterMs: this.#waitMs(failures, error) });
     }
   }
 
-  async #handPage({ id, settings }: DueDrain, { handler }: Behind, after: number): Promise<LogPage> {
+  /**
+   * Hands on the lines that follow the cursor `after` in the log of one handler, and stores how far the drain has come.
+   * Returns null if the drain was removed meanwhile. Throws DrainFailure for everything that the sender throws: an error
+   * that passed would end the turn without a back-off, and its owner would see none.
+   */
+  async #handPage({ id, settings }: DueDrain, { handler }: Behind, after: number): Promise<LogPage | null> {
     const { store, logs, egress, hostName, now } = this.#options;
     const { requests } = settings;
-    const page = await logs.query(handler, { after, limit: drainBatch.lines, requests, userId: `drain ${id}` });
+    const page = await logs.query(handler, { after, limit: drainBatch.lines, requests });
     const sender: Sender = senders[settings.kind];
     const refused =
-      page.lines.length === 0 ? 0 : await sender(page.lines, { egress, settings, hostName, nowMs: now() });
+      page.lines.length === 0
+        ? 0
+        : await sender(page.lines, { egress, settings, hostName, nowMs: now() }).catch((error: unknown) => {
+            throw DrainFailure.of(error);
+          });
     const lost = page.expired + refused;
-    if (page.cursor > after)
-      await store.advance(id, handler.id, { cursor: page.cursor, sent: page.lines.length - refused, lost });
-    return page;
+    if (page.cursor === after) return page;
+    const isThere = await store.advance(id, handler.id, {
+      ...{ cursor: page.cursor, sent: page.lines.length - refused, lost },
+    });
+    return isThere ? page : null;
   }
 
   /** Exponential, with between half and all of the time, so that drains of one receiver do not come back together. */

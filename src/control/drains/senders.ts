@@ -19,7 +19,7 @@ export interface Sending {
   readonly nowMs: number;
 }
 
-/** Resolves with the number of lines that the receiver has refused for good, when it has taken all others. Throws DrainFailure. */
+/** Resolves with the number of lines that the receiver has refused for good, when it has taken all others. Rejects when it has not taken them. */
 export type Sender = (lines: readonly LogLine[], sending: Sending) => Promise<number>;
 
 export const senders: Readonly<Record<DrainKind, Sender>> = {

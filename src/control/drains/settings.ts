@@ -105,8 +105,20 @@ export function checkSettings(settings: DrainSettings, isAllowed: (hostPort: str
     if (bucket === undefined || accessKeyId === undefined || secretAccessKey === undefined)
       throw bad('an s3 drain needs bucket, accessKeyId and secretAccessKey');
     if (url.search !== '') throw bad('the URL of an s3 drain has no query');
+    // The signature is made of the decoded path.
+    if (!isDecodable(url.pathname)) throw bad('the path of the URL has a % that encodes no character');
   } else if ([bucket, accessKeyId, secretAccessKey, region, prefix].some((value) => value !== undefined))
     throw bad('bucket, region, prefix and keys are for drains of kind s3');
+}
+
+/** Returns whether `%XX` in a path stand for characters in UTF-8. */
+function isDecodable(path: string): boolean {
+  try {
+    decodeURIComponent(path);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function bad(problem: string, ...hints: readonly string[]): PlatformError {

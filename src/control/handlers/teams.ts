@@ -156,7 +156,8 @@ export class Teams {
   }
 
   /**
-   * Makes the user to whom a handler is offered its owner. The earlier owner then has no role.
+   * Makes the user to whom a handler is offered its owner. The earlier owner then has no role, and the handler no drains:
+   * they lead to receivers that the earlier owner chose.
    * Throws `not_found` (no valid offer), `limit_exceeded` (the user has as many handlers as allowed).
    */
   async accept(handlerName: string, userId: string): Promise<Handler> {
@@ -186,6 +187,7 @@ export class Teams {
         .where('handler_id', '=', handler.id)
         .where('user_id', '=', userId)
         .execute();
+      await trx.deleteFrom('drains').where('handler_id', '=', handler.id).execute();
     });
     this.#tellLost(handler.id, handler.ownerId);
     return { ...handler, ownerId: userId };

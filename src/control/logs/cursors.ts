@@ -8,8 +8,7 @@
  * second row (`log_cursor_reserved`) is therefore written durably in advance, for `cursorBlock` cursors at a time, and
  * each start continues above it: a cursor that a reader has seen is never given again.
  */
-import type { Transaction } from 'kysely';
-import { sql } from 'kysely';
+import { type Kysely, sql, type Transaction } from 'kysely';
 import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
 
@@ -50,13 +49,8 @@ export class Cursors {
   }
 
   /** Reads the last cursor given by any control, as committed. */
-  async last(): Promise<number> {
-    const row = await this.#db.reader
-      .selectFrom('settings')
-      .select('value')
-      .where('key', '=', lastKey)
-      .executeTakeFirst();
-    return Number(row?.value ?? 0);
+  last(): Promise<number> {
+    return lastCursor(this.#db.reader);
   }
 
   /** Reserves durably enough for `count` cursors above `last`. Must not run inside a transaction. */
@@ -80,6 +74,15 @@ export class Cursors {
     const last = Number(value);
     return last <= this.#reserved ? { first: last - count + 1 } : { last: last - count };
   }
+}
+
+/**
+ * Returns the last cursor that any control has given to a line of any handler, as committed; 0: none. Lines that are
+ * stored later have greater cursors.
+ */
+export async function lastCursor(db: Kysely<Schema>): Promise<number> {
+  const row = await db.selectFrom('settings').select('value').where('key', '=', lastKey).executeTakeFirst();
+  return Number(row?.value ?? 0);
 }
 
 /** Makes the number in the row `key` at least `least`, durably; returns the number. */

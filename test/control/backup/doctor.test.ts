@@ -6,9 +6,11 @@ import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Sealer } from '../../../src/control/accounts/sealer.ts';
+import { factorPlace } from '../../../src/control/accounts/second-factor.ts';
 import { AuditLog } from '../../../src/control/audit/audit-log.ts';
 import { examine } from '../../../src/control/backup/doctor.ts';
 import { openDatabase } from '../../../src/control/db/database.ts';
+import { drainPlace } from '../../../src/control/drains/drain-store.ts';
 import { gitEnvironment } from '../../../src/control/git/git-environment.ts';
 import { removeTemporaryFolders, temporaryFolder } from '../../support/e2e.ts';
 import { trisiel } from '../../support/trisiel.ts';
@@ -18,6 +20,7 @@ const identity = { controlId: 'c', platformId: 'p' };
 /** A data folder in order; each test works on a copy. */
 let healthy: string;
 let handlerId: string;
+let userId: string;
 
 beforeAll(async () => {
   healthy = join(await temporaryFolder(), 'data');
@@ -31,6 +34,7 @@ beforeAll(async () => {
     .onConflict((oc) => oc.doNothing())
     .execute();
   handlerId = (await db.selectFrom('handlers').select('id').executeTakeFirstOrThrow()).id;
+  userId = (await db.selectFrom('users').select('id').executeTakeFirstOrThrow()).id;
   const audit = new AuditLog({ db, now: () => 1_000 });
   const what = {
     user: { id: 'u', name: 'ada' },
@@ -220,6 +224,24 @@ describe('trisiel doctor', () => {
     const left = await place.said();
     if (mends) expect(left).toEqual([]);
     else expect(left.filter((line) => said.test(line))).not.toEqual([]);
+  });
+
+  it('opens drains and second factors with the key too, where there are no variables', async () => {
+    const { folder, sql, said } = await copy();
+    const keyFile = join(folder, 'env.key');
+    const sealer = await Sealer.openExisting(keyFile);
+    sql('delete from handler_env');
+    sql(`insert into drains (id, handler_id, scope, name, kind, target, sealed, start_cursor, created_ms)
+      values ('d', null, '', 'd', 'otlp', 'x', '${sealer?.seal(drainPlace('d'), '{}')}', 0, 1)`);
+    sql(`update users set totp_sealed = '${sealer?.seal(factorPlace(userId), 'x')}' where id = '${userId}'`);
+    expect(await said()).toEqual([]);
+    await writeFile(keyFile, 'ab'.repeat(32));
+    expect(await said()).toEqual([
+      'key: DATA/env.key opens 0 of 1 sealed drains',
+      'key: DATA/env.key opens 0 of 1 sealed second factors',
+    ]);
+    await rm(keyFile);
+    expect(await said()).toEqual(['key: DATA/env.key is missing']);
   });
 
   it('prints what to type, as text and as JSON, and exits with 1 until all is mended', async () => {

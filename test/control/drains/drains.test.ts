@@ -102,7 +102,7 @@ onEachDatabase('drains', (dialect) => {
 
   it('hand on what is written after they were made, once, in order, of their handler', async () => {
     await write('aa', 'before');
-    await store.put(idOf('aa'), 'there', webhook());
+    await store.put(it_.a, 'there', webhook());
     await write('aa', 'one', 'two');
     await write('bb', 'of another');
     const all = drains();
@@ -137,7 +137,7 @@ onEachDatabase('drains', (dialect) => {
   });
 
   it('send a batch again until it is taken, later and later, and go on where they were after a restart', async () => {
-    await store.put(idOf('aa'), 'there', webhook());
+    await store.put(it_.a, 'there', webhook());
     await write('aa', 'one');
     answer = (_request, response) => response.writeHead(500).end('oops');
     const all = drains();
@@ -159,8 +159,53 @@ onEachDatabase('drains', (dialect) => {
     expect(await store.list(idOf('aa'))).toMatchObject([{ sent: 2, failures: 0, error: null, retryMs: null }]);
   });
 
+  it('wait as after a first failure when a batch was taken before it in the same turn', async () => {
+    await store.put(it_.a, 'there', webhook());
+    await write('aa', 'one');
+    answer = (_request, response) => response.writeHead(500).end();
+    const all = drains();
+    for (let n = 0; n < 3; n++) {
+      await all.look();
+      nowMs += drainTimes.mostRetryMs;
+    }
+    await write('aa', ...Array.from({ length: drainBatch.lines }, (_, i) => `more ${i}`));
+    const before = received.length;
+    answer = (_request, response) => response.writeHead(received.length === before + 1 ? 200 : 500).end();
+    await all.look();
+    expect(received).toHaveLength(before + 2);
+    expect(await store.list(idOf('aa'))).toMatchObject([
+      { sent: drainBatch.lines, failures: 1, error: 'status 500', retryMs: nowMs + 750 },
+    ]);
+  });
+
+  it('count an error of any kind as a failed attempt, and others go on', async () => {
+    const keys = { bucket: 'my-logs', accessKeyId: 'a', secretAccessKey: 'b' };
+    // checkSettings refuses this URL; `put` takes it: no signature can be made of its path.
+    await store.put(it_.a, 'bad', { kind: 's3', url: `http://127.0.0.1:${port}/100%`, ...keys });
+    await store.put(it_.a, 'good', webhook());
+    await write('aa', 'one');
+    await drains().look();
+    expect(await store.list(idOf('aa'))).toMatchObject([
+      { name: 'bad', sent: 0, failures: 1, error: 'URI malformed', retryMs: nowMs + 750 },
+      { name: 'good', sent: 1, failures: 0 },
+    ]);
+    expect(it_.errors).toEqual([]);
+  });
+
+  it('send nothing more when they are removed during their turn', async () => {
+    await store.put(it_.a, 'there', webhook());
+    for (let n = 0; n < 2; n++) await write('aa', ...Array.from({ length: drainBatch.lines }, (_, i) => `${n} ${i}`));
+    answer = (_request, response) =>
+      void store
+        .remove(idOf('aa'), 'there')
+        .catch(() => {})
+        .then(() => response.end());
+    await drains().look();
+    expect(received).toHaveLength(1);
+  });
+
   it('wait as long as the receiver asks, and no longer than an hour', async () => {
-    await store.put(idOf('aa'), 'there', webhook());
+    await store.put(it_.a, 'there', webhook());
     await write('aa', 'one');
     answer = (_request, response) => response.writeHead(429, { 'retry-after': '999999' }).end();
     await drains().look();
@@ -199,7 +244,7 @@ onEachDatabase('drains', (dialect) => {
     }).listen(0, '127.0.0.1');
     await once(canary, 'listening');
     answer = made(`http://127.0.0.1:${(canary.address() as AddressInfo).port}/`);
-    await store.put(idOf('aa'), 'there', webhook());
+    await store.put(it_.a, 'there', webhook());
     await write('aa', 'one');
     await drains().look();
     canary.close();
@@ -219,8 +264,8 @@ onEachDatabase('drains', (dialect) => {
     try {
       answer = (request, response) => (request.url === '/hangs' ? hung() : response.end());
       const { promise, resolve: hung } = Promise.withResolvers<void>();
-      await store.put(idOf('aa'), 'hangs', webhook({ url: `http://127.0.0.1:${port}/hangs` }));
-      await store.put(idOf('bb'), 'works', webhook());
+      await store.put(it_.a, 'hangs', webhook({ url: `http://127.0.0.1:${port}/hangs` }));
+      await store.put(it_.b, 'works', webhook());
       await write('aa', 'one');
       await write('bb', 'other');
       const looking = drains().look();
@@ -237,9 +282,9 @@ onEachDatabase('drains', (dialect) => {
   });
 
   it('reach no private address, whatever name leads there', async () => {
-    await store.put(idOf('aa'), 'there', webhook());
-    await store.put(idOf('aa'), 'named', webhook({ url: `http://localhost:${port}/` }));
-    await store.put(idOf('aa'), 'metadata', webhook({ url: 'https://169.254.169.254/' }));
+    await store.put(it_.a, 'there', webhook());
+    await store.put(it_.a, 'named', webhook({ url: `http://localhost:${port}/` }));
+    await store.put(it_.a, 'metadata', webhook({ url: 'https://169.254.169.254/' }));
     await write('aa', 'one');
     await drains([]).look();
     expect(received).toEqual([]);
@@ -250,7 +295,7 @@ onEachDatabase('drains', (dialect) => {
   });
 
   it('are the work of one control at a time', async () => {
-    await store.put(idOf('aa'), 'there', webhook());
+    await store.put(it_.a, 'there', webhook());
     await write('aa', 'one');
     await new SqlLeases({ db: it_.db, now: () => nowMs }).take({ name: 'drains', holder: 'control-2', ttlMs: 60_000 });
     await drains().look();
@@ -261,7 +306,7 @@ onEachDatabase('drains', (dialect) => {
   });
 
   it('count lines that retention has removed before they were sent', async () => {
-    await store.put(idOf('aa'), 'there', webhook());
+    await store.put(it_.a, 'there', webhook());
     await write('aa', 'zero');
     await drains().look();
     await write('aa', 'one', 'two');
@@ -278,9 +323,26 @@ onEachDatabase('drains', (dialect) => {
     expect((await store.list(idOf('aa')))[0]).toMatchObject({ sent: 2, lost: 2 });
   });
 
+  it('count lines that retention has removed before the first success, of a log that was empty', async () => {
+    await write('aa', 'of another');
+    await store.put(it_.b, 'there', webhook());
+    await write('bb', 'one', 'two');
+    const { cursor } = await logs.query({ id: idOf('bb'), name: 'bb' }, {});
+    await it_.db.transaction().execute(async (trx) => {
+      await trx.deleteFrom('log_blocks').where('handler_id', '=', idOf('bb')).execute();
+      await noteExpired(trx, { handlerId: idOf('bb'), lastCursor: cursor, lines: 2 });
+    });
+    await logs.close();
+    logs = await it_.openLogs();
+    await write('bb', 'three');
+    await drains().look();
+    expect(texts()).toEqual(['three']);
+    expect((await store.list(idOf('bb')))[0]).toMatchObject({ sent: 1, lost: 2 });
+  });
+
   it('hand on lines of requests where they are asked for', async () => {
-    await store.put(idOf('aa'), 'plain', webhook());
-    await store.put(idOf('bb'), 'all', webhook({ requests: true }));
+    await store.put(it_.a, 'plain', webhook());
+    await store.put(it_.b, 'all', webhook({ requests: true }));
     for (const handler of ['aa', 'bb']) {
       await logs.append([line(handler, `line ${handler}`), line(handler, `GET / ${handler}`, { stream: 'request' })]);
     }
@@ -289,7 +351,7 @@ onEachDatabase('drains', (dialect) => {
   });
 
   it('lose their place to others while a receiver is slow, and send nothing when the lease is lost', async () => {
-    await store.put(idOf('aa'), 'slow', webhook());
+    await store.put(it_.a, 'slow', webhook());
     for (let n = 0; n < 3; n++) await write('aa', ...Array.from({ length: drainBatch.lines }, (_, i) => `${n} ${i}`));
     answer = (_request, response) => {
       nowMs += drainTimes.turnMs;
@@ -310,7 +372,7 @@ onEachDatabase('drains', (dialect) => {
   });
 
   it('never go backwards', async () => {
-    await store.put(idOf('aa'), 'there', webhook());
+    await store.put(it_.a, 'there', webhook());
     await write('aa', 'one', 'two');
     const id = (await store.due())[0] ?? '';
     await store.advance(id, idOf('aa'), { cursor: 9_000_000, sent: 1, lost: 0 });
@@ -319,17 +381,44 @@ onEachDatabase('drains', (dialect) => {
   });
 
   it('go with their handler, and are bounded', async () => {
-    for (let n = 0; n < drainLimits.each; n++) await store.put(idOf('aa'), `d${n}`, webhook());
-    await expect(store.put(idOf('aa'), 'more', webhook())).rejects.toMatchObject({ code: 'limit_exceeded' });
-    await store.put(idOf('aa'), 'd0', webhook({ url: 'https://elsewhere.example/' }));
+    for (let n = 0; n < drainLimits.each; n++) await store.put(it_.a, `d${n}`, webhook());
+    await expect(store.put(it_.a, 'more', webhook())).rejects.toMatchObject({ code: 'limit_exceeded' });
+    await store.put(it_.a, 'd0', webhook({ url: 'https://elsewhere.example/' }));
     expect((await store.show(idOf('aa'), 'd0')).target).toBe('https://elsewhere.example');
     await expect(store.remove(idOf('bb'), 'd0')).rejects.toMatchObject({ code: 'not_found' });
     await it_.db.deleteFrom('handlers').where('id', '=', idOf('aa')).execute();
     expect(await it_.db.selectFrom('drains').select('id').execute()).toEqual([]);
   });
 
+  it('are bounded, and named once, when two controls make them at the same time', async () => {
+    const db = await it_.database.open();
+    const sealer = await Sealer.open({ db, keyFile: join(await temporaryFolder(), 'key'), randomBytes });
+    const both = [store, new DrainStore({ db, sealer, now: () => nowMs, newId: randomUUID })] as const;
+    for (const of of [it_.a, null]) {
+      // Each name twice, and twice as many names as drains are allowed.
+      const puts = Array.from({ length: 4 * drainLimits.each }, (_, n) =>
+        both[n % 2]?.put(of, `d${Math.floor(n / 2)}`, webhook()),
+      );
+      const refused = (await Promise.allSettled(puts)).flatMap((put) =>
+        put.status === 'rejected' ? [put.reason] : [],
+      );
+      expect(refused).toHaveLength(2 * drainLimits.each);
+      for (const reason of refused) expect(reason).toMatchObject({ code: 'limit_exceeded' });
+      expect(await store.list(of?.id ?? null)).toHaveLength(drainLimits.each);
+    }
+  });
+
+  it('are refused to an earlier owner, and where the handler is deleted', async () => {
+    await expect(store.put({ ...it_.a, ownerId: 'earlier' }, 'there', webhook())).rejects.toMatchObject({
+      code: 'not_found',
+    });
+    await it_.db.updateTable('handlers').set({ deleted_ms: 1 }).where('id', '=', idOf('bb')).execute();
+    await expect(store.put(it_.b, 'there', webhook())).rejects.toMatchObject({ code: 'not_found' });
+    expect(await it_.db.selectFrom('drains').select('id').execute()).toEqual([]);
+  });
+
   it('otlp: log records with severity, and records that are refused for good are lost', async () => {
-    await store.put(idOf('aa'), 'there', { kind: 'otlp', url: `http://127.0.0.1:${port}/v1/logs` });
+    await store.put(it_.a, 'there', { kind: 'otlp', url: `http://127.0.0.1:${port}/v1/logs` });
     await logs.append([line('aa', 'bad', { level: 1 }), line('aa', 'good')]);
     answer = (_request, response) => response.end('{"partialSuccess":{"rejectedLogRecords":"1","errorMessage":"x"}}');
     await drains().look();
@@ -348,7 +437,7 @@ onEachDatabase('drains', (dialect) => {
       ...{ kind: 's3', url: `http://127.0.0.1:${port}`, bucket: 'my-logs', region: 'eu-west-1', prefix: 'all/' },
       ...{ accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'secret' },
     };
-    await store.put(idOf('aa'), 'there', settings);
+    await store.put(it_.a, 'there', settings);
     await write('aa', 'one', 'two');
     answer = (_request, response) => response.writeHead(503).end();
     await drains().look();
@@ -392,7 +481,7 @@ onEachDatabase('drains', (dialect) => {
     });
 
     it('gets messages of RFC 5424 with their lengths, over TLS', async () => {
-      await store.put(idOf('aa'), 'there', { kind: 'syslog', url: `syslog+tls://127.0.0.1:${syslogPort}` });
+      await store.put(it_.a, 'there', { kind: 'syslog', url: `syslog+tls://127.0.0.1:${syslogPort}` });
       await logs.append([line('aa', 'größer', { level: 3, invocation: 'i 1', timeMs: Date.UTC(2026, 0, 2) })]);
       await drains([`127.0.0.1:${syslogPort}`]).look();
       const [, length, message = ''] = /^(\d+) (.*)$/s.exec(bytes) ?? [];
@@ -405,7 +494,7 @@ onEachDatabase('drains', (dialect) => {
 
     it('is sent nothing where the certificate is not trusted', async () => {
       certificates = { ...certificates, ca: makeCertificates().ca };
-      await store.put(idOf('aa'), 'there', { kind: 'syslog', url: `syslog+tls://127.0.0.1:${syslogPort}` });
+      await store.put(it_.a, 'there', { kind: 'syslog', url: `syslog+tls://127.0.0.1:${syslogPort}` });
       await write('aa', 'one');
       await drains([`127.0.0.1:${syslogPort}`]).look();
       certificates = makeCertificates();
@@ -426,6 +515,7 @@ describe('settings of a drain', () => {
     { kind: 'otlp', url: 'http://collector:4318/v1/logs' },
     { kind: 'syslog', url: 'syslog+tls://example.com:6514' },
     { kind: 's3', url: 'https://s3.example.com', ...s3 },
+    { kind: 's3', url: 'https://s3.example.com/a%20b', ...s3 },
   ])('$kind $url is good', (settings) => {
     check(settings);
   });
@@ -443,6 +533,8 @@ describe('settings of a drain', () => {
     { kind: 'syslog', url: 'https://example.com:6514' },
     { kind: 'syslog', url: 'syslog+tls://example.com:6514', headers: { a: 'b' } },
     { kind: 's3', url: 'https://s3.example.com' },
+    { kind: 's3', url: 'https://s3.example.com/100%', ...s3 },
+    { kind: 's3', url: 'https://s3.example.com/%ff', ...s3 },
   ])('$kind $url is refused, without what may be secret', (settings) => {
     expect(() => check(settings)).toThrow(expect.objectContaining({ code: 'bad_request' }));
     expect(() => check(settings)).toThrow(/^(?!.*secret\b)/s);

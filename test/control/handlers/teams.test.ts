@@ -1,5 +1,8 @@
-import { randomBytes, randomInt } from 'node:crypto';
+import { randomBytes, randomInt, randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Sealer } from '../../../src/control/accounts/sealer.ts';
+import { DrainStore } from '../../../src/control/drains/drain-store.ts';
 import { type Handler, Handlers } from '../../../src/control/handlers/handlers.ts';
 import { Teams, teamLimits } from '../../../src/control/handlers/teams.ts';
 import { PlatformError } from '../../../src/protocol/errors.ts';
@@ -92,6 +95,21 @@ onEachDatabase('teams', (dialect) => {
       expect(await teams.list(otter.id)).toEqual([]);
       expect(lost).toEqual([`${otter.id} u-ada`]);
       expect(await teams.offersTo('u-bob', { limit: 9 })).toEqual([]);
+    });
+
+    test('takes the drains of the handler away, and no others', async () => {
+      const { db, folder } = store;
+      const sealer = await Sealer.open({ db, keyFile: join(folder, 'key'), randomBytes });
+      const drains = new DrainStore({ db, sealer, now: () => nowMs, newId: randomUUID });
+      const badger = await handlers.create({ name: 'badger', ownerId: 'u-ada' });
+      for (const of of [otter, badger, null])
+        await drains.put(of, 'there', { kind: 'otlp', url: 'https://a.example/' });
+      await teams.offer(otter, 'bob');
+      expect(await drains.list(otter.id)).toHaveLength(1);
+      await teams.accept('otter', 'u-bob');
+      expect(await drains.list(otter.id)).toEqual([]);
+      expect(await drains.list(badger.id)).toHaveLength(1);
+      expect(await drains.list(null)).toHaveLength(1);
     });
 
     test('can be replaced, withdrawn, declined, and lapses', async () => {

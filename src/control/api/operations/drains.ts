@@ -33,15 +33,15 @@ export function drainOperations(deps: {
 }): readonly Operation[] {
   const { drains, isDrainAllowed } = deps;
   const put = async (
-    handlerId: string | null,
+    handler: { readonly id: string; readonly ownerId: string } | null,
     name: string,
     settings: z.infer<typeof drainSettingsSchema>,
   ): Promise<DrainView> => {
     if (!/^[a-z0-9][a-z0-9-]{0,62}$/.test(name))
       throw new PlatformError('bad_request', 'a name of a drain has up to 63 of a-z, 0-9 and -');
     checkSettings(settings, isDrainAllowed);
-    await drains.put(handlerId, name, settings);
-    return drains.show(handlerId, name);
+    await drains.put(handler, name, settings);
+    return drains.show(handler?.id ?? null, name);
   };
   return [
     forHandler({
@@ -62,7 +62,7 @@ export function drainOperations(deps: {
       body: drainSettingsSchema,
       answer: drainSchema,
       errors: ['limit_exceeded'],
-      run: ({ handler, params, body }) => put(handler.id, params.drain, body),
+      run: ({ handler, params, body }) => put(handler, params.drain, body),
     }),
     forHandler({
       id: 'deleteDrain',
