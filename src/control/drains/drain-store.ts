@@ -227,7 +227,9 @@ export class DrainStore {
     return rows.map((row) => ({ handler: { id: row.id, name: row.name }, cursor: Number(row.cursor) }));
   }
 
-  /** Stores how far a drain has come. `sent`, `lost`: lines since the last call. Returns whether there is such a drain. */
+  /**
+   * Stores how far a drain has come. `sent`, `lost`: lines since the last call. Returns whether the drain still exists.
+   */
   async advance(
     drain: string,
     handlerId: string,
@@ -274,7 +276,10 @@ export function drainPlace(id: string): readonly string[] {
   return ['drain', id];
 }
 
-/** Locks the row of a handler until the transaction ends. Throws `not_found` unless `ownerId` owns it and it is not deleted. */
+/**
+ * Locks the row of a handler until the transaction ends. Throws `not_found` if `ownerId` does not own it, or it is
+ * deleted.
+ */
 async function lockOwned(
   trx: Kysely<Schema>,
   { id, ownerId }: { readonly id: string; readonly ownerId: string },
