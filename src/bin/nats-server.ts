@@ -4,7 +4,6 @@ import { once } from 'node:events';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { freePort } from './free-port.ts';
 
 /** Oldest version with all that is used here. */
 const oldest = [2, 11] as const;
@@ -73,38 +72,6 @@ authorization {
 function peerSettings({ name, ports: [own, ...others] }: NatsPeers): string {
   const routes = others.map((port) => `"nats://127.0.0.1:${port}"`).join(', ');
   return `server_name: "${name}"\ncluster { name: "trisiel", listen: "127.0.0.1:${own}", routes: [${routes}] }\n`;
-}
-
-/** Several servers, which go on while more than half of them live. */
-export interface NatsServers extends NatsServer {
-  readonly servers: readonly NatsServer[];
-}
-
-/** Starts three servers that keep copies of streams; the addresses name all of them. */
-export async function startThreeNats(folder: string): Promise<NatsServers> {
-  const ports = await Promise.all([freePort(), freePort(), freePort()]);
-  const servers = await Promise.all(
-    ports.map((port, index) =>
-      startNats(join(folder, String(index)), {
-        name: `nats-${index}`,
-        ports: [port, ...ports.filter((other) => other !== port)],
-      }),
-    ),
-  );
-  const all = async (work: (server: NatsServer) => Promise<void>): Promise<void> => {
-    await Promise.all(servers.map(work));
-  };
-  return {
-    servers,
-    port: servers[0]?.port ?? 0,
-    url: servers.map(({ url }) => url).join(','),
-    nodeUrl: servers.map(({ nodeUrl }) => nodeUrl).join(','),
-    kill: () => all((server) => server.kill()),
-    start: (options) => all((server) => server.start(options)),
-    pause: () => servers.forEach((server) => void server.pause()),
-    resume: () => servers.forEach((server) => void server.resume()),
-    close: () => all((server) => server.close()),
-  };
 }
 
 /** Starts a server in `folder`, which is made. It ends with this process. Takes about 0.1 s. */

@@ -92,8 +92,13 @@ export class NodeAgent {
   #isMember = false;
   /** Monotonic time of the last sign of life of the bus or a control. */
   #contactMs = performance.now();
-  /** Monotonic time since which no control answers, so that Releases may be missed; null: the last question was answered. */
+  /**
+   * Monotonic time since which no control can tell what is released, so that Releases may be missed; null: the last
+   * question was answered.
+   */
   #unansweredSinceMs: number | null = null;
+  /** Whether it was reported that what is released cannot be read, since it was last read. */
+  #isFollowReported = false;
   #calls = 0;
   #seconds = 0;
   #callsBefore = 0;
@@ -347,9 +352,19 @@ export class NodeAgent {
 
   #follow(): void {
     // A control that cannot be reached now is asked again in a second.
-    void this.#follower.follow().catch((error: unknown) => {
-      if (error instanceof PlatformError && error.code === 'unavailable') this.#unansweredSinceMs ??= performance.now();
-    });
+    void this.#follower.follow().then(
+      () => {
+        this.#isFollowReported = false;
+      },
+      (error: unknown) => {
+        if (error instanceof PlatformError && error.code === 'unavailable') {
+          this.#unansweredSinceMs ??= performance.now();
+          return;
+        }
+        if (!this.#isFollowReported) this.#options.report('what is released cannot be read; trying again', error);
+        this.#isFollowReported = true;
+      },
+    );
   }
 
   #everySecond(): void {

@@ -1,6 +1,6 @@
 /**
- * Asks controls over HTTP: the one that answered last, and another one when it does not answer. A request that may have
- * been executed is repeated only where repeating it changes nothing.
+ * Asks controls over HTTP: the one that answered last, and another one when it does not answer or is `unavailable`. A
+ * request that may have been executed is repeated only where repeating it changes nothing.
  */
 import { createHash } from 'node:crypto';
 import { Agent, request } from 'undici';
@@ -186,13 +186,15 @@ export class Controls {
           this.#urls = [url, ...this.#urls.filter((one) => one !== url)];
         return answer;
       } catch (error) {
-        if (error instanceof PlatformError) throw error;
+        // A control that cannot reach the database answers so; another one may reach it.
+        const isAway = error instanceof PlatformError && error.code === 'unavailable';
+        if (error instanceof PlatformError && !(isAway && question.isRepeatable)) throw error;
         this.#restsUntilMs.set(url, performance.now() + nodeLimits.restMs);
         last = error;
         if (!question.isRepeatable && !unsent.has(String((error as { code?: unknown }).code))) break;
       }
     }
-    throw away(last);
+    throw last instanceof PlatformError ? last : away(last);
   }
 
   /** Asks one control. Throws PlatformError for an answer that is an error, any other Error when there is no answer. */

@@ -1,13 +1,12 @@
 /** A cluster with three servers of NATS that loses two of them, and gets them back (docs/cluster.md). */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { NatsServers } from '../../src/bin/nats-server.ts';
 import { openDatabase } from '../../src/control/db/database.ts';
 import { TestCluster } from '../support/cluster.ts';
 import { startLoad } from '../support/cluster-load.ts';
 import { commit, LogTail, makeRepo, push, removeTemporaryFolders } from '../support/e2e.ts';
 import { assemble } from '../support/e2e-guests.ts';
-import { storedLines } from '../support/logs.ts';
-import { onCluster, threeNats } from '../support/nats.ts';
+import { lostLines } from '../support/logs.ts';
+import { type NatsServers, onCluster, threeNats } from '../support/nats.ts';
 import { cwaGuest } from '../support/wat.ts';
 
 /** Writes the query to the log and answers with it. */
@@ -67,19 +66,10 @@ onCluster('a cluster whose NATS loses its quorum', () => {
     tail.close();
   }, 600_000);
 
-  /** Lines of `texts` that are neither stored nor counted as dropped, and that are stored twice. */
   async function uncounted(texts: readonly string[]): Promise<{ readonly missing: number; readonly twice: number }> {
     const db = await openDatabase({ url: cluster.postgres.url('trisiel') });
     try {
-      const lines = (await storedLines(db)).map(({ text }) => text);
-      const mine = lines.filter((text) => /^n\d+$/.test(text));
-      const have = new Set(mine);
-      const dropped = lines.reduce(
-        (sum, text) => sum + Number(/^(\d+) log lines? w(?:as|ere) dropped here/.exec(text)?.[1] ?? 0),
-        0,
-      );
-      const missing = texts.filter((text) => !have.has(text)).length;
-      return { missing: Math.max(0, missing - dropped), twice: mine.length - have.size };
+      return await lostLines(db, texts, /^n\d+$/);
     } finally {
       await db.close();
     }

@@ -1,12 +1,13 @@
 /** A cluster whose NATS or PostgreSQL is away: what is promised of calls, pushes, logs, kv and tails (docs/cluster.md). */
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { NatsServer } from '../../src/bin/nats-server.ts';
 import { openDatabase } from '../../src/control/db/database.ts';
 import { TestCluster } from '../support/cluster.ts';
 import { startLoad } from '../support/cluster-load.ts';
 import { commit, LogTail, makeRepo, push, removeTemporaryFolders } from '../support/e2e.ts';
 import { assemble } from '../support/e2e-guests.ts';
-import { storedLines } from '../support/logs.ts';
-import { onCluster } from '../support/nats.ts';
+import { lostLines } from '../support/logs.ts';
+import { onCluster, temporaryNats } from '../support/nats.ts';
 import { cwaGuest } from '../support/wat.ts';
 
 /** Writes the query to the log and answers with it. */
@@ -39,9 +40,11 @@ const awayCalls = Number(process.env.CLUSTER_AWAY_CALLS ?? 1_500);
 
 onCluster('a cluster whose servers are away', () => {
   let cluster: TestCluster;
+  let nats: NatsServer;
   let repo: string;
   beforeAll(async () => {
-    cluster = await TestCluster.start({ controls: 2, nodes: 2 });
+    nats = await temporaryNats();
+    cluster = await TestCluster.start({ controls: 2, nodes: 2, startNats: async () => nats });
     repo = await makeRepo({ 'a.wasm': logsQuery });
     expect((await push(cluster.control(), cluster.user, repo, 'logging')).status).toBe(0);
     const stores = await makeRepo({ 'a.wasm': storesQuery });
@@ -77,9 +80,9 @@ onCluster('a cluster whose servers are away', () => {
   test('a NATS that hangs, or has lost its streams, is no different from one that was away', async () => {
     const load = startLoad(cluster, 'logging', { prefix: 'hang' });
     await load.more(50);
-    cluster.nats.pause();
+    nats.pause();
     await load.more(300);
-    cluster.nats.resume();
+    nats.resume();
     await load.more(100);
     // What was in the stream and not taken yet is lost with it; nothing is under way here.
     await load.stop();
@@ -137,22 +140,13 @@ onCluster('a cluster whose servers are away', () => {
     }
   });
 
-  /** Lines of `texts` that are neither stored once nor counted as dropped. */
+  /** Returns how many lines of `texts` are neither stored nor told as dropped, or are stored twice. */
   async function uncounted(texts: readonly string[]): Promise<number> {
     const db = await openDatabase({ url: cluster.postgres.url('trisiel') });
     try {
       const prefix = /^[a-z]+/.exec(texts[0] ?? '')?.[0] ?? '';
-      const lines = await storedLines(db);
-      const mine = lines.filter(({ text }) => text.startsWith(prefix) && /\d$/.test(text)).map(({ text }) => text);
-      const have = new Set(mine);
-      // A line twice counts as an error of its own.
-      const twice = mine.length - have.size;
-      const missing = texts.filter((text) => !have.has(text)).length;
-      const told = lines.reduce(
-        (sum, { text }) => sum + Number(/^(\d+) log lines? w(?:as|ere) dropped here/.exec(text)?.[1] ?? 0),
-        0,
-      );
-      return Math.max(0, missing - told) + twice;
+      const { missing, twice } = await lostLines(db, texts, new RegExp(`^${prefix}.*\\d$`));
+      return missing + twice;
     } finally {
       await db.close();
     }

@@ -5,12 +5,15 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
+import { sql } from 'kysely';
 import { afterAll, expect, test } from 'vitest';
 import { parseBusUrl } from '../../src/bus/bus-url.ts';
 import { encodeMessage } from '../../src/bus/codec.ts';
 import { reportStream, subjects } from '../../src/bus/limits.ts';
 import { kinds } from '../../src/bus/messages.ts';
 import { outerHost } from '../../src/bus/own-address.ts';
+import { SqlError } from '../../src/control/db/sql-error.ts';
+import { NodeDoor } from '../../src/control/nodes/node-door.ts';
 import { ReportIntake } from '../../src/control/nodes/report-intake.ts';
 import { Controls } from '../../src/node/controls.ts';
 import { PlatformError } from '../../src/protocol/errors.ts';
@@ -18,6 +21,7 @@ import {
   type ControlParts,
   controlParts,
   makeAgent,
+  reported,
   type SharedParts,
   StoredReleases,
   sharedParts,
@@ -99,6 +103,36 @@ onCluster('one node', () => {
     });
   });
 
+  test('asks the next control when one cannot reach the database, and says so when none can', async () => {
+    const parts = await control();
+    const { token } = await parts.nodes.add('elsewhere');
+    const lost = new SqlError({ message: 'the connection was lost', sqlCode: '08006', sql: 'select' });
+    const door = new NodeDoor({
+      nodes: parts.nodes,
+      welcome: () => expect.fail('nobody joins here'),
+      released: { rowsAfter: () => Promise.reject(lost) },
+      spec: () => undefined,
+      blobs: { get: () => Promise.reject(lost) },
+      onRequest: async () => null,
+      report: () => {},
+    });
+    const server = createServer((request, response) => void door.handle(request, response));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const away = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const some = controls([away, parts.url], token);
+    some.resume(9);
+    expect(await some.releases(0)).toMatchObject({ more: false });
+    const none = controls([away], token);
+    none.resume(9);
+    await expect(none.releases(0)).rejects.toMatchObject({
+      code: 'unavailable',
+      message: 'the database does not answer',
+    });
+    server.close();
+    server.closeAllConnections();
+  });
+
   test('does not use a blob that came damaged', async () => {
     const lies = createServer((_request, response) => {
       response.writeHead(200, { 'trisiel-sha256': '0'.repeat(64) }).end('not it');
@@ -160,6 +194,34 @@ onCluster('one node', () => {
     await stop();
   });
 
+  test('what keeps a node from reading Releases is reported once until they are read again', async () => {
+    const parts = await control();
+    const { db } = (await shared!).store;
+    const { token } = await parts.nodes.add('reads');
+    const { agent, stop } = await makeAgent([parts.url], token);
+    await agent.start();
+    await parts.live.until(() => parts.live.pick() !== null, 10_000);
+    const count = (text: string): number => reported.filter((line) => line.startsWith(text)).length;
+    // A node asks once more for each of these.
+    const wake = (): boolean =>
+      parts.bus.publish(subjects.all, kinds.command, { command: 'releases', revision: 1_000_000 });
+    const refusals = (): number => count('a request of a node failed');
+    for (const times of [1, 2]) {
+      await sql`alter table released rename to away`.execute(db);
+      for (let n = 0; n < 3; n += 1) {
+        const before = refusals();
+        wake();
+        await expect.poll(refusals, { timeout: 10_000 }).toBeGreaterThan(before);
+      }
+      await expect.poll(() => count('what is released cannot be read')).toBe(times);
+      await sql`alter table away rename to released`.execute(db);
+      const revision = await parts.feed.announce(`heron-${times}`);
+      await parts.live.applied(revision);
+      expect(parts.live.servingNewest).toBe(1);
+    }
+    await stop();
+  });
+
   test('an existing stream gets the limits of this version', async () => {
     const { bus } = await control();
     await bus.makeStream();
@@ -170,6 +232,53 @@ onCluster('one node', () => {
     await bus.makeStream();
     expect((await manager.streams.info(reportStream.name)).config.max_bytes).toBe(reportStream.bytes);
     await connection.close();
+  });
+
+  test('usage that can never be stored holds nothing up; when the database is away, it is given again', async () => {
+    const parts = await control();
+    const { id } = await parts.nodes.add('refused');
+    const stored: string[] = [];
+    const said: string[] = [];
+    const failure = (sqlCode: string): SqlError => new SqlError({ message: sqlCode, sqlCode, sql: 'insert' });
+    const transient = [failure('53300'), failure('25006'), new PlatformError('unavailable', 'no connection')];
+    const { promise: done, resolve } = Promise.withResolvers<void>();
+    const intake = new ReportIntake({
+      bus: parts.bus,
+      logs: {
+        async appendBlocks(_blocks, _dropped, batch) {
+          stored.push(`lines of ${batch?.origin}`);
+          return 'stored';
+        },
+      },
+      onUsage: async (batches) => {
+        // None of them is stored then.
+        if (batches.some((batch) => batch.id.origin === 'too long')) throw failure('54000');
+        if (batches.some((batch) => batch.id.origin === 'odd')) throw new TypeError('no text');
+        const [next] = transient;
+        if (next !== undefined) {
+          transient.shift();
+          throw next;
+        }
+        for (const batch of batches) stored.push(`usage of ${batch.id.origin}`);
+      },
+      onStored: () => {
+        if (stored.includes('lines of later')) resolve();
+      },
+      report: (message) => said.push(message),
+    });
+    const usage = (origin: string): unknown => ({ kind: 'usage', origin, number: 1, records: [], counts: [] });
+    const lines = (origin: string): unknown => ({ kind: 'logs', origin, number: 1, blocks: [], dropped: { h: 1 } });
+    await parts.bus.makeStream();
+    const first = { items: [usage('too long'), usage('good'), usage('odd'), lines('good')] };
+    await parts.bus.store(subjects.reports(id), encodeMessage(kinds.report, first), 'first');
+    await parts.bus.store(subjects.reports(id), encodeMessage(kinds.report, { items: [lines('later')] }), 'second');
+    intake.follow([id]);
+    await done;
+    await intake.close();
+    expect(stored).toEqual(['usage of good', 'lines of good', 'lines of later']);
+    // `too long` each time that the message is given, `odd` once.
+    expect(said.filter((text) => text.includes('is lost'))).toHaveLength(5);
+    expect(said.filter((text) => text.includes('trying again'))).toHaveLength(1);
   });
 
   test('reports that are given twice are stored once, and what cannot be read holds nothing up', async () => {

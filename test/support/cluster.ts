@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { sql } from 'kysely';
 import { freePort } from '../../src/bin/free-port.ts';
-import type { NatsServer } from '../../src/bin/nats-server.ts';
 import {
   type NodeChild,
   type PlatformChild,
@@ -17,7 +16,7 @@ import { openAsItIs } from '../../src/control/db/database.ts';
 import { OrphanRecord } from '../../src/control/fleet/orphan-record.ts';
 import { command } from './database.ts';
 import { api, call, createUser, type FunctionAnswer, type TestUser, temporaryFolder } from './e2e.ts';
-import { temporaryNats } from './nats.ts';
+import { type ClusterNats, temporaryNats } from './nats.ts';
 import { type PostgresServer, startPostgres } from './postgres.ts';
 
 const endWithParent = fileURLToPath(new URL('end-with-parent.ts', import.meta.url));
@@ -39,13 +38,13 @@ export interface TestControl {
 
 export class TestCluster {
   readonly postgres: PostgresServer;
-  readonly nats: NatsServer;
+  readonly nats: ClusterNats;
   readonly controls: TestControl[] = [];
   readonly nodes: TestNode[] = [];
   /** The administrator, who owns the functions. */
   user: TestUser = { name: '', token: '' };
 
-  private constructor(postgres: PostgresServer, nats: NatsServer) {
+  private constructor(postgres: PostgresServer, nats: ClusterNats) {
     this.postgres = postgres;
     this.nats = nats;
   }
@@ -58,7 +57,7 @@ export class TestCluster {
   }: {
     readonly controls?: number;
     readonly nodes?: number;
-    readonly startNats?: () => Promise<NatsServer>;
+    readonly startNats?: () => Promise<ClusterNats>;
   } = {}): Promise<TestCluster> {
     const [postgres, nats] = await Promise.all([startPostgres(), startNats()]);
     await command(postgres, 'create database trisiel');
@@ -196,12 +195,10 @@ export class TestCluster {
 
   async close(): Promise<void> {
     // A test may have failed before it has started a server again, which has nothing to continue then.
-    for (const server of [this.nats, this.postgres]) {
-      try {
-        server.resume();
-      } catch (error) {
-        process.stderr.write(`a server could not be continued: ${error}\n`);
-      }
+    try {
+      this.postgres.resume();
+    } catch (error) {
+      process.stderr.write(`PostgreSQL could not be continued: ${error}\n`);
     }
     await Promise.all([
       ...this.nodes.map(async (node) => {

@@ -63,6 +63,26 @@ export async function storedLines(db: Kysely<Schema>, handlerId?: string): Promi
   return lines.sort((a, b) => a.cursor - b.cursor);
 }
 
+/**
+ * Returns what has become of log lines: how many of `texts` are neither stored nor told as dropped by the log, and how
+ * many lines whose text `pattern` matches are stored more than once.
+ */
+export async function lostLines(
+  db: Kysely<Schema>,
+  texts: readonly string[],
+  pattern: RegExp,
+): Promise<{ readonly missing: number; readonly twice: number }> {
+  const lines = (await storedLines(db)).map(({ text }) => text);
+  const mine = lines.filter((text) => pattern.test(text));
+  const have = new Set(mine);
+  const dropped = lines.reduce(
+    (sum, text) => sum + Number(/^(\d+) log lines? w(?:as|ere) dropped here/.exec(text)?.[1] ?? 0),
+    0,
+  );
+  const missing = texts.filter((text) => !have.has(text)).length;
+  return { missing: Math.max(0, missing - dropped), twice: mine.length - have.size };
+}
+
 /** Stores lines with the cursors given, ascending, as one block of a handler. */
 export async function storeLines(
   db: Kysely<Schema>,

@@ -3,7 +3,8 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe } from 'vitest';
-import { type NatsServer, type NatsServers, startNats, startThreeNats, whyNoNats } from '../../src/bin/nats-server.ts';
+import { freePort } from '../../src/bin/free-port.ts';
+import { type NatsServer, startNats, whyNoNats } from '../../src/bin/nats-server.ts';
 import { postgresMissing } from './postgres.ts';
 
 /** Why no cluster can be started here; null: one can. */
@@ -15,9 +16,38 @@ export function onCluster(title: string, tests: () => void): void {
   describe.skipIf(clusterMissing !== null)(title, tests);
 }
 
-/** Three servers with copies of each stream. */
+/** A server of a cluster, or several as one. */
+export type ClusterNats = Omit<NatsServer, 'pause' | 'resume'>;
+
+/** Several servers, which go on while more than half of them live. */
+export interface NatsServers extends ClusterNats {
+  readonly servers: readonly NatsServer[];
+}
+
+/** Starts three servers that keep copies of each stream; the addresses name all of them. */
 export async function threeNats(): Promise<NatsServers> {
-  return startThreeNats(join(await mkdtemp(join(tmpdir(), 'trisiel-nats-')), 'nats'));
+  const folder = await mkdtemp(join(tmpdir(), 'trisiel-nats-'));
+  const ports = await Promise.all([freePort(), freePort(), freePort()]);
+  const servers = await Promise.all(
+    ports.map((port, index) =>
+      startNats(join(folder, String(index)), {
+        name: `nats-${index}`,
+        ports: [port, ...ports.filter((other) => other !== port)],
+      }),
+    ),
+  );
+  const all = async (work: (server: NatsServer) => Promise<void>): Promise<void> => {
+    await Promise.all(servers.map(work));
+  };
+  return {
+    servers,
+    port: servers[0]?.port ?? 0,
+    url: servers.map(({ url }) => url).join(','),
+    nodeUrl: servers.map(({ nodeUrl }) => nodeUrl).join(','),
+    kill: () => all((server) => server.kill()),
+    start: (options) => all((server) => server.start(options)),
+    close: () => all((server) => server.close()),
+  };
 }
 
 export async function temporaryNats(): Promise<NatsServer> {

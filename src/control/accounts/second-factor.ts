@@ -8,7 +8,7 @@
 import { PlatformError } from '../../protocol/errors.ts';
 import type { Database } from '../db/database.ts';
 import { lockUser } from '../db/row-locks.ts';
-import { CodeTries } from './code-tries.ts';
+import { CodeTries, codeTryLimits } from './code-tries.ts';
 import type { Sealer } from './sealer.ts';
 import { hashSecret, newFirstCode, type RandomBytes } from './secrets.ts';
 import { base32, keyUri, stepOfCode, totpLimits } from './totp.ts';
@@ -82,6 +82,8 @@ export class SecondFactor {
           totp_confirmed_ms: now(),
           totp_last_step: step,
           credential_epoch: eb('credential_epoch', '+', 1),
+          // Gives the try back here: a statement after the commit that fails would lose the recovery codes.
+          totp_tries_until_ms: eb('totp_tries_until_ms', '-', codeTryLimits.everyMs),
         }))
         .where('id', '=', userId)
         .execute();
@@ -91,7 +93,6 @@ export class SecondFactor {
         .values(codes.map((text) => ({ user_id: userId, hash: hashSecret(text) })))
         .execute();
     });
-    await this.#tries.giveBack(userId);
     return codes;
   }
 
@@ -132,7 +133,9 @@ export class SecondFactor {
   ): Promise<boolean> {
     await this.#tries.take(row.id);
     const isRight = await this.#useUp(row, code);
-    if (isRight) await this.#tries.giveBack(row.id);
+    // The code is used up: a failure here must not refuse the log-in, whose recovery code would be lost. The try is
+    // forgotten after codeTryLimits.everyMs.
+    if (isRight) await this.#tries.giveBack(row.id).catch(() => {});
     return isRight;
   }
 

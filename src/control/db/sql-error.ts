@@ -37,13 +37,13 @@ export function isNoText(error: unknown): boolean {
 }
 
 /**
- * Returns whether the database could not work at the moment: the disk is full or fails, the server has ended, a lock
- * was held too long. The same statement may work later. After a lost connection (class 08) the statement may or may not
- * have been executed.
+ * Returns whether the database could not work at the moment: the disk is full or fails, the server has ended, lets this
+ * program not in (class 28, 3D000) or only copies another one (25006), a lock was held too long. The same statement may
+ * work later. After a lost connection (class 08) the statement may or may not have been executed.
  */
 export function isOutage(error: unknown): boolean {
   if (!(error instanceof SqlError)) return false;
-  return /^(?:SQLITE_(?:FULL|IOERR|BUSY|READONLY|CANTOPEN|NOMEM)|53\d{3}|57014|57P\d\d|08[0-9A-Z]{3}|25P03|40P01|40001|55P03|58\d{3})$/.test(
+  return /^(?:SQLITE_(?:FULL|IOERR|BUSY|READONLY|CANTOPEN|NOMEM)|53\d{3}|57014|57P\d\d|08[0-9A-Z]{3}|25006|25P03|28[0-9A-Z]{3}|3D000|40P01|40001|55P03|58\d{3})$/.test(
     error.sqlCode,
   );
 }

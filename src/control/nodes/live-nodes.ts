@@ -121,6 +121,11 @@ export class LiveNodes implements Nodes {
         hints: ['nothing was changed; push again when it is back'],
         retryAfterSeconds: 5,
       });
+    if (asked.length === 0 && this.alive().some(({ isServing }) => isServing))
+      throw new PlatformError('unavailable', 'no node reaches a control', {
+        hints: ['nothing was changed; push again in a moment'],
+        retryAfterSeconds: 5,
+      });
     if (asked.length === 0)
       throw new PlatformError('unavailable', 'no node serves', {
         hints: ['nothing was changed; an administrator adds a node with: wasmcloud nodes add NAME'],
@@ -128,8 +133,11 @@ export class LiveNodes implements Nodes {
       });
     shelf.put(spec);
     try {
-      const results = await Promise.all(asked.map((alive) => this.#prepareIn(alive, spec.specId)));
-      if (results.includes('loaded')) return;
+      // Waits for every node: one that gets `forget` while it prepares would keep the spec for ever.
+      const settled = await Promise.allSettled(asked.map((alive) => this.#prepareIn(alive, spec.specId)));
+      const refusal = settled.find(({ status }) => status === 'rejected');
+      if (refusal?.status === 'rejected') throw refusal.reason;
+      if (settled.some((one) => one.status === 'fulfilled' && one.value === 'loaded')) return;
       if (!bus.isConnected)
         throw new PlatformError('unavailable', 'NATS does not answer; nothing was changed', { retryAfterSeconds: 5 });
       throw new PlatformError('vet_failed', 'no runner could load it', {

@@ -10,6 +10,7 @@ import { kinds, readMessage, reportSchema } from '../../bus/messages.ts';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { NodeReport, ReportItem } from '../../protocol/node-report.ts';
 import type { LogAppendResult, LogBatchId, LogSink } from '../../protocol/ports.ts';
+import { isOutage } from '../db/sql-error.ts';
 
 const limits = {
   /** Milliseconds before a message is taken again that could not be stored. */
@@ -18,15 +19,14 @@ const limits = {
   retryMs: 500,
 } as const;
 
+/** Records and counts of one runner, under the number of their batch. */
+type UsageBatch = Pick<Extract<ReportItem, { kind: 'usage' }>, 'records' | 'counts'> & { readonly id: LogBatchId };
+
 export interface ReportIntakeOptions {
   readonly bus: Pick<Bus, 'isConnected' | 'makeStream' | 'take' | 'drop'>;
   readonly logs: Pick<LogSink, 'appendBlocks'>;
   /** Stores batches of usage that have not been stored before. Rejects when none of them is stored. */
-  readonly onUsage: (
-    batches: readonly (Pick<Extract<ReportItem, { kind: 'usage' }>, 'records' | 'counts'> & {
-      readonly id: LogBatchId;
-    })[],
-  ) => Promise<void>;
+  readonly onUsage: (batches: readonly UsageBatch[]) => Promise<void>;
   /** Is called after lines were stored. */
   readonly onStored: () => void;
   readonly report: (message: string, error: unknown) => void;
@@ -34,6 +34,8 @@ export interface ReportIntakeOptions {
 
 interface Reader {
   isEnded: boolean;
+  /** Whether a report of the node was left to a newer control; it is given again every limits.againMs. */
+  hasLeft: boolean;
   stop: () => void;
   done: Promise<void>;
 }
@@ -44,8 +46,6 @@ export class ReportIntake {
   #hasReported = false;
   /** Whether it was reported that usage cannot be stored. */
   #hasFailed = false;
-  /** Whether a report was left to a newer control; it is given again every limits.againMs. */
-  #hasLeft = false;
 
   constructor(options: ReportIntakeOptions) {
     this.#options = options;
@@ -61,7 +61,7 @@ export class ReportIntake {
     }
     for (const id of ids) {
       if (this.#readers.has(id)) continue;
-      const reader: Reader = { isEnded: false, stop: () => {}, done: Promise.resolve() };
+      const reader: Reader = { isEnded: false, hasLeft: false, stop: () => {}, done: Promise.resolve() };
       reader.done = this.#read(id, reader);
       this.#readers.set(id, reader);
     }
@@ -109,7 +109,7 @@ export class ReportIntake {
     try {
       for await (const message of messages) {
         this.#hasReported = false;
-        if (await this.#store(message.data)) message.ack();
+        if (await this.#store(message.data, reader)) message.ack();
         else message.nak(limits.againMs);
         if (reader.isEnded) break;
       }
@@ -118,8 +118,8 @@ export class ReportIntake {
     }
   }
 
-  /** Stores one message. Returns whether all of it is stored, or can never be. */
-  async #store(data: Uint8Array): Promise<boolean> {
+  /** Stores one message of the node of `reader`. Returns whether all of it is stored, or can never be. */
+  async #store(data: Uint8Array, reader: Reader): Promise<boolean> {
     const { onStored, report } = this.#options;
     let items: readonly ReportItem[];
     try {
@@ -128,23 +128,16 @@ export class ReportIntake {
     } catch (error) {
       // An older control cannot read what a newer node sends, and leaves it to a newer control.
       const isLeft = error instanceof UnknownVersionError;
-      if (!(isLeft && this.#hasLeft)) report('a report of a node was refused', error);
-      this.#hasLeft ||= isLeft;
+      if (!(isLeft && reader.hasLeft)) report('a report of a node was refused', error);
+      reader.hasLeft ||= isLeft;
       return !isLeft;
     }
+    reader.hasLeft = false;
     // Usage before lines: a reader of an invocation's last line finds its record.
-    const usage = items.filter((item) => item.kind === 'usage');
-    try {
-      if (usage.length > 0)
-        await this.#options.onUsage(
-          usage.map(({ origin, number, records, counts }) => ({ id: { origin, number }, records, counts })),
-        );
-    } catch (error) {
-      if (!this.#hasFailed) report('usage that nodes report cannot be stored; trying again', error);
-      this.#hasFailed = true;
-      return false;
-    }
-    this.#hasFailed = false;
+    const usage = items
+      .filter((item) => item.kind === 'usage')
+      .map(({ origin, number, records, counts }) => ({ id: { origin, number }, records, counts }));
+    if (!(await this.#storeUsage(usage))) return false;
     // Batches of one sender are stored as one, under the number of the last of them: a message that is given again has
     // the same batches. Senders do not wait for each other.
     const bySender = Map.groupBy(
@@ -154,6 +147,32 @@ export class ReportIntake {
     const results = await Promise.all([...bySender].map(([origin, batches]) => this.#storeLines(origin, batches)));
     if (results.includes('lost')) return false;
     if (results.length > 0) onStored();
+    return true;
+  }
+
+  /**
+   * Stores batches of usage. Returns false when the database does not work at the moment: the message is given again. A
+   * batch that can never be stored is reported and lost: given again, it would hold up everything that its node reports.
+   */
+  async #storeUsage(batches: readonly UsageBatch[]): Promise<boolean> {
+    if (batches.length === 0) return true;
+    const { onUsage, report } = this.#options;
+    try {
+      await onUsage(batches);
+      this.#hasFailed = false;
+    } catch (error) {
+      if (mayPass(error)) {
+        if (!this.#hasFailed) report('usage that nodes report cannot be stored; trying again', error);
+        this.#hasFailed = true;
+        return false;
+      }
+      if (batches.length > 1) {
+        // Those of other runners are stored without the one that the database refuses.
+        for (const batch of batches) if (!(await this.#storeUsage([batch]))) return false;
+        return true;
+      }
+      report('usage that a node reports can never be stored, and is lost', error);
+    }
     return true;
   }
 
@@ -168,4 +187,9 @@ export class ReportIntake {
       { origin, number },
     );
   }
+}
+
+/** Returns whether what failed may work later: the database is away, or has too much to do. */
+function mayPass(error: unknown): boolean {
+  return isOutage(error) || (error instanceof PlatformError && error.code === 'unavailable');
 }

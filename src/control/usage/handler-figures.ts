@@ -106,7 +106,7 @@ export class FiguresByHandler {
 /** Adds a runner's counts. A runner runs hostile guests: what is no count adds nothing. */
 function addCount(to: Figures, { failures, durationMs, gas, figures }: UsageCount): void {
   to.failures += whole(failures);
-  if (figures === undefined) return;
+  if (figures === undefined || figures === null) return;
   addTo(to.classes, figures.classes);
   addTo(to.seconds.buckets, figures.seconds);
   addTo(to.gas.buckets, figures.gas);
@@ -118,7 +118,7 @@ function addCount(to: Figures, { failures, durationMs, gas, figures }: UsageCoun
     traceId: traced.traceId,
     seconds: positive(traced.seconds),
     gas: whole(traced.gas),
-    timeMs: whole(Math.floor(traced.timeMs)),
+    timeMs: Math.floor(positive(traced.timeMs)),
   };
   to.seconds.traced[bucketOf(callSeconds, call.seconds)] = call;
   to.gas.traced[bucketOf(callGas, call.gas)] = call;

@@ -1,6 +1,7 @@
 /** Keeps the last five minutes of each handler in memory, for screens that refresh every 2 s. */
 import type { UsageCount } from '../../protocol/messages.ts';
 import type { PendingInvocationRecord } from '../../protocol/nouns.ts';
+import { positive, whole } from './usage-counts.ts';
 
 export const recentLimits = {
   /** Milliseconds of one slot; there are 60 slots. */
@@ -49,18 +50,19 @@ export class RecentUsage {
     this.#now = now;
   }
 
+  /** Adds what a runner reports. A runner runs hostile guests: what is no count, or no duration, counts as 0. */
   add(records: readonly PendingInvocationRecord[], counts: readonly UsageCount[]): void {
     const atMs = this.#now();
     const index = Math.floor(atMs / recentLimits.slotMs);
     for (const count of counts) {
       const slot = slotOf(this.#of(count.handlerId), index);
-      slot.invocations += count.invocations;
-      slot.failures += count.failures;
-      slot.gas += count.gas;
+      slot.invocations += whole(count.invocations);
+      slot.failures += whole(count.failures);
+      slot.gas += whole(count.gas);
     }
     for (const { handlerId, durationMs } of records) {
       const recent = this.#of(handlerId);
-      recent.durations[recent.next] = { atMs, durationMs };
+      recent.durations[recent.next] = { atMs, durationMs: positive(durationMs) };
       recent.next = (recent.next + 1) % recentLimits.durations;
     }
   }

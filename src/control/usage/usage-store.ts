@@ -375,7 +375,10 @@ export class UsageStore {
   ): Promise<readonly Schema['invocations'][]> {
     const mentioned = [...records.map(({ handlerId }) => handlerId), ...counts.handlerIds()];
     const existing = await existingHandlers(trx, mentioned);
-    const rows = records.filter(({ handlerId }) => existing.has(handlerId)).map(toRow);
+    const rows = records
+      .filter(({ handlerId }) => existing.has(handlerId))
+      .map(toRow)
+      .filter((row) => row !== null);
     await insertRecords.insert(trx, rows);
     // In one order on all controls, so that two that add to the same rows do not wait for each other.
     const sorted = [...counts].sort(
@@ -432,17 +435,23 @@ export class UsageStore {
   }
 }
 
-function toRow({ handlerId, ...record }: PendingInvocationRecord): Schema['invocations'] {
-  let json = JSON.stringify(record);
-  if (json.length > usageLimits.recordChars)
-    json = JSON.stringify({ ...record, path: record.path.slice(0, 2_000), syscalls: {}, io: {}, stack: [] });
+/** Returns the row of a record; null for one that JSON cannot hold, which no function makes. */
+function toRow({ handlerId, ...record }: PendingInvocationRecord): Schema['invocations'] | null {
+  let json: string;
+  try {
+    json = JSON.stringify(record);
+    if (json.length > usageLimits.recordChars)
+      json = JSON.stringify({ ...record, path: String(record.path).slice(0, 2_000), syscalls: {}, io: {}, stack: [] });
+  } catch {
+    return null;
+  }
   return {
     id: record.id,
     handler_id: handlerId,
     deployment: whole(record.deployment),
-    started_ms: whole(Math.floor(record.startedMs)),
+    started_ms: Math.floor(positive(record.startedMs)),
     status: whole(record.status),
-    outcome: String(record.outcome),
+    outcome: record.outcome,
     duration_ms: positive(record.durationMs),
     gas: whole(record.gas),
     record: json,
@@ -454,12 +463,22 @@ function toRecord(json: string, handler: HandlerRef): InvocationRecord {
   return { ...JSON.parse(json), handler: handler.name };
 }
 
-/** Returns the records and counts that name a handler. A runner runs hostile guests, and may send anything. */
+/**
+ * Returns the records and counts that name a handler. A runner runs hostile guests, and may send anything: a text with
+ * NUL, or one that is too long for an index, would fail the write of all records that are stored with it.
+ */
 function placed({ records, counts }: Pick<SentUsage, 'records' | 'counts'>): Pick<SentUsage, 'records' | 'counts'> {
   return {
-    records: records.filter(({ id, handlerId }) => typeof id === 'string' && typeof handlerId === 'string'),
+    records: records.filter(
+      ({ id, handlerId, outcome }) => isWord(id) && typeof handlerId === 'string' && isWord(outcome),
+    ),
     counts: counts.filter(({ handlerId }) => typeof handlerId === 'string'),
   };
+}
+
+/** Returns whether a value is a short text of printable ASCII without spaces, as ids and outcomes are. */
+function isWord(value: unknown): boolean {
+  return typeof value === 'string' && /^[\x21-\x7e]{1,100}$/.test(value);
 }
 
 function compare(a: string, b: string): number {

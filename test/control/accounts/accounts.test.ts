@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Accounts, accountLimits, type Registration } from '../../../src/control/accounts/accounts.ts';
 import { codeTryLimits } from '../../../src/control/accounts/code-tries.ts';
@@ -344,6 +345,41 @@ onEachDatabase('accounts', (dialect) => {
       nowMs += codeTryLimits.everyMs;
       await logIn(current(), 53);
     });
+
+    test('a database that fails when a try is given back takes neither a used code nor the recovery codes away', async () => {
+      const it = accounts();
+      const { user } = await it.signUp({ name: 'ada', password, address });
+      const { secret } = await it.secondFactor.start(user, 'x');
+      const current = () => codeOf(secretOf(secret), stepAt(nowMs));
+      await refuseGivingBack();
+      await expect(it.secondFactor.confirm(user.id, current())).rejects.toThrow();
+      // Nothing was stored: the user can confirm again.
+      await it.logIn({ name: 'ada', password, address });
+      await allowGivingBack();
+      const recovery = await it.secondFactor.confirm(user.id, current());
+      await refuseGivingBack();
+      await it.logIn({ name: 'ada', password, code: recovery[0], address });
+    });
+
+    /** Makes the database refuse a statement that takes a counted try back. */
+    async function refuseGivingBack(): Promise<void> {
+      const goesBack = sql`new.totp_tries_until_ms < old.totp_tries_until_ms`;
+      if (dialect.name === 'sqlite') {
+        await sql`create trigger refuses before update on users when ${goesBack}
+          begin select raise(abort, 'refused'); end`.execute(store.db);
+        return;
+      }
+      await sql`create or replace function refuse() returns trigger language plpgsql
+        as $$ begin raise exception 'refused'; end $$`.execute(store.db);
+      await sql`create trigger refuses before update on users for each row when (${goesBack})
+        execute function refuse()`.execute(store.db);
+    }
+
+    async function allowGivingBack(): Promise<void> {
+      await (dialect.name === 'sqlite' ? sql`drop trigger refuses` : sql`drop trigger refuses on users`).execute(
+        store.db,
+      );
+    }
 
     test('its secret is sealed, an administrator can take it away, git gets no way around it', async () => {
       const it = accounts();

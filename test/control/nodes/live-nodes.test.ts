@@ -11,8 +11,10 @@ import type { DeploymentSpec } from '../../../src/protocol/messages.ts';
 let isConnected: boolean;
 let known: Set<string>;
 /** Answers of nodes to the question whether they have compiled a spec, by node. */
-let answers: Map<string, () => Prepared>;
+let answers: Map<string, () => Prepared | Promise<Prepared>>;
 let gone: string[];
+/** Commands that were sent to all nodes. */
+let commands: unknown[];
 let reported: string[];
 let hear: (message: BusMessage) => void;
 let live: LiveNodes;
@@ -23,20 +25,24 @@ beforeEach(() => {
   known = new Set(['a', 'b']);
   answers = new Map();
   gone = [];
+  commands = [];
   reported = [];
   live = new LiveNodes({
     bus: {
       get isConnected() {
         return isConnected;
       },
-      publish: () => isConnected,
+      publish: (_subject, _kind, body) => {
+        commands.push(body);
+        return isConnected;
+      },
       subscribe: (_subject, listener) => {
         hear = listener;
       },
       request: async (subject) => {
         const answer = answers.get(subject.replace(subjects.node(''), ''));
         if (answer === undefined) throw new Error('no answer');
-        return encodeMessage(kinds.prepared, answer());
+        return encodeMessage(kinds.prepared, await answer());
       },
     },
     shelf: new SpecShelf(),
@@ -167,4 +173,28 @@ test('a push goes on without a node that reaches no control any more', async () 
   say('b', { isStale: true });
   await vi.advanceTimersByTimeAsync(1_000);
   await prepared;
+});
+
+test('a spec that one node refuses is forgotten after all nodes have answered', async () => {
+  say('a');
+  say('b');
+  const b = Promise.withResolvers<Prepared>();
+  answers.set('a', () => ({ error: 'too many tables' }));
+  answers.set('b', () => b.promise);
+  const refused = expect(live.prepare(spec)).rejects.toMatchObject({ code: 'vet_failed' });
+  await vi.advanceTimersByTimeAsync(1_000);
+  // A node that heard it now would keep what it has begun to prepare.
+  expect(commands).toEqual([]);
+  b.resolve({ error: null });
+  await refused;
+  expect(commands).toEqual([{ command: 'forget', specId: 's' }]);
+});
+
+test('a push is told whether there is no node, or none that reaches a control', async () => {
+  await expect(live.prepare(spec)).rejects.toMatchObject({ code: 'unavailable', message: 'no node serves' });
+  say('a', { isStale: true });
+  await expect(live.prepare(spec)).rejects.toMatchObject({
+    ...{ code: 'unavailable', message: 'no node reaches a control', retryAfterSeconds: 5 },
+    hints: ['nothing was changed; push again in a moment'],
+  });
 });

@@ -80,6 +80,55 @@ onEachDatabase('usage', (dialect) => {
     await other.close();
   });
 
+  describe('what a runner sends that a guest has taken over', () => {
+    const noise = Array.from({ length: 20_000 }, (_, i) => String.fromCharCode(0x4e00 + ((i * 7_919) % 20_000))).join(
+      '',
+    );
+    /** Records of which none can be stored as it is. */
+    const bad = () => [
+      record('nul\0'),
+      record(noise),
+      record('nul in the outcome', { outcome: 'o\0k' as never }),
+      record('long-outcome', { outcome: noise as never }),
+      record('no-outcome', { outcome: { toString: 1 } as never }),
+    ];
+    const inMemory = () => [usage.summary(it.a.id).p50Ms, usage.summary(it.a.id).invocations];
+
+    test('is left out, and what comes with it is stored', async () => {
+      const longPath = record('no-path', { path: 7 as never, syscalls: { [noise]: { count: 1, waitMs: 1 } } });
+      await usage.record({ records: [...bad(), longPath, record('good')], counts: [count()] });
+      await usage.storeOnce([
+        { id: { origin: 'n', number: 1 }, records: bad(), counts: [] },
+        { id: { origin: 'm', number: 1 }, records: [record('also-good')], counts: [count()] },
+      ]);
+      expect(it.errors).toEqual([]);
+      expect((await usage.list(it.a, { limit: 10 })).map(({ id }) => id)).toEqual(['no-path', 'good', 'also-good']);
+      expect((await usage.minutes(it.a.id, 0))[0]).toMatchObject({ invocations: 20 });
+      expect(inMemory()).toEqual([1.25, 20]);
+    });
+
+    test('on its channel, which also carries what JSON cannot hold', async () => {
+      const large = 2n as never;
+      const ring: Record<string, unknown> = {};
+      ring.ring = ring;
+      const records = [record('large', { bytesIn: large }), record('ring', { io: ring as never })];
+      const figures = { classes: null, seconds: null, gas: null, traced: { traceId: 'a'.repeat(32), timeMs: large } };
+      const counts = [
+        count({ invocations: large, gas: large, failures: large, durationMs: large }),
+        count({ figures: figures as never }),
+        count({ figures: null as never }),
+      ];
+      await usage.record({
+        records: [...records, record('early', { startedMs: large, durationMs: large, gas: large })],
+        counts,
+      });
+      await usage.record({ records: [record('good')], counts: [] });
+      expect(it.errors).toEqual([]);
+      expect((await usage.list(it.a, { limit: 10 })).map(({ id }) => id)).toEqual(['good']);
+      expect(inMemory()).toEqual([1.25, 20]);
+    });
+  });
+
   describe('records', () => {
     test('come back whole, newest first, of one handler only', async () => {
       await usage.record({
