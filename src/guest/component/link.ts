@@ -129,8 +129,8 @@ class Linker {
   #loweredParts = 0;
   readonly #elements: ReadonlySet<string>;
   readonly #entry: Entry;
-  /** The component's realloc for the results of asynchronous calls; null: none of them has lists. */
-  readonly #asyncRealloc: ImportTarget | null;
+  /** What the results of asynchronous calls go to, by the number of the component instance that calls. */
+  readonly #deliveries: ReadonlyMap<number, Delivery>;
 
   constructor(graph: Graph, { provided, elements }: LinkComponentOptions, subject: string) {
     this.#graph = graph;
@@ -144,7 +144,7 @@ class Linker {
     const { areMerged, placed } = this.#memories;
     this.#glue = new Glue(subject, areMerged ? { unit: this.#memoriesUnit, count: placed.length } : null);
     this.#entry = this.#findEntry();
-    this.#asyncRealloc = this.#findAsyncRealloc();
+    this.#deliveries = this.#findDeliveries();
   }
 
   /** Index of the unit with the memory that holds all memories, after those of the core instances. */
@@ -297,34 +297,53 @@ class Linker {
       isDelivering = canon.op.endsWith('read') && canon.of !== null && hasLists(canon.of);
     }
     const host: HostTarget = { kind: 'host', module: asyncModule, name, type };
-    const realloc = isDelivering ? this.#asyncRealloc : null;
+    const realloc = isDelivering ? this.#reallocOf(component) : null;
     const options = 'options' in canon ? canon.options : null;
-    const part = this.#isComposed ? this.#asyncPart(canon, options, component) : null;
+    const part = this.#deliveringPart(component, options);
     return this.#called(host, realloc, part, options?.encoding);
   }
 
-  /** Returns the part that calls a function of asynchronous calls, with the memory that the function names. */
-  #asyncPart(canon: CanonFunction, options: Options | null, component: number): Part {
-    if (!('memory' in canon)) return this.#partOf(component, options);
-    return this.#partOf(component, { ...noOptions, memory: canon.memory });
+  /**
+   * Returns the part that calls a function of asynchronous calls, with the memory that its calls name, though the function
+   * may name none: `stream.cancel-read` delivers what the read before it was for. Null unless the component is composed.
+   */
+  #deliveringPart(component: number, options: Options | null): Part | null {
+    const memory = this.#deliveries.get(component)?.memory ?? options?.memory ?? null;
+    return this.#part(component, { ...noOptions, memory });
   }
 
-  /** Returns the one realloc that asynchronous calls and copies name. */
-  #findAsyncRealloc(): ImportTarget | null {
-    const found = new Map<string, ImportTarget>();
-    for (const instance of this.#graph.instances)
-      for (const item of instance.args.values()) {
+  /** Returns the realloc for the results of the component instance's asynchronous calls; null: none of them has lists. */
+  #reallocOf(component: number): ImportTarget | null {
+    return this.#deliveries.get(component)?.realloc ?? null;
+  }
+
+  /**
+   * Finds the memory and the realloc that asynchronous calls, copies and waits of each component instance name. Throws
+   * `module_unsupported` if those of one component instance name two memories or two reallocs: an event is delivered by
+   * whichever function the guest calls next, so all of them must store results alike.
+   */
+  #findDeliveries(): ReadonlyMap<number, Delivery> {
+    const found = new Map<number, Delivery>();
+    for (const { args } of this.#graph.instances)
+      for (const item of args.values()) {
         if (item.kind === 'instance') continue;
-        for (const one of item.exports.values()) {
-          const options = one.kind === 'canon' && 'options' in one.canon ? one.canon.options : null;
-          if (one.kind !== 'canon' || options === null || options.realloc === null) continue;
-          if (one.canon.op === 'lower' ? !options.async : one.canon.op === 'task.return') continue;
-          const target = this.#target(options.realloc);
-          found.set(JSON.stringify(target), target);
-        }
+        for (const one of item.exports.values())
+          if (one.kind === 'canon') this.#addDelivery(found, one.component, one.canon);
       }
-    if (found.size > 1) throw unsupportedComponent(this.#subject, 'asynchronous calls with several realloc functions');
-    return [...found.values()][0] ?? null;
+    return found;
+  }
+
+  #addDelivery(found: Map<number, Delivery>, component: number, canon: CanonFunction): void {
+    const options = 'options' in canon ? canon.options : null;
+    if (canon.op === 'lower' ? !canon.options.async : canon.op === 'task.return') return;
+    const known = found.get(component) ?? { memory: null, realloc: null };
+    const memory = 'memory' in canon ? canon.memory : (options?.memory ?? null);
+    const realloc = options === null || options.realloc === null ? null : this.#target(options.realloc);
+    if (memory !== null && known.memory !== null && !this.#memories.areSame(memory, known.memory))
+      throw unsupportedComponent(this.#subject, 'asynchronous calls of one component with several memories');
+    if (realloc !== null && known.realloc !== null && JSON.stringify(realloc) !== JSON.stringify(known.realloc))
+      throw unsupportedComponent(this.#subject, 'asynchronous calls of one component with several realloc functions');
+    found.set(component, { memory: known.memory ?? memory, realloc: known.realloc ?? realloc });
   }
 
   #ownResource(operation: 'new' | 'rep' | 'drop', item: ResourceItem, component: number): ImportTarget {
@@ -550,12 +569,12 @@ class Linker {
       const { finished } = kind;
       if (finished === undefined) throw new Error('an entry point without a function that ends it');
       this.#glue.asyncEntry('_start', {
-        part: this.#part(item.component, options),
+        part: this.#deliveringPart(item.component, options),
         args,
         func: { target: this.#target(item.core), type: flattenFunction(kind.type, 'lift', style) },
         callback: options.callback === null ? null : this.#target(options.callback),
         finished: { target: finished, type: finished.type },
-        realloc: this.#asyncRealloc,
+        realloc: this.#reallocOf(item.component),
       });
       return;
     }
@@ -569,6 +588,12 @@ class Linker {
       encoding: options.encoding,
     });
   }
+}
+
+/** What results of asynchronous calls go to. Null: no call names one. */
+interface Delivery {
+  readonly memory: CoreItem | null;
+  readonly realloc: ImportTarget | null;
 }
 
 const noOptions: Options = {

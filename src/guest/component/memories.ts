@@ -83,6 +83,11 @@ export class Memories {
     return item.kind === 'canon' ? null : this.#ofInstance(item.instance);
   }
 
+  /** Returns whether two items name one memory. A component with one memory at most has no other. */
+  areSame(one: CoreItem, other: CoreItem): boolean {
+    return !this.areMerged || this.ofItem(one) === this.ofItem(other);
+  }
+
   /** Follows imports of a memory. Every step leads to an earlier instance, so the steps end. */
   #ofInstance(from: CoreInstance | undefined): number | null {
     for (let instance = from; instance !== undefined; ) {

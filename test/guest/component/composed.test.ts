@@ -133,6 +133,7 @@ describe('a part that makes asynchronous calls of the host', () => {
     ['sleep', 'slept\n'],
     ['yield', 'yielded\n'],
     ['cancel', 'cancelled\n'],
+    ['late', 'arrived\n'],
   ])('waits, yields and cancels: /%s', async (path, text) => {
     expect((await answer({ pathWithQuery: `/${path}` })).http.answered).toBe(text);
   });
