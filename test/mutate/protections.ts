@@ -730,6 +730,27 @@ export const protections: readonly Protection[] = [
     tests: ['test/guest/component/link.test.ts'],
   },
   {
+    name: 'composed components: a part that takes text has a memory',
+    file: 'src/guest/component/link.ts',
+    find: "if (isInMemory && options.memory === null) this.#lacks(type, 'lifted', 'a memory');",
+    replace: '',
+    tests: ['test/guest/component/composed.test.ts'],
+  },
+  {
+    name: 'composed components: a part that takes text has realloc',
+    file: 'src/guest/component/link.ts',
+    find: "this.#lacks(type, 'lifted', 'realloc');",
+    replace: '{}',
+    tests: ['test/guest/component/composed.test.ts'],
+  },
+  {
+    name: 'composed components: asynchronous calls of one component name one memory',
+    file: 'src/guest/component/link.ts',
+    find: 'if (memory !== null && known.memory !== null && !this.#memories.areSame(memory, known.memory))',
+    replace: 'if (false)',
+    tests: ['test/guest/component/async-parts.test.ts'],
+  },
+  {
     name: 'components: the types of lowered functions are bounded together',
     file: 'src/guest/component/link.ts',
     find: 'if (this.#loweredParts > componentCaps.loweredParts)',

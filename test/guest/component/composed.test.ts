@@ -176,6 +176,19 @@ describe('a component before another one that serves HTTP', () => {
   });
 });
 
+/** Returns a program of two components: `second` exports wasi:cli/run and imports the `f` that `first` exports. */
+function programOf(first: Uint8Array, second: Uint8Array): Uint8Array {
+  return component(
+    nested(first),
+    nested(second),
+    instances([0, 0, vector([])]),
+    aliases(aliasExport(0, 'f', 1)),
+    instances([0, 1, vector([['f', 1, 0]])]),
+    aliases(aliasExport(1, 'wasi:cli/run@0.2.0', 5)),
+    exports(exportAs('wasi:cli/run@0.2.0', 5, 2)),
+  );
+}
+
 interface Pair {
   /** Fields of the module of the component that exports `f: func(x: u32) -> u32`; it has 3 pages. */
   readonly inner?: string;
@@ -215,15 +228,7 @@ function pair({ inner = '(local.get 0)', run, innerOptions = [] }: Pair): Uint8A
     instances(bundle('run', 1, 1)),
     exports(exportAs('wasi:cli/run@0.2.0', 5, 0)),
   );
-  return component(
-    nested(first),
-    nested(second),
-    instances([0, 0, vector([])]),
-    aliases(aliasExport(0, 'f', 1)),
-    instances([0, 1, vector([['f', 1, 0]])]),
-    aliases(aliasExport(1, 'wasi:cli/run@0.2.0', 5)),
-    exports(exportAs('wasi:cli/run@0.2.0', 5, 2)),
-  );
+  return programOf(first, second);
 }
 
 describe('the memory of each component', () => {
@@ -296,12 +301,48 @@ describe('the memory of each component', () => {
   });
 });
 
+/** Two components, of which one gives text to `f: func(text: string) -> u32` of the other, which returns its length. */
+function textPair(innerOptions: readonly (readonly number[])[]): Uint8Array {
+  const length = funcType({ text: 0x73 }, 0x79);
+  const first = component(
+    coreModule(
+      assemble(`(module (memory (export "memory") 1)
+        (func (export "f") (param i32 i32) (result i32) (local.get 1))
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 64)))`),
+    ),
+    coreInstances(instantiateCore(0)),
+    aliases(aliasCore(0, 'f'), aliasCore(0, 'realloc'), aliasCore(0, 'memory', 2)),
+    types(length),
+    canons(lift(0, 0, ...innerOptions)),
+    exports(exportAs('f', 1, 0)),
+  );
+  const second = component(
+    types(length, [0x6a, 0, 0], funcType({}, 1)),
+    imports([0, 'f', 1, 0]),
+    coreModule(assemble('(module (memory (export "memory") 1) (data (i32.const 8) "some text"))')),
+    coreInstances(instantiateCore(0)),
+    aliases(aliasCore(0, 'memory', 2)),
+    canons(lower(0, [3, 0])),
+    coreInstances(coreBundle({ f: 0 })),
+    coreModule(
+      assemble(`(module (import "host" "f" (func $f (param i32 i32) (result i32)))
+        (func (export "run") (result i32) (i32.ne (call $f (i32.const 8) (i32.const 9)) (i32.const 9))))`),
+    ),
+    coreInstances(instantiateCore(1, { host: 1 })),
+    aliases(aliasCore(2, 'run')),
+    canons(lift(1, 2)),
+    instances(bundle('run', 1, 1)),
+    exports(exportAs('wasi:cli/run@0.2.0', 5, 0)),
+  );
+  return programOf(first, second);
+}
+
 describe('a composed component is refused', () => {
   function refusal(bytes: Uint8Array): string {
     try {
       vet(bytes);
     } catch (error) {
-      if (error instanceof PlatformError) return `${error.code}: ${error.message}`;
+      if (error instanceof PlatformError) return [`${error.code}: ${error.message}`, ...error.details].join('\n');
       throw error;
     }
     throw new Error('it was not refused');
@@ -313,4 +354,16 @@ describe('a composed component is refused', () => {
       expect(refusal(pair({ run: '(call $f (i32.const 0))', innerOptions: [option, [3, 0]] }))).toContain(what);
     },
   );
+
+  it.each([
+    ['a memory', [[4, 1]]],
+    ['realloc', [[3, 0]]],
+  ])('if a part takes text without %s', async (what, options) => {
+    expect(refusal(textPair(options))).toMatch(
+      new RegExp(`^module_invalid: .*\\n.* is lifted without ${what}, which its type needs$`),
+    );
+    expect((await runGuest(textPair([...options, what === 'realloc' ? [4, 1] : [3, 0]]))).end).toMatchObject({
+      status: 0,
+    });
+  });
 });
