@@ -93,13 +93,18 @@ export class CallTree {
     this.#max = max;
   }
 
+  /** Whether the tree takes no more nodes. */
+  get isFull(): boolean {
+    return this.#callers.length >= this.#max;
+  }
+
   /** Returns the node of function `fn` called by node `caller` (-1: none); the caller itself, or node 0, if the tree is full. */
   enter(caller: number, fn: number): number {
     const key = `${caller} ${fn}`;
     const known = this.#known.get(key);
     if (known !== undefined) return known;
+    if (this.isFull) return Math.max(caller, 0);
     const node = this.#callers.length;
-    if (node >= this.#max) return Math.max(caller, 0);
     this.#callers.push(caller);
     this.#functions.push(fn);
     this.#gas.push(0);

@@ -59,15 +59,27 @@ const mayLoseDigits = /[\d.]{16}|\d[eE][+-]?\d/;
 /** Digits up to which every decimal number survives the way into a double and back (IEEE 754). */
 const exactDigits = 15;
 
-/** Reviver for JSON.parse: a number that a JavaScript number cannot hold, an id above 2^53 for instance, becomes its text. */
+/** Digits with which every double survives the way into a decimal number and back: C's `%.17g` writes that many. */
+const doubleDigits = 17;
+
+/**
+ * Reviver for JSON.parse: a number that a JavaScript number cannot hold, an id above 2^53 for instance, becomes its text.
+ * Of more than exactDigits, a number stays one if the JavaScript number has the same digits: 0.10000000000000001 is 0.1.
+ */
 function exactNumbers(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
   const source = context?.source;
   if (typeof value !== 'number' || source === undefined || String(value) === source) return value;
-  const digits = source
+  const digits = digitsOf(source);
+  if (!Number.isFinite(value) || digits.length > doubleDigits) return source;
+  return digits.length <= exactDigits || digitsOf(value.toPrecision(digits.length)) === digits ? value : source;
+}
+
+/** Returns the digits of a decimal number from the first that is not 0 on, without point, sign and exponent. */
+function digitsOf(number: string): string {
+  return number
     .replace(/[eE].*$/, '')
     .replace(/\D/g, '')
-    .replace(/^0+/, '').length;
-  return Number.isFinite(value) && digits <= exactDigits ? value : source;
+    .replace(/^0+/, '');
 }
 
 function structureOf(text: string, object: Readonly<Record<string, unknown>>): StructuredLine {

@@ -774,8 +774,15 @@ export const protections: readonly Protection[] = [
   {
     name: 'components: a string that changes its encoding is bounded',
     file: 'src/guest/kernel/abi/wasi2/component/glue.ts',
-    find: 'if (count > transcodedBytesMax)',
-    replace: 'if (false)',
+    find: 'checkTranscoded(count);',
+    replace: '',
+    tests: ['test/conformance/wasi2/glue.test.ts'],
+  },
+  {
+    name: 'components: a string is bounded in its new encoding too',
+    file: 'src/guest/kernel/abi/wasi2/component/glue.ts',
+    find: 'checkTranscoded(text.bytes.length);',
+    replace: '',
     tests: ['test/conformance/wasi2/glue.test.ts'],
   },
   {

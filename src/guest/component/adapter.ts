@@ -19,6 +19,7 @@ import {
   flatResultsMax,
   flattenFunction,
   flattenType,
+  listBytesMax,
   payloadOffset,
   recordLayout,
   type VariantLike,
@@ -68,9 +69,6 @@ export interface AdapterCalls {
 
 /** Number that stands for all resources of the host. */
 const hostResource = -1;
-
-/** Most bytes of a list (CanonicalABI.md, MAX_LIST_BYTE_LENGTH). */
-const listBytesMax = 2 ** 28 - 1;
 
 /** Where a value lies. */
 type Place =

@@ -7,6 +7,9 @@
 import type { FuncType, ValType } from '../../protocol/module.ts';
 import type { Case, FunctionType, WitType } from './wit.ts';
 
+/** Most bytes of a list or string; a longer one traps (CanonicalABI.md, MAX_LIST_BYTE_LENGTH). */
+export const listBytesMax = 2 ** 28 - 1;
+
 /** A function with more flat parameters than this gets them in memory, behind one pointer. */
 export const flatParamsMax = 16;
 /**

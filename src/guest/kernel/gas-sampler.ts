@@ -24,14 +24,17 @@ interface Distance {
   readonly until: number;
 }
 
-/** Function number for the callers of a stack that is deeper than gasProfileLimits.frames. */
+/** Index that stands for the callers of a stack that is deeper than gasProfileLimits.frames. */
 const deeper = -1;
+
+/** Number of no function. */
+const unknown = -1;
 
 export class GasSampler {
   readonly #imported: number;
   readonly #tree = new CallTree(gasProfileLimits.nodes);
-  /** Names of functions by their index in the pushed module, in the order in which they were met. */
-  readonly #names = new Map<number, string>();
+  /** Names of the functions of `#tree` by their index in the pushed module, in the order of their numbers. */
+  readonly #functions = new Map<number, { readonly number: number; readonly name: string }>();
   #everyGas: number = samplerLimits.firstGas;
   /** Distances of calls that have ended: later calls go on from there, so that short calls are sampled like long ones. */
   readonly #distances: Distance[] = [];
@@ -93,20 +96,19 @@ export class GasSampler {
       gas: this.#gas,
       calls: this.#calls,
       samples: this.#samples,
-      functions: [...this.#names.values()],
+      functions: [...this.#functions.values()].map(({ name }) => name),
       nodes: this.#tree.nodes(),
     };
   }
 
-  readonly #numbers = new Map<number, number>();
-
+  /** Returns the number of a function in `#tree`; `unknown` for a new function if the tree is full and takes none. */
   #numberOf(index: number, name: string): number {
-    const known = this.#numbers.get(index);
-    if (known !== undefined) return known;
-    const number = this.#numbers.size;
-    this.#numbers.set(index, number);
+    const known = this.#functions.get(index);
+    if (known !== undefined) return known.number;
+    if (this.#tree.isFull) return unknown;
+    const number = this.#functions.size;
     // A copy: a part of the stack's text would keep all of it in memory.
-    this.#names.set(index, Buffer.from(name).toString());
+    this.#functions.set(index, { number, name: Buffer.from(name).toString() });
     return number;
   }
 }

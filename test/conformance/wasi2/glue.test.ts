@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { linkerGlue } from '../../../src/guest/kernel/abi/wasi2/component/glue.ts';
 import { ComponentState } from '../../../src/guest/kernel/canonical/state.ts';
 import { GuestFault, GuestMemory } from '../../../src/guest/kernel/memory.ts';
+import { GasMeter } from '../../../src/guest/kernel/meter.ts';
 import type { Process } from '../../../src/guest/kernel/process.ts';
 import { ComponentGuest } from '../../support/component-guest.ts';
 
@@ -97,6 +98,15 @@ describe('strings of other encodings', () => {
     expect(Buffer.from(memory.bytes(128, 5)).toString()).toBe('é€');
     await expect(glue('transcode', 0xffff_fff0, 64, 0, 1)).rejects.toThrow();
     await expect(glue('transcode', 0, 2 ** 24 + 1, 0, 1)).rejects.toThrow('at most 16777216 change');
+  });
+
+  it('transcode bounds the text in its new encoding as well', async () => {
+    const guest = new ComponentGuest({ meter: new GasMeter(1_000_000_000) });
+    guest.process.memory = new GuestMemory(new WebAssembly.Memory({ initial: 130 }));
+    const glue = guest.of('trisiel:component/glue');
+    await expect(glue('transcode', 65_536, 2 ** 23 + 1, 0, 1)).rejects.toThrow('16777218 bytes, at most 16777216 change');
+    expect(guest.process.component.transcoded).toBeNull();
+    expect(await glue('transcode', 65_536, 2 ** 23, 0, 1)).toBe(2 ** 24);
   });
 });
 

@@ -82,6 +82,23 @@ describe('a profile', () => {
     expect(Math.max(...depths)).toBe(gasProfileLimits.frames + 1);
   });
 
+  test('with all contexts that it may have names no functions of further ones', async () => {
+    // Two functions that call each other in 2^20 ways, then one that was never seen before.
+    const both = (name: string) => `(func $${name} (param i32)
+      (if (local.get 0) (then
+        (call $left (i32.sub (local.get 0) (i32.const 1)))
+        (call $right (i32.sub (local.get 0) (i32.const 1))))))`;
+    const { profile } = await profileOf(
+      `(module ${both('left')} ${both('right')} ${spin('late', 1_000_000)}
+         (func $main (export "main") (call $left (i32.const 20)) (call $late)))`,
+      0,
+    );
+    expect(profile.nodes).toHaveLength(gasProfileLimits.nodes);
+    expect([...profile.functions].sort()).toEqual(['left', 'main', 'right']);
+    const total = profile.nodes.reduce((sum, [, , gas]) => sum + gas, 0);
+    expect(profile.gas - total).toBeLessThan(samplerLimits.mostGas);
+  });
+
   test('of a guest that runs out of gas or traps has what it used until then', async () => {
     const endless = '(module (func $loop (loop (br 0))) (func $main (export "main") (call $loop)))';
     const sampler = new GasSampler(0);

@@ -4,10 +4,8 @@
  * allocations that it needs, and returns. Code of the linker (src/guest/component/glue.ts) then asks `next` for an
  * allocation, calls the guest's `realloc` and passes the pointer to `put`, until `next` returns 0.
  */
+import { listBytesMax } from '../../component/flatten.ts';
 import { GuestFault, type GuestMemory } from '../memory.ts';
-
-/** Most bytes of a list; a longer list traps (CanonicalABI.md, MAX_LIST_BYTE_LENGTH). */
-export const listBytesMax = 2 ** 28 - 1;
 
 interface Allocation {
   readonly bytes: number;

@@ -4,9 +4,9 @@
  *
  * Spec: component-model, CanonicalABI.md "Loading" and "Storing", load_string and store_string.
  */
+import { listBytesMax } from '../../component/flatten.ts';
 import type { TextEncoding } from '../../component/wit.ts';
 import { GuestFault } from '../memory.ts';
-import { listBytesMax } from './allocations.ts';
 
 const wideTag = 0x8000_0000;
 

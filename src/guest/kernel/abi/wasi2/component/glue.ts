@@ -58,12 +58,12 @@ function encodingOf(number: number): TextEncoding {
   return encoding;
 }
 
-/** Most bytes of a text that changes its encoding. The host makes a copy of it. */
+/** Most bytes of a text that changes its encoding, before and after. The host makes a copy of it. */
 const transcodedBytesMax = 16 * MIB;
 
 /**
  * Changes the encoding of the text of `length` code units at `pointer` in the whole memory. Returns the bytes that it takes
- * in encoding `to`. Traps for a text that is not in encoding `from`, and above 16 MiB.
+ * in encoding `to`. Traps for a text that is not in encoding `from`, and for one of more than 16 MiB in either encoding.
  */
 const transcode = witRow(
   'transcode',
@@ -72,14 +72,20 @@ const transcode = witRow(
     const { component, memory } = guest;
     const encoding = encodingOf(from);
     const count = textBytes(length, encoding);
-    if (count > transcodedBytesMax)
-      throw new GuestFault(`a string of ${count} bytes, at most ${transcodedBytesMax} change their encoding`);
+    checkTranscoded(count);
     guest.work(count);
     memory.select(null);
-    component.transcoded = encodeText(decodeText(memory.bytes(pointer, count), length, encoding), encodingOf(to));
-    return component.transcoded.bytes.length;
+    const text = encodeText(decodeText(memory.bytes(pointer, count), length, encoding), encodingOf(to));
+    checkTranscoded(text.bytes.length);
+    component.transcoded = text;
+    return text.bytes.length;
   },
 );
+
+function checkTranscoded(bytes: number): void {
+  if (bytes > transcodedBytesMax)
+    throw new GuestFault(`a string of ${bytes} bytes, at most ${transcodedBytesMax} change their encoding`);
+}
 
 /** Writes the text of the last call of `transcode` to `pointer` in the whole memory. Returns its number of code units. */
 const transcoded = witRow('transcoded', func({ pointer: 'u32' }, 'u32'), (guest: Process, pointer: number) => {
