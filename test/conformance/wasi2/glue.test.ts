@@ -104,7 +104,9 @@ describe('strings of other encodings', () => {
     const guest = new ComponentGuest({ meter: new GasMeter(1_000_000_000) });
     guest.process.memory = new GuestMemory(new WebAssembly.Memory({ initial: 130 }));
     const glue = guest.of('trisiel:component/glue');
-    await expect(glue('transcode', 65_536, 2 ** 23 + 1, 0, 1)).rejects.toThrow('16777218 bytes, at most 16777216 change');
+    await expect(glue('transcode', 65_536, 2 ** 23 + 1, 0, 1)).rejects.toThrow(
+      '16777218 bytes, at most 16777216 change',
+    );
     expect(guest.process.component.transcoded).toBeNull();
     expect(await glue('transcode', 65_536, 2 ** 23, 0, 1)).toBe(2 ** 24);
   });
