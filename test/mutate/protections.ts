@@ -744,6 +744,13 @@ export const protections: readonly Protection[] = [
     tests: ['test/guest/component/composed.test.ts'],
   },
   {
+    name: 'components: of two memories the host uses the one that a function names',
+    file: 'src/guest/component/link.ts',
+    find: 'this.#isComposed = areMerged || new Set(',
+    replace: 'this.#isComposed = new Set(',
+    tests: ['test/guest/component/composed.test.ts'],
+  },
+  {
     name: 'composed components: asynchronous calls of one component name one memory',
     file: 'src/guest/component/link.ts',
     find: 'if (memory !== null && known.memory !== null && !this.#memories.areSame(memory, known.memory))',

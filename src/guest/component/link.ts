@@ -116,7 +116,7 @@ class Linker {
   readonly #glue: Glue;
   readonly #modules: CoreModules;
   readonly #memories: Memories;
-  /** Whether code of several component instances is linked. */
+  /** Whether code of several component instances is linked, or one with several memories: the host is told who calls. */
   readonly #isComposed: boolean;
   readonly #canons = new Map<CanonFunction, ImportTarget>();
   readonly #problems: string[] = [];
@@ -140,8 +140,8 @@ class Linker {
     this.#interfaces = new Set(provided.map((one) => one.interfaceName));
     this.#modules = new CoreModules(subject);
     this.#memories = new Memories(graph, this.#modules, subject);
-    this.#isComposed = new Set(graph.instances.map(({ component }) => component)).size > 1;
     const { areMerged, placed } = this.#memories;
+    this.#isComposed = areMerged || new Set(graph.instances.map(({ component }) => component)).size > 1;
     this.#glue = new Glue(subject, areMerged ? { unit: this.#memoriesUnit, count: placed.length } : null);
     this.#entry = this.#findEntry();
     this.#deliveries = this.#findDeliveries();

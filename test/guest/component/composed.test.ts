@@ -301,6 +301,44 @@ describe('the memory of each component', () => {
   });
 });
 
+it('one component with two memories gives the host that which its functions name', async () => {
+  const bytes = component(
+    types([0x6a, 0, 0], funcType({}, 0)),
+    coreModule(assemble('(module (memory 2) (data (i32.const 8) "else"))')),
+    coreModule(
+      assemble(`(module (memory (export "memory") 1) (data (i32.const 8) "text")
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 64)))`),
+    ),
+    coreInstances(instantiateCore(0), instantiateCore(1)),
+    aliases(aliasCore(1, 'realloc'), aliasCore(1, 'memory', 2)),
+    // error-context.new and error-context.debug-message
+    canons(
+      [0x1c, vector([[3, 0]])],
+      [
+        0x1d,
+        vector([
+          [3, 0],
+          [4, 0],
+        ]),
+      ],
+    ),
+    coreInstances(coreBundle({ new: 1, message: 2 })),
+    coreModule(
+      assemble(`(module (import "host" "new" (func $new (param i32 i32) (result i32)))
+        (import "host" "message" (func $message (param i32 i32))) (import "lib" "memory" (memory 1))
+        (func (export "run") (result i32)
+          (call $message (call $new (i32.const 8) (i32.const 4)) (i32.const 128))
+          (i32.ne (i32.load (i32.load (i32.const 128))) (i32.load (i32.const 8)))))`),
+    ),
+    coreInstances(instantiateCore(2, { host: 2, lib: 1 })),
+    aliases(aliasCore(3, 'run')),
+    canons(lift(3, 1)),
+    instances(bundle('run', 1, 0)),
+    exports(exportAs('wasi:cli/run@0.2.0', 5, 0)),
+  );
+  expect((await runGuest(bytes)).end).toEqual({ kind: 'exit', status: 0 });
+});
+
 /** Two components, of which one gives text to `f: func(text: string) -> u32` of the other, which returns its length. */
 function textPair(innerOptions: readonly (readonly number[])[]): Uint8Array {
   const length = funcType({ text: 0x73 }, 0x79);
