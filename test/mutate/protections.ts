@@ -120,6 +120,13 @@ export const protections: readonly Protection[] = [
     tests: ['test/control/usage/usage-store.test.ts'],
   },
   {
+    name: 'usage: counts end before no database can add to them',
+    file: 'src/control/usage/usage-counts.ts',
+    find: 'const countMax = Number.MAX_SAFE_INTEGER;',
+    replace: 'const countMax = Number.MAX_VALUE;',
+    tests: ['test/control/usage/usage-store.test.ts'],
+  },
+  {
     name: 'usage: what is no count does not end the control',
     file: 'src/control/usage/recent.ts',
     find: 'slot.gas += whole(count.gas);',

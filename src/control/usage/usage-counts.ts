@@ -1,5 +1,5 @@
 /** Collects exact counters for the table `usage`: one row per handler, Deployment and minute. */
-import { type Kysely, sql } from 'kysely';
+import { type Kysely, type RawBuilder, sql } from 'kysely';
 import type { UsageCount } from '../../protocol/messages.ts';
 import { type HandlerId, handlerIdOf } from '../../protocol/names.ts';
 import type { Schema } from '../db/schema.ts';
@@ -8,6 +8,12 @@ import type { Schema } from '../db/schema.ts';
 const pendingMax = 100_000;
 
 export const minuteMs = 60_000;
+
+/**
+ * Greatest count of a row. A runner runs hostile guests, and may send counts whose sum no `bigint` holds: the write of
+ * all counts that come with it would fail, again and again.
+ */
+const countMax = Number.MAX_SAFE_INTEGER;
 
 /** Returns a row of a runner's counters. A runner runs hostile guests: a value that is no valid count becomes 0. */
 export function toRow(count: UsageCount, atMs: number): Schema['usage'] {
@@ -18,7 +24,7 @@ export function toRow(count: UsageCount, atMs: number): Schema['usage'] {
     invocations: whole(count.invocations),
     failures: whole(count.failures),
     gas: whole(count.gas),
-    duration_ms: positive(count.durationMs),
+    duration_ms: Math.min(positive(count.durationMs), countMax),
     bytes_in: whole(count.bytesIn),
     bytes_out: whole(count.bytesOut),
   };
@@ -36,12 +42,12 @@ export class PendingCounts implements Iterable<Schema['usage']> {
       this.#rows.set(key, { ...count });
       return true;
     }
-    known.invocations += count.invocations;
-    known.failures += count.failures;
-    known.gas += count.gas;
+    known.invocations = Math.min(known.invocations + count.invocations, countMax);
+    known.failures = Math.min(known.failures + count.failures, countMax);
+    known.gas = Math.min(known.gas + count.gas, countMax);
     known.duration_ms += count.duration_ms;
-    known.bytes_in += count.bytes_in;
-    known.bytes_out += count.bytes_out;
+    known.bytes_in = Math.min(known.bytes_in + count.bytes_in, countMax);
+    known.bytes_out = Math.min(known.bytes_out + count.bytes_out, countMax);
     return true;
   }
 
@@ -65,15 +71,21 @@ export async function addCount(trx: Kysely<Schema>, row: Schema['usage']): Promi
     .values(row)
     .onConflict((oc) =>
       oc.columns(['handler_id', 'minute_ms', 'deployment']).doUpdateSet({
-        invocations: sql`usage.invocations + ${row.invocations}`,
-        failures: sql`usage.failures + ${row.failures}`,
-        gas: sql`usage.gas + ${row.gas}`,
+        invocations: added('invocations', row.invocations),
+        failures: added('failures', row.failures),
+        gas: added('gas', row.gas),
         duration_ms: sql`usage.duration_ms + ${row.duration_ms}`,
-        bytes_in: sql`usage.bytes_in + ${row.bytes_in}`,
-        bytes_out: sql`usage.bytes_out + ${row.bytes_out}`,
+        bytes_in: added('bytes_in', row.bytes_in),
+        bytes_out: added('bytes_out', row.bytes_out),
       }),
     )
     .execute();
+}
+
+/** Returns the expression of a column with `n` added, at most countMax. */
+function added(column: 'invocations' | 'failures' | 'gas' | 'bytes_in' | 'bytes_out', n: number): RawBuilder<number> {
+  const stored = sql.ref(`usage.${column}`);
+  return sql<number>`case when ${stored} > ${countMax - n} then ${countMax} else ${stored} + ${n} end`;
 }
 
 export function whole(n: number): number {
