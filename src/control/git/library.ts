@@ -118,9 +118,14 @@ export function serve(options: {
   const request = new LibraryRequest({ method: 'POST', url: `/${only}/git-${service}` });
   const child = new Promise<ChildProcess>((resolve, reject) => {
     let isFirst = true;
+    const heard = new Set<object>();
     const accept = (action: PushData | TagData | FetchData) => {
-      action.on('error', ignore);
-      action.on('service', resolve);
+      // One object stands for all refs of a push; Node warns of more than ten listeners on it.
+      if (!heard.has(action)) {
+        heard.add(action);
+        action.on('error', ignore);
+        action.on('service', resolve);
+      }
       try {
         // The library starts git synchronously in accept(), so the spare descriptors are free exactly then.
         const release = isFirst ? takeSpareDescriptors() : null;

@@ -325,6 +325,20 @@ describe('branches and tags', () => {
     expect(existsSync(join(repo, 'clone', 'hello.wasm'))).toBe(true);
   });
 
+  it('takes many refs in one push, and the log of the server says nothing of it', async () => {
+    const warnings: Error[] = [];
+    const note = (warning: Error) => warnings.push(warning);
+    process.on('warning', note);
+    const handler = freshName();
+    const repo = await makeRepo({ 'dist/hello.wasm': hello });
+    const tags = Array.from({ length: 30 }, (_, n) => `v${n}`);
+    for (const tag of tags) await git(repo, 'tag', tag);
+    expect((await platform.push(user, repo, handler, 'main', '--tags')).status).toBe(0);
+    expect([...(await refs(handler)).keys()]).toEqual(expect.arrayContaining(tags.map((tag) => `refs/tags/${tag}`)));
+    process.off('warning', note);
+    expect(warnings).toEqual([]);
+  });
+
   it('accepts tags without deploying', async () => {
     const handler = freshName();
     const repo = await makeRepo({ 'hello.wasm': hello });
