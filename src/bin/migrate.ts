@@ -15,6 +15,7 @@ import { ArtifactRows } from '../control/deploy/artifact-rows.ts';
 import { gitEnvironment } from '../control/git/git-environment.ts';
 import { packSuffix } from '../control/git/repository-keeper.ts';
 import { PlatformError } from '../protocol/errors.ts';
+import type { HandlerId } from '../protocol/names.ts';
 import { runCommand } from './command.ts';
 import { takeDataFolder } from './data-folder.ts';
 import { type FolderIdentity, knownIdentity, writeIdentity } from './data-identity.ts';
@@ -173,7 +174,7 @@ async function moveFiles({
   }
 }
 
-async function hasDeployments(db: Database, handlerId: string): Promise<boolean> {
+async function hasDeployments(db: Database, handlerId: HandlerId): Promise<boolean> {
   const query = db.selectFrom('deployments').select('id').where('handler_id', '=', handlerId).limit(1);
   return (await query.executeTakeFirst()) !== undefined;
 }

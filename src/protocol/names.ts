@@ -9,13 +9,14 @@ declare const brand: unique symbol;
 
 /**
  * Name of a handler, for example `swift-otter`. It addresses the handler; after a purge another user may take it.
- * Branded, so that the compiler notices a name passed for an id. `checkHandlerName` makes one from a user's text;
- * `handlerNameOf` brands one that was checked before.
+ * Branded, so that the compiler notices a name passed for an id, or an id for a name: both come branded from the
+ * database and from other processes, and every parameter says which one it takes. A plain text can stand for either.
+ * `checkHandlerName` makes one from a user's text; `handlerNameOf` brands one that was checked before.
  */
-export type HandlerName = string & { readonly [brand]: 'HandlerName' };
+export type HandlerName = string & { readonly [brand]?: 'HandlerName' };
 
 /** Opaque id of a handler, never given twice; log lines and usage are filed under it. `handlerIdOf` makes one. */
-export type HandlerId = string & { readonly [brand]: 'HandlerId' };
+export type HandlerId = string & { readonly [brand]?: 'HandlerId' };
 
 /**
  * Brands a name that was checked when its handler was created; for names from the database or from another process of

@@ -339,7 +339,7 @@ export interface Deployer {
    * `conflict`.
    */
   rollback(options: {
-    readonly handlerId: string;
+    readonly handlerId: HandlerId;
     readonly number: number;
     readonly userId: string;
     readonly branch?: string | undefined;
@@ -348,59 +348,67 @@ export interface Deployer {
    * Serves all live Deployments of the handler, previews included, with the current environment variables. With
    * `branch`: that preview only.
    */
-  environmentChanged(handlerId: string, branch?: string): Promise<void>;
+  environmentChanged(handlerId: HandlerId, branch?: string): Promise<void>;
   /**
    * Gives Deployment `number` a share of the calls of a handler, or changes that share (`percent`, 1 to 99). Throws
    * `not_found`, `conflict` (nothing is live; the Deployment is live already, never was, or belongs to a preview),
    * `vet_failed`.
    */
   startRollout(options: {
-    readonly handlerId: string;
+    readonly handlerId: HandlerId;
     readonly number: number;
     readonly percent: number;
     readonly userId: string;
   }): Promise<void>;
   /** Returns the gradual release of a handler with figures of both versions; null without one. */
-  rolloutOf(handlerId: string): Promise<RolloutView | null>;
+  rolloutOf(handlerId: HandlerId): Promise<RolloutView | null>;
   /** Gives the new version all calls. Throws `not_found` without a gradual release. */
-  finishRollout(options: { readonly handlerId: string; readonly userId: string }): Promise<void>;
+  finishRollout(options: { readonly handlerId: HandlerId; readonly userId: string }): Promise<void>;
   /** Gives the previous version all calls. Throws `not_found` without a gradual release. */
-  abortRollout(options: { readonly handlerId: string; readonly userId: string }): Promise<void>;
+  abortRollout(options: { readonly handlerId: HandlerId; readonly userId: string }): Promise<void>;
   /** Deploys the pushes of `branch` from now on, and ends the preview of that branch. Throws `bad_request`, `not_found`. */
   changeDeployBranch(options: {
-    readonly handlerId: string;
+    readonly handlerId: HandlerId;
     readonly branch: string;
     readonly userId: string;
   }): Promise<void>;
   /** Removes a preview. `why` is written to the handler's log. Throws `not_found`. */
-  previewDeleted(options: { readonly handlerId: string; readonly branch: string; readonly why: string }): Promise<void>;
+  previewDeleted(options: {
+    readonly handlerId: HandlerId;
+    readonly branch: string;
+    readonly why: string;
+  }): Promise<void>;
   /**
    * Serves the live Deployment again after a change of its limits, policy or owner, which are not part of the
    * Deployment. `what` is written to the handler's log, after `vN`.
    */
-  handlerChanged(handlerId: string, what: string): Promise<void>;
+  handlerChanged(handlerId: HandlerId, what: string): Promise<void>;
   /**
    * Changes settings that need no push, and serves the live Deployment with them. `limits`: null restores the
    * manifest's value. `policy` replaces the patterns added before. Throws `bad_request` (a pattern), `limit_exceeded`
    * (the module needs more) and `vet_failed`; then nothing has changed.
    */
   changeSettings(options: {
-    readonly handlerId: string;
+    readonly handlerId: HandlerId;
     readonly limits: Readonly<Partial<Record<LimitName, number | null | undefined>>>;
     readonly policy: Policy | null;
     /** Whether other branches get previews; existing previews stay. */
     readonly previews?: boolean | undefined;
   }): Promise<void>;
-  handlerCreated(handlerId: string): Promise<void>;
+  handlerCreated(handlerId: HandlerId): Promise<void>;
   /**
    * Gives a handler another name, and serves it under that name; callers of the name before are redirected. No call is
    * lost. Throws `name_invalid`, `name_taken`, `not_found`, `limit_exceeded`, `vet_failed`; then nothing has changed.
    */
-  renameHandler(options: { readonly handlerId: string; readonly name: string; readonly userId: string }): Promise<void>;
+  renameHandler(options: {
+    readonly handlerId: HandlerId;
+    readonly name: string;
+    readonly userId: string;
+  }): Promise<void>;
   /** Serves a custom domain as the database has it: under the handler that has proven it, or not at all. */
   domainChanged(domain: string): Promise<void>;
-  handlerDeleted(handlerId: string): Promise<void>;
-  handlerRestored(handlerId: string): Promise<void>;
+  handlerDeleted(handlerId: HandlerId): Promise<void>;
+  handlerRestored(handlerId: HandlerId): Promise<void>;
   /** Removes all data of a deleted handler for good. */
-  handlerPurged(handlerId: string): Promise<void>;
+  handlerPurged(handlerId: HandlerId): Promise<void>;
 }

@@ -2,6 +2,8 @@
  * Types of one `git push` as the stations see it: src/control/git takes it from the network and from git's hooks,
  * src/control/deploy decides about it. Only types, so that neither station imports the other.
  */
+
+import type { HandlerId } from './names.ts';
 import type { User } from './nouns.ts';
 
 /** One command of a push. `null` stands for git's all-zero object id. */
@@ -42,7 +44,7 @@ export interface IncomingPush {
   /** Former name of the handler, if the push was addressed to one; else null. */
   readonly formerName: string | null;
   /** Id of the handler, or the id that it gets if this push creates it; it names the repository. */
-  readonly handlerId: string;
+  readonly handlerId: HandlerId;
   readonly handlerExists: boolean;
   readonly user: User;
   readonly updates: readonly RefUpdate[];

@@ -7,6 +7,7 @@ import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { open, readFile, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { PlatformError } from '../../protocol/errors.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import type { Database } from '../db/database.ts';
 import type { RandomBytes } from './secrets.ts';
 
@@ -145,7 +146,7 @@ async function makeKey(options: SealerOptions): Promise<Uint8Array> {
 
 /** Names a variable whose value is sealed. */
 export interface VariableName {
-  readonly handlerId: string;
+  readonly handlerId: HandlerId;
   /** Branch of a preview; '': the variable belongs to the handler itself. */
   readonly branch: string;
   readonly key: string;

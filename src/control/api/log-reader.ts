@@ -5,6 +5,7 @@
 import type { Logger } from 'pino';
 import type { WebSocket } from 'ws';
 import { KIB } from '../../protocol/limits.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import type { Handler } from '../handlers/handlers.ts';
 import type { LogTail } from '../logs/log-tail.ts';
 import type { Caller } from './operation.ts';
@@ -43,7 +44,7 @@ export const closeCodes = {
 export class LogReader {
   readonly userId: string;
   readonly tokenId: string;
-  readonly handlerId: string;
+  readonly handlerId: HandlerId;
   /** Resolves when the socket has closed. */
   readonly ended: Promise<void>;
   readonly #socket: WebSocket;

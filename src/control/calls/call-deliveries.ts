@@ -10,6 +10,7 @@
 import type { Kysely } from 'kysely';
 import type { CallRequest } from '../../protocol/call-request.ts';
 import { callLimits } from '../../protocol/limits.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
 import { deliveryLimits, lostReason, retryDelayMs } from '../queues/deliveries.ts';
@@ -21,7 +22,7 @@ import { type CallPlaces, chooseCalls, type WaitingCall } from './waiting-calls.
 export interface TakenCall {
   readonly id: string;
   readonly takenId: string;
-  readonly handlerId: string;
+  readonly handlerId: HandlerId;
   readonly handler: string;
   readonly ownerId: string;
   /** Name of the schedule; null: an asynchronous request. */

@@ -4,6 +4,7 @@
  */
 import type { CallRequest } from '../../protocol/call-request.ts';
 import { callLimits } from '../../protocol/limits.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import { relabelled } from '../../protocol/previews.ts';
 import type { TriggerKind } from '../../protocol/trigger.ts';
 import { FairPlaces } from '../../waiting/fair-places.ts';
@@ -36,7 +37,7 @@ export interface CallMakerOptions {
   /** Clock, in Unix milliseconds. */
   readonly now: () => number;
   /** Counts bytes that have been stored for a handler. */
-  readonly onStored: (handlerId: string, bytes: number) => void;
+  readonly onStored: (handlerId: HandlerId, bytes: number) => void;
   /** Takes a failure of the platform, for the platform's own log. */
   readonly report: (message: string, error: unknown) => void;
 }

@@ -6,6 +6,7 @@ import { type Kysely, sql } from 'kysely';
 import type { CallRequest } from '../../protocol/call-request.ts';
 import { PlatformError } from '../../protocol/errors.ts';
 import { callLimits } from '../../protocol/limits.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import type { CallState } from '../../protocol/nouns.ts';
 import type { Database } from '../db/database.ts';
 import { lockHandler } from '../db/row-locks.ts';
@@ -67,7 +68,7 @@ export class CallStore {
    */
   async accept(call: {
     readonly id: string;
-    readonly handlerId: string;
+    readonly handlerId: HandlerId;
     readonly request: CallRequest;
     readonly body: Uint8Array;
     readonly attemptsMax: number;
@@ -109,7 +110,7 @@ export class CallStore {
    * Fails an asynchronous call that waits. `shownId`: the id as `list` shows it. Returns whether it waited: one that runs
    * ends with its Invocation. Throws `not_found`, and `conflict` when it has ended.
    */
-  async cancelWaiting(handlerId: string, shownId: string): Promise<boolean> {
+  async cancelWaiting(handlerId: HandlerId, shownId: string): Promise<boolean> {
     const { state } = await this.#find(handlerId, shownId);
     if (state === 'inflight') return false;
     const { numUpdatedRows } = await this.#of(handlerId, shownId)
@@ -126,7 +127,7 @@ export class CallStore {
    * Makes a failed asynchronous call wait again, with all its attempts. Throws `not_found`, `conflict` when it has not
    * failed or its request is not kept, and `overloaded` as `accept` does.
    */
-  async retry(handlerId: string, shownId: string): Promise<void> {
+  async retry(handlerId: HandlerId, shownId: string): Promise<void> {
     const { state, request } = await this.#find(handlerId, shownId);
     if (state !== 'failed') throw new PlatformError('conflict', 'this call has not failed');
     if (request === '{}') throw new PlatformError('conflict', 'the request of this call is not kept any more');
@@ -143,7 +144,7 @@ export class CallStore {
     });
   }
 
-  async #find(handlerId: string, shownId: string): Promise<Pick<Schema['calls'], 'state' | 'request'>> {
+  async #find(handlerId: HandlerId, shownId: string): Promise<Pick<Schema['calls'], 'state' | 'request'>> {
     const row = await this.#db.reader
       .selectFrom('calls')
       .select(['state', 'request'])
@@ -155,7 +156,7 @@ export class CallStore {
     return row;
   }
 
-  #of(handlerId: string, shownId: string, db: Kysely<Schema> = this.#db) {
+  #of(handlerId: HandlerId, shownId: string, db: Kysely<Schema> = this.#db) {
     return db
       .updateTable('calls')
       .where('handler_id', '=', handlerId)
@@ -164,7 +165,7 @@ export class CallStore {
   }
 
   /** Returns an asynchronous call of a handler. Throws `not_found`. */
-  async show(handlerId: string, id: string): Promise<CallView> {
+  async show(handlerId: HandlerId, id: string): Promise<CallView> {
     const row = await this.#db.reader
       .selectFrom('calls')
       .select(shownColumns)
@@ -181,7 +182,7 @@ export class CallStore {
    * Ids are shortened: a user who may see the list may not read the answers. `state`: only calls in this state.
    */
   async list(
-    handlerId: string,
+    handlerId: HandlerId,
     options: { readonly after?: string | undefined; readonly limit: number; readonly state?: CallState | undefined },
   ): Promise<readonly CallView[]> {
     const { afterMs, afterId } = cursorParts(options.after);
@@ -202,7 +203,7 @@ export class CallStore {
   }
 
   /** Returns the answer of an asynchronous call. Throws `not_found` when there is no answer, or none yet. */
-  async answer(handlerId: string, id: string): Promise<StoredAnswer> {
+  async answer(handlerId: HandlerId, id: string): Promise<StoredAnswer> {
     const row = await this.#db.reader
       .selectFrom('calls')
       .select(['status', 'fields', 'answer'])
@@ -221,7 +222,7 @@ export class CallStore {
 }
 
 /** Throws `overloaded` when callLimits.waiting asynchronous calls of a handler have not ended. */
-async function checkRoom(trx: Kysely<Schema>, handlerId: string): Promise<void> {
+async function checkRoom(trx: Kysely<Schema>, handlerId: HandlerId): Promise<void> {
   const { count } = await trx
     .selectFrom('calls')
     .select(({ fn }) => fn.countAll<number>().as('count'))

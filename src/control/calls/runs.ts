@@ -1,6 +1,7 @@
 /** Stores the call for a tick of a schedule. */
 import type { Transaction } from 'kysely';
 import type { CallRequest } from '../../protocol/call-request.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import type { ScheduleSettings } from '../../protocol/nouns.ts';
 import { previewLabel } from '../../protocol/previews.ts';
 import type { Schema } from '../db/schema.ts';
@@ -10,7 +11,7 @@ export async function insertRun(
   trx: Transaction<Schema>,
   run: {
     readonly id: string;
-    readonly handlerId: string;
+    readonly handlerId: HandlerId;
     /** Names the schedule in the database. */
     readonly key: string;
     /** Slug of the preview that is called; null: the handler itself. */

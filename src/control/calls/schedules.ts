@@ -6,6 +6,7 @@
  */
 import type { Kysely, Transaction } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import type { CallState, ScheduleSettings } from '../../protocol/nouns.ts';
 import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
@@ -65,7 +66,7 @@ interface ScheduleRow {
  */
 export async function replaceSchedules(
   trx: Kysely<Schema>,
-  handlerId: string,
+  handlerId: HandlerId,
   schedules: readonly ScheduleSettings[],
   nowMs: number,
   preview: string | null = null,
@@ -141,7 +142,7 @@ export class Schedules {
   }
 
   /** Returns the schedules of a handler, by name. */
-  async list(handlerId: string): Promise<readonly ScheduleView[]> {
+  async list(handlerId: HandlerId): Promise<readonly ScheduleView[]> {
     const rows = await this.#db.reader
       .selectFrom('schedules')
       .selectAll()
@@ -164,14 +165,14 @@ export class Schedules {
   }
 
   /** Returns one schedule of a handler. Throws `not_found`. */
-  async show(handlerId: string, name: string): Promise<ScheduleView> {
+  async show(handlerId: HandlerId, name: string): Promise<ScheduleView> {
     const found = (await this.list(handlerId)).find((one) => one.name === name);
     if (found === undefined) throw noSchedule();
     return found;
   }
 
   /** Runs a schedule now, even when it is paused. Throws `not_found`, and `conflict` when too many runs wait. */
-  async runNow(handlerId: string, name: string): Promise<void> {
+  async runNow(handlerId: HandlerId, name: string): Promise<void> {
     await this.#db.transaction().execute(async (trx) => {
       const row = await this.#find(trx, handlerId, name);
       const settings = readSettings(row.settings);
@@ -193,7 +194,7 @@ export class Schedules {
   }
 
   /** Pauses a schedule or resumes it. Ticks that were due during the pause are not caught up. Throws `not_found`. */
-  async pause(handlerId: string, name: string, isPaused: boolean): Promise<void> {
+  async pause(handlerId: HandlerId, name: string, isPaused: boolean): Promise<void> {
     await this.#db.transaction().execute(async (trx) => {
       const row = await this.#find(trx, handlerId, name);
       const settings = readSettings(row.settings);
@@ -271,7 +272,7 @@ export class Schedules {
       .where('users.suspended_ms', 'is', null);
   }
 
-  async #find(trx: Transaction<Schema>, handlerId: string, name: string): Promise<ScheduleRow> {
+  async #find(trx: Transaction<Schema>, handlerId: HandlerId, name: string): Promise<ScheduleRow> {
     const row = await trx
       .selectFrom('schedules')
       .selectAll()
@@ -283,7 +284,7 @@ export class Schedules {
     return row;
   }
 
-  async #runs(handlerId: string, name: string): Promise<readonly ScheduleRun[]> {
+  async #runs(handlerId: HandlerId, name: string): Promise<readonly ScheduleRun[]> {
     const rows = await this.#db.reader
       .selectFrom('calls')
       .select(['tick_ms', 'state', 'started_ms', 'ended_ms', 'attempts', 'reason', 'invocation'])

@@ -4,6 +4,7 @@
  */
 import { type ExpressionBuilder, type Kysely, sql } from 'kysely';
 import { callLimits, MIB } from '../../protocol/limits.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import type { Schema } from '../db/schema.ts';
 
 export const choiceLimits = {
@@ -24,7 +25,7 @@ export interface CallPlaces {
 /** A call that may be taken. */
 export interface WaitingCall {
   readonly id: string;
-  readonly handlerId: string;
+  readonly handlerId: HandlerId;
   readonly handler: string;
   readonly ownerId: string;
 }

@@ -2,10 +2,11 @@
  * Decides when a handler's rows are trimmed, or its blocks of log lines merged: at its first growth after a start (the
  * amount is not known then), and after each growth by `slack`. One trim or merge (`trim`) runs at a time.
  */
+import type { HandlerId } from '../../protocol/names.ts';
 export interface GrowthWatchOptions {
   /** Growth after which a handler is trimmed, in the unit of `grown`. */
   readonly slack: number;
-  readonly trim: (handlerId: string) => Promise<void>;
+  readonly trim: (handlerId: HandlerId) => Promise<void>;
   readonly onError: (error: unknown) => void;
 }
 
@@ -24,7 +25,7 @@ export class GrowthWatch {
     this.#options = options;
   }
 
-  grown(handlerId: string, by: number): void {
+  grown(handlerId: HandlerId, by: number): void {
     if (this.#closed) return;
     const before = this.#grown.get(handlerId);
     const total = (before ?? 0) + by;
@@ -40,7 +41,7 @@ export class GrowthWatch {
     this.#running ??= this.#run();
   }
 
-  forget(handlerId: string): void {
+  forget(handlerId: HandlerId): void {
     this.#grown.delete(handlerId);
   }
 

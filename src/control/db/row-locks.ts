@@ -5,6 +5,7 @@
  * A transaction that needs locks of a user and a handler locks the user first.
  */
 import type { Kysely } from 'kysely';
+import type { HandlerId } from '../../protocol/names.ts';
 import type { Schema } from './schema.ts';
 
 /** Locks a user's row until the transaction ends, for limits per user. Returns whether the user exists. */
@@ -18,7 +19,7 @@ export async function lockUser(trx: Kysely<Schema>, userId: string): Promise<boo
  * Locks a handler's row until the transaction ends, for numbers, releases and limits per handler. Returns whether the
  * handler exists, deleted or not.
  */
-export async function lockHandler(trx: Kysely<Schema>, handlerId: string): Promise<boolean> {
+export async function lockHandler(trx: Kysely<Schema>, handlerId: HandlerId): Promise<boolean> {
   const row = await trx
     .selectFrom('handlers')
     .select('id')

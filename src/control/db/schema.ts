@@ -1,4 +1,5 @@
 import type { Generated } from 'kysely';
+import type { HandlerId, HandlerName } from '../../protocol/names.ts';
 import type { CallState, CollaboratorRole, HandlerKind, MessageState, TokenScope } from '../../protocol/nouns.ts';
 
 /** The tables as Kysely sees them. Times are Unix milliseconds; ids are opaque text. */
@@ -42,7 +43,7 @@ export interface Schema {
     revoked_ms: number | null;
     scope: Generated<TokenScope>;
     /** Id of the only handler that the Token is valid for; null: all handlers of its user. */
-    handler_id: string | null;
+    handler_id: HandlerId | null;
     /** When the Token becomes invalid; null: never. */
     expires_ms: number | null;
   };
@@ -61,9 +62,9 @@ export interface Schema {
   settings: { key: string; value: string };
   known_addresses: { user_id: string /** Hash of user and address. */; address: string; last_ms: number };
   handlers: {
-    id: string;
+    id: HandlerId;
     /** Unique. A deleted handler keeps its name until it is purged. */
-    name: string;
+    name: HandlerName;
     owner_id: string;
     /** The first branch pushed, without refs/heads/. */
     deploy_branch: string | null;
@@ -75,10 +76,10 @@ export interface Schema {
     settings: string | null;
   };
   /** Names that handlers had before they were renamed. A name is never a present and a former one at once. */
-  former_names: { name: string; handler_id: string; renamed_ms: number };
+  former_names: { name: string; handler_id: HandlerId; renamed_ms: number };
   /** Claims of custom domains. Several handlers may claim one; at most one is served under it. */
   domains: {
-    handler_id: string;
+    handler_id: HandlerId;
     /** ASCII form, in lower case. */
     domain: string;
     /** Part of the records that prove the claim. Each claim has its own, so records of a removed claim prove nothing. */
@@ -95,9 +96,9 @@ export interface Schema {
     served: string | null;
   };
   /** Users who work on another user's handler. */
-  collaborators: { handler_id: string; user_id: string; role: CollaboratorRole; added_ms: number };
+  collaborators: { handler_id: HandlerId; user_id: string; role: CollaboratorRole; added_ms: number };
   /** Handlers offered to another user who has not accepted yet. */
-  transfers: { handler_id: string; to_user: string; offered_ms: number };
+  transfers: { handler_id: HandlerId; to_user: string; offered_ms: number };
   artifacts: {
     name: string;
     sha256: string;
@@ -110,7 +111,7 @@ export interface Schema {
   };
   deployments: {
     id: string;
-    handler_id: string;
+    handler_id: HandlerId;
     number: number;
     commit: string;
     ref: string;
@@ -132,7 +133,7 @@ export interface Schema {
   previews: {
     /** Names the preview's kv namespace. An id is never given twice. */
     id: string;
-    handler_id: string;
+    handler_id: HandlerId;
     branch: string;
     /** Replaces the branch name in the label; unique among the handler's previews. */
     slug: string;
@@ -143,7 +144,7 @@ export interface Schema {
   };
   /** Gradual releases: Deployments that get a share of their handler's calls beside the live one. */
   rollouts: {
-    handler_id: string;
+    handler_id: HandlerId;
     /** Never given twice. */
     id: string;
     deployment_id: string;
@@ -157,12 +158,12 @@ export interface Schema {
     baseline: string;
   };
   /** Bytes that a handler stores, as last measured (src/control/quota). */
-  stored_bytes: { handler_id: string; kind: HandlerKind; bytes: number };
+  stored_bytes: { handler_id: HandlerId; kind: HandlerKind; bytes: number };
   /** Deployment that a handler (branch '') or a preview serves now. */
-  releases: { handler_id: string; branch: string; deployment_id: string; changed_ms: number };
+  releases: { handler_id: HandlerId; branch: string; deployment_id: string; changed_ms: number };
   /** Log lines, packed (src/protocol/log-block.ts). Blocks of one handler do not overlap. */
   log_blocks: {
-    handler_id: string;
+    handler_id: HandlerId;
     /** Cursors of the first and last line, assigned by src/control/logs in commit order; unique over all handlers. */
     first_cursor: number;
     last_cursor: number;
@@ -184,7 +185,7 @@ export interface Schema {
   log_lines: {
     /** Assigned by src/control/logs in commit order; unique over all handlers. */
     cursor: number;
-    handler_id: string;
+    handler_id: HandlerId;
     deployment: number;
     invocation: string;
     seq: number;
@@ -198,7 +199,7 @@ export interface Schema {
   };
   invocations: {
     id: string;
-    handler_id: string;
+    handler_id: HandlerId;
     deployment: number;
     started_ms: number;
     status: number;
@@ -210,7 +211,7 @@ export interface Schema {
   };
   /** Exact counters per handler, Deployment and minute. */
   usage: {
-    handler_id: string;
+    handler_id: HandlerId;
     deployment: number;
     minute_ms: number;
     invocations: number;
@@ -224,7 +225,7 @@ export interface Schema {
   drains: {
     id: string;
     /** Handler whose lines it hands on; null: those of all handlers. */
-    handler_id: string | null;
+    handler_id: HandlerId | null;
     /** The same, '' for null: names are unique in it. */
     scope: string;
     name: string;
@@ -246,12 +247,12 @@ export interface Schema {
     retry_ms: number;
   };
   /** Last cursor of a handler's log that a drain has handed on. */
-  drain_cursors: { drain_id: string; handler_id: string; cursor: number };
+  drain_cursors: { drain_id: string; handler_id: HandlerId; cursor: number };
   /**
    * Variables of a handler (branch ''), and those of its branches, which override them. `sealed`: AES-256-GCM, base64.
    */
-  handler_env: { handler_id: string; branch: Generated<string>; key: string; sealed: string; updated_ms: number };
-  kv: { handler_id: string; bucket: string; key: string; value: Uint8Array; updated_ms: number };
+  handler_env: { handler_id: HandlerId; branch: Generated<string>; key: string; sealed: string; updated_ms: number };
+  kv: { handler_id: HandlerId; bucket: string; key: string; value: Uint8Array; updated_ms: number };
   /** Queues of users. */
   queues: {
     id: string;
@@ -298,10 +299,10 @@ export interface Schema {
   /** Number and bytes of a user's messages, exact: updated in the transactions that change messages. */
   message_totals: { owner_id: string; items: number; bytes: number };
   /** Queues that live Deployments consume; `settings` is a QueueSettings as JSON. */
-  subscriptions: { handler_id: string; branch: Generated<string>; queue: string; settings: string };
+  subscriptions: { handler_id: HandlerId; branch: Generated<string>; queue: string; settings: string };
   /** Schedules of live Deployments; `settings` is a ScheduleSettings as JSON. */
   schedules: {
-    handler_id: string;
+    handler_id: HandlerId;
     name: string;
     settings: string;
     /** 1: the schedule does not tick. */
@@ -325,7 +326,7 @@ export interface Schema {
   /** Calls that the platform makes: ticks of schedules, asynchronous HTTP requests. */
   calls: {
     id: string;
-    handler_id: string;
+    handler_id: HandlerId;
     /** Key of the schedule (`name` of `schedules`); null for a request. */
     schedule: string | null;
     /** The tick that the run is for; null for a request, and for a run that a user started. */
@@ -355,7 +356,7 @@ export interface Schema {
     invocation: string | null;
   };
   /** Number and bytes of the values that a handler stores, exact: updated in the transactions that change values. */
-  storage_totals: { handler_id: string; kind: 'kv' | `kv:${string}`; items: number; bytes: number };
+  storage_totals: { handler_id: HandlerId; kind: 'kv' | `kv:${string}`; items: number; bytes: number };
   /**
    * Entries of the audit (src/control/audit): appended, removed from the oldest end when they expire, never changed.
    */
@@ -368,7 +369,7 @@ export interface Schema {
     token_id: string | null;
     address: string;
     operation: string;
-    handler_id: string | null;
+    handler_id: HandlerId | null;
     /** Name of the handler at that time. */
     handler: string | null;
     /** JSON. */
@@ -446,9 +447,9 @@ export interface Schema {
    * Log lines that retention removed: `lines` of them, with cursors above the previous row's `last_cursor`, up to this
    * one's.
    */
-  log_expired: { handler_id: string; last_cursor: number; lines: number };
+  log_expired: { handler_id: HandlerId; last_cursor: number; lines: number };
   /** How much of a handler's log is kept; null: what holds for the server. A handler without a row has no value of its own. */
-  log_retention: { handler_id: string; days: number | null; bytes: number | null };
+  log_retention: { handler_id: HandlerId; days: number | null; bytes: number | null };
   /** Number of the last batch of log lines or usage stored for a sender; batches with numbers up to it have been stored. */
   log_origins: { origin: string; number: number; stored_ms: number };
   /** Nodes of a cluster (src/control/nodes). */

@@ -1,5 +1,6 @@
 /** Artifacts in the database: which Deployments refer to them, and what their modules are. */
 import { type VettedModule, withMeasures } from '../../protocol/module.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import type { Database } from '../db/database.ts';
 import { isForeignKeyViolation } from '../db/sql-error.ts';
 import { readEffectiveManifest } from './effective-manifest.ts';
@@ -61,7 +62,7 @@ export class ArtifactRows {
   }
 
   /** Returns the bytes of the distinct Artifacts and file bundles that Deployments of a handler refer to. */
-  async bytesOf(handlerId: string): Promise<number> {
+  async bytesOf(handlerId: HandlerId): Promise<number> {
     const rows = await this.#db
       .selectFrom('deployments')
       .innerJoin('artifacts', 'artifacts.name', 'deployments.artifact')

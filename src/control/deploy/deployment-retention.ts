@@ -1,4 +1,6 @@
 /** Drops old Deployments that are not served, so that git and the artifact store can remove what only they needed. */
+
+import type { HandlerId } from '../../protocol/names.ts';
 import { previewLimits } from '../../protocol/previews.ts';
 import type { Repositories } from '../git/repositories.ts';
 import type { DeploymentStore } from './deployment-store.ts';
@@ -41,7 +43,7 @@ export class DeploymentRetention {
    * git then removes their commits. Of a preview, few are kept, whatever their age. A Deployment that is live or has
    * another Release is never dropped. Returns the number of dropped ones.
    */
-  async trim(handlerId: string, hasRoom = true, branch = ''): Promise<number> {
+  async trim(handlerId: HandlerId, hasRoom = true, branch = ''): Promise<number> {
     const { limits, now, repositories, log } = this.#options;
     const kept = branch === '' ? limits.kept : Math.min(limits.kept, previewLimits.keptVersions);
     const keep = hasRoom ? kept : Math.min(kept, limits.keptWithoutRoom);
@@ -71,7 +73,7 @@ export class DeploymentRetention {
   }
 
   async #dropSome(
-    of: { readonly handlerId: string; readonly branch: string },
+    of: { readonly handlerId: HandlerId; readonly branch: string },
     which: { readonly keep: number; readonly endedBeforeMs: number },
   ): Promise<readonly number[]> {
     const { store, releases, repositories } = this.#options;

@@ -9,6 +9,7 @@
 import type { Transaction } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import { artifactName, type VettedModule } from '../../protocol/module.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import { newId, type RandomBytes } from '../accounts/secrets.ts';
 import { replaceSchedules } from '../calls/schedules.ts';
 import type { Database } from '../db/database.ts';
@@ -22,7 +23,7 @@ import { ensurePreview } from './preview-store.ts';
 import { removeRollout, retire } from './rollout-store.ts';
 
 export interface Staging {
-  readonly handlerId: string;
+  readonly handlerId: HandlerId;
   readonly commit: string;
   readonly ref: string;
   /** Branch of the preview that the Deployment is for; '': the deploy branch. */
@@ -198,7 +199,7 @@ export class DeploymentStore {
    * newest `keep` that ended before `endedBeforeMs` (Unix milliseconds), oldest first, at most `limit`.
    */
   async ended(
-    { handlerId, branch }: { readonly handlerId: string; readonly branch: string },
+    { handlerId, branch }: { readonly handlerId: HandlerId; readonly branch: string },
     which: { readonly keep: number; readonly endedBeforeMs: number; readonly limit: number },
   ): Promise<readonly Pick<DeploymentRow, 'id' | 'number'>[]> {
     const newestDropped = await this.#endedOf(handlerId, branch)
@@ -218,7 +219,9 @@ export class DeploymentStore {
   }
 
   /** Returns branches with more than `keep` retired and failed Deployments, also of deleted handlers. */
-  async branchesWithEnded(keep: number): Promise<readonly { readonly handlerId: string; readonly branch: string }[]> {
+  async branchesWithEnded(
+    keep: number,
+  ): Promise<readonly { readonly handlerId: HandlerId; readonly branch: string }[]> {
     const rows = await this.#db
       .selectFrom('deployments')
       .select(['handler_id', 'branch'])
@@ -239,7 +242,7 @@ export class DeploymentStore {
   }
 
   /** Removes a handler whose first push, which created it, failed. */
-  async removeHandler(handlerId: string): Promise<void> {
+  async removeHandler(handlerId: HandlerId): Promise<void> {
     await this.#db.transaction().execute(async (trx) => {
       await trx.deleteFrom('releases').where('handler_id', '=', handlerId).execute();
       await trx.deleteFrom('previews').where('handler_id', '=', handlerId).execute();
@@ -249,12 +252,12 @@ export class DeploymentStore {
   }
 
   /** Returns the live Deployment of a branch ('': the deploy branch); null: there is none. */
-  async live(handlerId: string, branch = deployBranch): Promise<DeploymentRow | null> {
+  async live(handlerId: HandlerId, branch = deployBranch): Promise<DeploymentRow | null> {
     return liveOf(this.#db, handlerId, branch);
   }
 
   /** Returns the live Deployments of a handler: its own first, then those of its previews. */
-  async liveOfAll(handlerId: string): Promise<readonly DeploymentRow[]> {
+  async liveOfAll(handlerId: HandlerId): Promise<readonly DeploymentRow[]> {
     return this.#db
       .selectFrom('releases')
       .innerJoin('deployments', 'deployments.id', 'releases.deployment_id')
@@ -268,7 +271,7 @@ export class DeploymentStore {
     return (await this.#db.selectFrom('deployments').selectAll().where('id', '=', id).executeTakeFirst()) ?? null;
   }
 
-  async byNumber(handlerId: string, number: number): Promise<DeploymentRow | null> {
+  async byNumber(handlerId: HandlerId, number: number): Promise<DeploymentRow | null> {
     const row = await this.#db
       .selectFrom('deployments')
       .selectAll()
@@ -284,7 +287,7 @@ export class DeploymentStore {
   }
 
   /** Returns the staged Deployments of a handler, oldest first. */
-  async stagedOf(handlerId: string): Promise<readonly DeploymentRow[]> {
+  async stagedOf(handlerId: HandlerId): Promise<readonly DeploymentRow[]> {
     return this.#db
       .selectFrom('deployments')
       .selectAll()
@@ -308,7 +311,7 @@ export class DeploymentStore {
   }
 
   /** Returns the id of the handler's owner; '' when the handler no longer exists. */
-  async ownerOf(handlerId: string): Promise<string> {
+  async ownerOf(handlerId: HandlerId): Promise<string> {
     const query = this.#db.selectFrom('handlers').select('owner_id').where('id', '=', handlerId);
     return (await query.executeTakeFirst())?.owner_id ?? '';
   }
@@ -318,7 +321,7 @@ export class DeploymentStore {
     return new Set(rows.map(({ id }) => id));
   }
 
-  #endedOf(handlerId: string, branch: string) {
+  #endedOf(handlerId: HandlerId, branch: string) {
     return this.#db
       .selectFrom('deployments')
       .where('handler_id', '=', handlerId)
@@ -332,7 +335,7 @@ export class DeploymentStore {
 
 async function liveOf(
   db: Database | Transaction<Schema>,
-  handlerId: string,
+  handlerId: HandlerId,
   branch: string,
 ): Promise<DeploymentRow | null> {
   const row = await db

@@ -1,7 +1,7 @@
 /** Joins the deploy station: pushes, rollbacks, recovery of interrupted Deployments, removal of unused data. */
 
 import { PlatformError } from '../../protocol/errors.ts';
-import { checkHandlerName } from '../../protocol/names.ts';
+import { checkHandlerName, type HandlerId } from '../../protocol/names.ts';
 import type { Policy } from '../../protocol/nouns.ts';
 import type { Blobs, Deployer, LogAppender, Nodes, ReleaseFeed, ReleaseState } from '../../protocol/ports.ts';
 import type { IncomingPush, PushReceiver, PushSession } from '../../protocol/push.ts';
@@ -152,7 +152,7 @@ export class Deployments implements Deployer, PushReceiver {
   }
 
   /** Returns the bytes of the distinct Artifacts and file bundles that Deployments of a handler refer to. */
-  artifactBytes(handlerId: string): Promise<number> {
+  artifactBytes(handlerId: HandlerId): Promise<number> {
     return this.#artifactRows.bytesOf(handlerId);
   }
 
@@ -170,7 +170,7 @@ export class Deployments implements Deployer, PushReceiver {
    * Settles Deployments that another control left staged, in a repository that this control has taken over and does not
    * serve yet: now, or later where that fails.
    */
-  settleTaken(handlerId: string): Promise<void> {
+  settleTaken(handlerId: HandlerId): Promise<void> {
     return this.#recovery.settleTaken(handlerId);
   }
 
@@ -219,7 +219,7 @@ export class Deployments implements Deployer, PushReceiver {
     await this.#rollouts.start({ ...of, by: await this.#byUser(userId) });
   }
 
-  rolloutOf(handlerId: string): ReturnType<Deployer['rolloutOf']> {
+  rolloutOf(handlerId: HandlerId): ReturnType<Deployer['rolloutOf']> {
     return this.#rollouts.of(handlerId);
   }
 
@@ -241,7 +241,7 @@ export class Deployments implements Deployer, PushReceiver {
     return user === undefined ? '' : ` by ${user.name}`;
   }
 
-  async environmentChanged(handlerId: string, branch?: string): Promise<void> {
+  async environmentChanged(handlerId: HandlerId, branch?: string): Promise<void> {
     const live = await this.store.live(handlerId, branch);
     const isSnapshot = live !== null && readEffectiveManifest(live.manifest).snapshot === true;
     // A snapshot keeps the environment that its start-up read (RATIONALE.md, snapshots).
@@ -249,11 +249,11 @@ export class Deployments implements Deployer, PushReceiver {
     await this.#changed(handlerId, `runs with the changed environment${but}`, branch ?? null);
   }
 
-  async handlerChanged(handlerId: string, what: string): Promise<void> {
+  async handlerChanged(handlerId: HandlerId, what: string): Promise<void> {
     await this.#changed(handlerId, what, null);
   }
 
-  async #changed(handlerId: string, what: string, branch: string | null): Promise<void> {
+  async #changed(handlerId: HandlerId, what: string, branch: string | null): Promise<void> {
     const live = await this.#releases.refresh(handlerId, branch);
     if (live !== null) await this.#log.write(handlerId, live.number, 'info', `v${live.number} ${what}`, live.slug);
   }
@@ -304,7 +304,7 @@ export class Deployments implements Deployer, PushReceiver {
     await this.#log.write(handlerId, 0, 'info', `renamed from ${before} to ${name}${await this.#byUser(userId)}`);
   }
 
-  handlerCreated(handlerId: string): Promise<void> {
+  handlerCreated(handlerId: HandlerId): Promise<void> {
     return this.#releases.announce(handlerId);
   }
 
@@ -312,16 +312,16 @@ export class Deployments implements Deployer, PushReceiver {
     return this.#releases.serveDomain(domain);
   }
 
-  handlerDeleted(handlerId: string): Promise<void> {
+  handlerDeleted(handlerId: HandlerId): Promise<void> {
     return this.#releases.remove(handlerId);
   }
 
-  handlerRestored(handlerId: string): Promise<void> {
+  handlerRestored(handlerId: HandlerId): Promise<void> {
     return this.#releases.restore(handlerId);
   }
 
   /** Removes a deleted handler with its repository, log, usage, and the Artifacts that only it used. */
-  async handlerPurged(handlerId: string): Promise<void> {
+  async handlerPurged(handlerId: HandlerId): Promise<void> {
     const handler = await this.#handlers.findById(handlerId);
     if (handler === null || handler.deletedMs === null) return;
     await this.#handlers.purgeOne(handler, this.#purgeOutside);

@@ -1,5 +1,5 @@
 /** Writes what the platform did to a handler into the handler's own log. */
-import { handlerIdOf } from '../../protocol/names.ts';
+import { type HandlerId, handlerIdOf } from '../../protocol/names.ts';
 import { type LogLevelName, logLevels } from '../../protocol/nouns.ts';
 import type { LogAppender } from '../../protocol/ports.ts';
 
@@ -23,7 +23,13 @@ export class OwnerLog {
    * `preview` ('': none). Never rejects: a line that cannot be written goes to `report`, and the work that it tells of
    * goes on.
    */
-  async write(handlerId: string, deployment: number, level: LogLevelName, text: string, preview = ''): Promise<void> {
+  async write(
+    handlerId: HandlerId,
+    deployment: number,
+    level: LogLevelName,
+    text: string,
+    preview = '',
+  ): Promise<void> {
     const of = { handlerId: handlerIdOf(handlerId), deployment, ...(preview === '' ? {} : { preview }) };
     const line = { ...of, invocation: '', seq: 1, timeMs: this.#options.now(), gas: 0 } as const;
     await this.#options.logs

@@ -2,6 +2,7 @@
 import type { Transaction } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { PreviewName } from '../../protocol/messages.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import { freeSlug, previewLabel, previewLimits } from '../../protocol/previews.ts';
 import { replaceSchedules } from '../calls/schedules.ts';
 import type { Database } from '../db/database.ts';
@@ -32,12 +33,12 @@ export class PreviewStore {
   }
 
   /** Returns the previews of a handler by branch. */
-  async list(handlerId: string): Promise<readonly PreviewRow[]> {
+  async list(handlerId: HandlerId): Promise<readonly PreviewRow[]> {
     return (await this.#previews(handlerId).orderBy('previews.branch').execute()).map(toPreview);
   }
 
   /** Returns the preview of a branch; null: there is none. */
-  async find(handlerId: string, branch: string): Promise<PreviewRow | null> {
+  async find(handlerId: HandlerId, branch: string): Promise<PreviewRow | null> {
     return (await this.#previews(handlerId).where('previews.branch', '=', branch).execute()).map(toPreview)[0] ?? null;
   }
 
@@ -67,7 +68,7 @@ export class PreviewStore {
    * Removes a preview with its values, variables, Release and subscriptions. Returns its Deployments, which have ended;
    * the caller removes their other data. Null: there is no such preview.
    */
-  async remove(handlerId: string, branch: string): Promise<readonly DeploymentRow[] | null> {
+  async remove(handlerId: HandlerId, branch: string): Promise<readonly DeploymentRow[] | null> {
     return this.#db.transaction().execute(async (trx) => {
       await lockHandler(trx, handlerId);
       const removed = await trx
@@ -108,7 +109,7 @@ export class PreviewStore {
    * Returns previews that were neither called nor pushed to for their number of days, and previews without a Release,
    * whose first push was interrupted. `nowMs` in Unix milliseconds.
    */
-  async ended(nowMs: number): Promise<readonly { readonly handlerId: string; readonly branch: string }[]> {
+  async ended(nowMs: number): Promise<readonly { readonly handlerId: HandlerId; readonly branch: string }[]> {
     const rows = await this.#db.reader
       .selectFrom('previews')
       .innerJoin('handlers', 'handlers.id', 'previews.handler_id')
@@ -141,7 +142,7 @@ export class PreviewStore {
       .map(({ handler_id, branch }) => ({ handlerId: handler_id, branch }));
   }
 
-  #previews(handlerId: string) {
+  #previews(handlerId: HandlerId) {
     return this.#db
       .selectFrom('previews')
       .innerJoin('handlers', 'handlers.id', 'previews.handler_id')
@@ -156,7 +157,7 @@ export class PreviewStore {
  */
 export async function ensurePreview(
   trx: Transaction<Schema>,
-  of: { readonly handlerId: string; readonly branch: string; readonly id: string; readonly nowMs: number },
+  of: { readonly handlerId: HandlerId; readonly branch: string; readonly id: string; readonly nowMs: number },
 ): Promise<void> {
   const { handlerId, branch, id, nowMs } = of;
   const others = await trx

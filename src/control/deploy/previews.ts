@@ -1,4 +1,6 @@
 /** Ends previews: with their branch, by command, or after a number of days without a call or push. */
+
+import type { HandlerId } from '../../protocol/names.ts';
 import { shortPath } from '../git/push-text.ts';
 import type { Repositories } from '../git/repositories.ts';
 import type { DeploymentStore } from './deployment-store.ts';
@@ -29,7 +31,7 @@ export class Previews {
    * Removes a preview with its kv values, variables and versions; the branch in git stays. Returns false when there is
    * no such preview. `why` is written to the handler's log.
    */
-  async remove(handlerId: string, branch: string, why: string): Promise<boolean> {
+  async remove(handlerId: HandlerId, branch: string, why: string): Promise<boolean> {
     const { store, releases, repositories, log } = this.#options;
     const rows = await releases.removePreview(handlerId, branch);
     if (rows === null) return false;

@@ -11,6 +11,7 @@ import { type ErrorCode, PlatformError } from '../../protocol/errors.ts';
 import { pushLimits } from '../../protocol/limits.ts';
 import type { TreeFile } from '../../protocol/messages.ts';
 import { artifactName, SNAPSHOT_VERSION } from '../../protocol/module.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import type { HandlerKind, LogLevelName } from '../../protocol/nouns.ts';
 import type { Blobs } from '../../protocol/ports.ts';
 import { previewLabel, previewLimits } from '../../protocol/previews.ts';
@@ -68,7 +69,7 @@ export interface PushQuota {
   admit(userId: string, bytes: number): Promise<void>;
   usedBytes(userId: string): Promise<number>;
   /** Measures what a handler stores. */
-  measure(handlerId: string, kinds: readonly HandlerKind[]): Promise<void>;
+  measure(handlerId: HandlerId, kinds: readonly HandlerKind[]): Promise<void>;
 }
 
 /** The parts of control that a push uses. */

@@ -3,6 +3,8 @@
  * when the ref is at the staged commit, the push was accepted and runners have compiled its module, so it becomes live;
  * otherwise the Deployment fails.
  */
+
+import type { HandlerId } from '../../protocol/names.ts';
 import type { Repositories } from '../git/repositories.ts';
 import type { Handlers } from '../handlers/handlers.ts';
 import { type DeploymentRow, deployBranch } from './deployment-row.ts';
@@ -66,7 +68,7 @@ export class Recovery {
   }
 
   /** Implements Deployments.settleTaken. */
-  async settleTaken(handlerId: string): Promise<void> {
+  async settleTaken(handlerId: HandlerId): Promise<void> {
     for (const row of await this.#options.store.stagedOf(handlerId)) await this.settleEnded(row, handlerId);
   }
 

@@ -3,6 +3,7 @@
  * runners serve them. Changes of one handler run one after the other.
  */
 import type { DeploymentSpec } from '../../protocol/messages.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import type { Nodes, ReleaseFeed, ReleaseState } from '../../protocol/ports.ts';
 import { previewLabel } from '../../protocol/previews.ts';
 import type { Rollout } from '../../protocol/rollouts.ts';
@@ -140,7 +141,7 @@ export class Releases {
    * Runs `change`, then serves the handler with the gradual release that the database has, both under one lock. Returns
    * the result of `change`.
    */
-  async rolloutChanged<T>(handlerId: string, change: () => Promise<T>): Promise<T> {
+  async rolloutChanged<T>(handlerId: HandlerId, change: () => Promise<T>): Promise<T> {
     return this.#locks.run(handlerId, async () => {
       const { name } = await this.#options.handlers.existing(handlerId);
       const result = await change();
@@ -154,7 +155,7 @@ export class Releases {
    * with `branch` that preview's only. Returns the Deployment of the handler, or of the branch; null when none is live.
    */
   async refresh(
-    handlerId: string,
+    handlerId: HandlerId,
     branch: string | null = null,
   ): Promise<{ readonly number: number; readonly slug: string } | null> {
     return this.#locks.run(handlerId, async () => {
@@ -169,7 +170,7 @@ export class Releases {
   }
 
   /** Tells runners that the handler exists with nothing deployed. */
-  async announce(handlerId: string): Promise<void> {
+  async announce(handlerId: HandlerId): Promise<void> {
     const { feed, handlers } = this.#options;
     await feed.announce((await handlers.existing(handlerId)).name);
   }
@@ -181,7 +182,7 @@ export class Releases {
    * does, `not_found`, `vet_failed`; nothing has changed if it throws before `rename` has returned.
    */
   async rename(
-    handlerId: string,
+    handlerId: HandlerId,
     to: string,
     rename: () => Promise<{ readonly before: string; readonly freed: readonly string[] }>,
   ): Promise<string> {
@@ -213,7 +214,7 @@ export class Releases {
   }
 
   /** Redirects callers of the name `before`, and of earlier ones, and stops serving `before` and its previews. */
-  async #leave(handlerId: string, before: string, previews: readonly PreviewRow[]): Promise<void> {
+  async #leave(handlerId: HandlerId, before: string, previews: readonly PreviewRow[]): Promise<void> {
     const { servedLabels, feed, nodes } = this.#options;
     const labels = previews.map(({ slug }) => previewLabel(slug, before));
     const served = [before, ...labels].flatMap((label) => feed.serving(label));
@@ -230,7 +231,7 @@ export class Releases {
    * Removes a preview: runners answer its label with `handler_not_found`. Returns its Deployments, which have ended;
    * null: there is no such preview.
    */
-  async removePreview(handlerId: string, branch: string): Promise<readonly DeploymentRow[] | null> {
+  async removePreview(handlerId: HandlerId, branch: string): Promise<readonly DeploymentRow[] | null> {
     const { previewStore, feed, nodes } = this.#options;
     return this.#locks.run(handlerId, async () => {
       const preview = await previewStore.find(handlerId, branch);
@@ -245,7 +246,7 @@ export class Releases {
   }
 
   /** Lets runners stop serving a deleted handler. */
-  async remove(handlerId: string): Promise<void> {
+  async remove(handlerId: HandlerId): Promise<void> {
     const { handlers, feed, nodes, previewStore, servedLabels } = this.#options;
     await this.#locks.run(handlerId, async () => {
       const handler = await handlers.findById(handlerId);
@@ -263,7 +264,7 @@ export class Releases {
   }
 
   /** Lets runners serve a restored handler and its previews again. */
-  async restore(handlerId: string): Promise<void> {
+  async restore(handlerId: HandlerId): Promise<void> {
     await this.#locks.run(handlerId, async () => {
       const { name } = await this.#options.handlers.existing(handlerId);
       const rows = await this.#options.store.liveOfAll(handlerId);
@@ -287,17 +288,17 @@ export class Releases {
   }
 
   /** Serves the custom domains of a handler that was renamed, deleted or restored. */
-  async #serveDomains(handlerId: string): Promise<void> {
+  async #serveDomains(handlerId: HandlerId): Promise<void> {
     for (const domain of await this.#options.servedLabels.domainsOf(handlerId)) await this.serveDomain(domain);
   }
 
   /** Runs `work` while no Release of the handler is made or changed. Returns the result of `work`. */
-  exclusively<T>(handlerId: string, work: () => Promise<T>): Promise<T> {
+  exclusively<T>(handlerId: HandlerId, work: () => Promise<T>): Promise<T> {
     return this.#locks.run(handlerId, work);
   }
 
   /** Lets runners free specs that they have compiled for a branch ('': the handler itself) and do not serve. */
-  forgetPrepared(handlerId: string, branch: string): void {
+  forgetPrepared(handlerId: HandlerId, branch: string): void {
     const { feed, nodes } = this.#options;
     const key = `${handlerId} ${branch}`;
     const unused = this.#prepared.get(key);
@@ -317,7 +318,7 @@ export class Releases {
   }
 
   /** Serves the deploy branch of a handler with the versions that the database has. */
-  async #serveOwn(handlerId: string, handler: string): Promise<void> {
+  async #serveOwn(handlerId: HandlerId, handler: string): Promise<void> {
     const live = await this.#options.store.live(handlerId);
     if (live !== null) await this.#serve(live, handler);
   }

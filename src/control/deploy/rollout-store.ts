@@ -1,6 +1,7 @@
 /** Stores gradual releases in the database: at most one for each handler. */
 import type { Kysely, Selectable, Transaction } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import { newId, type RandomBytes } from '../accounts/secrets.ts';
 import type { Database } from '../db/database.ts';
 import { lockHandler } from '../db/row-locks.ts';
@@ -29,7 +30,7 @@ export class RolloutStore {
   }
 
   /** Returns the gradual release of a handler; null without one. */
-  async of(handlerId: string): Promise<RolloutRow | null> {
+  async of(handlerId: HandlerId): Promise<RolloutRow | null> {
     const row = await this.#db
       .selectFrom('rollouts')
       .selectAll()
@@ -93,7 +94,7 @@ export class RolloutStore {
   }
 
   /** Ends the gradual release `id` in favour of the previous version. Returns false if it has ended already. */
-  async abort(handlerId: string, id: string): Promise<boolean> {
+  async abort(handlerId: HandlerId, id: string): Promise<boolean> {
     return this.#db.transaction().execute(async (trx) => {
       await lockHandler(trx, handlerId);
       const removed = await removeRollout(trx, handlerId, id);
@@ -108,7 +109,7 @@ export class RolloutStore {
  */
 export async function removeRollout(
   trx: Transaction<Schema>,
-  handlerId: string,
+  handlerId: HandlerId,
   id: string | null = null,
 ): Promise<RolloutRow | null> {
   let query = trx.deleteFrom('rollouts').where('handler_id', '=', handlerId);

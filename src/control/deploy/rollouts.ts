@@ -4,6 +4,7 @@
  * (src/runner/rollout-choice.ts).
  */
 import { PlatformError } from '../../protocol/errors.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import type { RolloutFigures, RolloutView } from '../../protocol/nouns.ts';
 import { rolloutLimits } from '../../protocol/rollouts.ts';
 import type { Database } from '../db/database.ts';
@@ -67,7 +68,7 @@ export class Rollouts {
 
   /** Implements Deployer.startRollout (src/protocol/ports.ts). */
   async start(options: {
-    readonly handlerId: string;
+    readonly handlerId: HandlerId;
     readonly number: number;
     readonly percent: number;
     readonly by: string;
@@ -108,13 +109,13 @@ export class Rollouts {
   }
 
   /** Returns the gradual release of a handler with figures of both versions; null without one. */
-  async of(handlerId: string): Promise<RolloutView | null> {
+  async of(handlerId: HandlerId): Promise<RolloutView | null> {
     const row = await this.#options.rollouts.of(handlerId);
     return row === null ? null : this.#view(row);
   }
 
   /** Gives the new version all calls. Throws `not_found` without a gradual release. */
-  async finish(handlerId: string, by: string): Promise<void> {
+  async finish(handlerId: HandlerId, by: string): Promise<void> {
     const { store, releases, log } = this.#options;
     const { name } = await this.#options.handlers.existing(handlerId);
     const row = await store.byId((await this.#existing(handlerId, name)).deployment_id);
@@ -125,7 +126,7 @@ export class Rollouts {
   }
 
   /** Gives the previous version all calls. `why` goes into the handler's log. Throws `not_found` as `finish` does. */
-  async abort(handlerId: string, why: string): Promise<void> {
+  async abort(handlerId: HandlerId, why: string): Promise<void> {
     const { store, rollouts, releases, log } = this.#options;
     const { name } = await this.#options.handlers.existing(handlerId);
     const running = await this.#existing(handlerId, name);
@@ -198,7 +199,7 @@ export class Rollouts {
   }
 
   /** Returns the counters of a version from the minute of `sinceMs` (Unix milliseconds) on. */
-  async #sums(handlerId: string, number: number, sinceMs: number): Promise<Sums> {
+  async #sums(handlerId: HandlerId, number: number, sinceMs: number): Promise<Sums> {
     const row = await this.#options.db.reader
       .selectFrom('usage')
       .select(({ fn }) => [
@@ -218,7 +219,7 @@ export class Rollouts {
     };
   }
 
-  async #existing(handlerId: string, name: string): Promise<RolloutRow> {
+  async #existing(handlerId: HandlerId, name: string): Promise<RolloutRow> {
     const row = await this.#options.rollouts.of(handlerId);
     if (row === null) throw none(name);
     return row;

@@ -2,6 +2,7 @@
 import type { ServedDomain } from '../../protocol/domains.ts';
 import type { MovedLabel, OwnerState, PreviewName } from '../../protocol/messages.ts';
 import type { VettedModule } from '../../protocol/module.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import type { HandlerSettings } from '../../protocol/nouns.ts';
 import type { Database } from '../db/database.ts';
 import { readSettings } from '../handlers/settings.ts';
@@ -51,7 +52,7 @@ export class ServedLabels {
       .execute();
     const variables = await this.#db.selectFrom('handler_env').select(['handler_id', 'branch']).distinct().execute();
     const withVariables = new Set(variables.map(({ handler_id, branch }) => `${handler_id} ${branch}`));
-    const has = (handlerId: string, branch: string) => withVariables.has(`${handlerId} ${branch}`);
+    const has = (handlerId: HandlerId, branch: string) => withVariables.has(`${handlerId} ${branch}`);
     return rows.map(({ previewId, slug, ...row }) => ({
       ...row,
       preview: previewId === null || slug === null ? null : { id: previewId, slug },
@@ -81,7 +82,7 @@ export class ServedLabels {
   }
 
   /** Returns the former names of a handler, oldest first, each with its present name. */
-  async formerNamesOf(handlerId: string): Promise<readonly MovedLabel[]> {
+  async formerNamesOf(handlerId: HandlerId): Promise<readonly MovedLabel[]> {
     return this.#formerNames().where('handlers.id', '=', handlerId).orderBy('former_names.renamed_ms').execute();
   }
 
@@ -91,7 +92,7 @@ export class ServedLabels {
   }
 
   /** Returns the custom domains of a handler that are served, or would be if it were not deleted. */
-  async domainsOf(handlerId: string): Promise<readonly string[]> {
+  async domainsOf(handlerId: HandlerId): Promise<readonly string[]> {
     const rows = await this.#db
       .selectFrom('domains')
       .select('domain')

@@ -10,6 +10,7 @@
 import type { Kysely } from 'kysely';
 import { type DomainView, domainLimits, domainRecords, isWithin, normalDomain } from '../../protocol/domains.ts';
 import { PlatformError } from '../../protocol/errors.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import { Semaphore } from '../../waiting/semaphore.ts';
 import type { Database } from '../db/database.ts';
 import { lockUser } from '../db/row-locks.ts';
@@ -58,13 +59,13 @@ export class Domains {
   }
 
   /** Returns the domains of a handler, by name. */
-  async list(handlerId: string): Promise<readonly DomainView[]> {
+  async list(handlerId: HandlerId): Promise<readonly DomainView[]> {
     const rows = await this.#rows().where('handler_id', '=', handlerId).orderBy('domain').execute();
     return rows.map((row) => this.#view(row));
   }
 
   /** Returns one domain of a handler. Throws `bad_request`, `not_found`. */
-  async get(handlerId: string, text: string): Promise<DomainView> {
+  async get(handlerId: HandlerId, text: string): Promise<DomainView> {
     return this.#view(await this.#row(handlerId, normalDomain(text)));
   }
 
@@ -101,14 +102,14 @@ export class Domains {
    * `bad_request`, `not_found`, `rate_limited`, `conflict` (another handler is served under it, and its records are still
    * there).
    */
-  async check(handlerId: string, text: string): Promise<DomainView> {
+  async check(handlerId: HandlerId, text: string): Promise<DomainView> {
     const row = await this.#row(handlerId, normalDomain(text));
     await this.#judge(row);
     return this.#view(await this.#row(handlerId, row.domain));
   }
 
   /** Removes a domain, and stops serving the handler under it. Throws `bad_request`, `not_found`. */
-  async remove(handlerId: string, text: string): Promise<void> {
+  async remove(handlerId: HandlerId, text: string): Promise<void> {
     const { db, changed } = this.#options;
     const { domain, served } = await this.#row(handlerId, normalDomain(text));
     await db.deleteFrom('domains').where('handler_id', '=', handlerId).where('domain', '=', domain).execute();
@@ -256,7 +257,7 @@ export class Domains {
       .execute();
   }
 
-  async #row(handlerId: string, domain: string): Promise<DomainRow> {
+  async #row(handlerId: HandlerId, domain: string): Promise<DomainRow> {
     const row = await this.#rows().where('handler_id', '=', handlerId).where('domain', '=', domain).executeTakeFirst();
     if (row === undefined) throw new PlatformError('not_found', `the handler has no domain ${domain}`);
     return row;

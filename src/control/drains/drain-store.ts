@@ -1,6 +1,7 @@
 /** Drains in the database: where lines go, how far each has come in the log of each handler, and how it fares. */
 import { type Kysely, sql } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import type { Sealer } from '../accounts/sealer.ts';
 import type { Database } from '../db/database.ts';
 import { lockHandler, lockPlatform } from '../db/row-locks.ts';
@@ -33,7 +34,7 @@ export interface DrainView {
 export interface DueDrain {
   readonly id: string;
   /** Handler whose lines it hands on; null: those of all handlers. */
-  readonly handlerId: string | null;
+  readonly handlerId: HandlerId | null;
   readonly settings: DrainSettings;
   readonly failures: number;
 }
@@ -67,7 +68,7 @@ export class DrainStore {
   }
 
   /** Returns the drains of a handler, or of the server (null), by name. */
-  async list(handlerId: string | null): Promise<readonly DrainView[]> {
+  async list(handlerId: HandlerId | null): Promise<readonly DrainView[]> {
     const rows = await this.#db.reader
       .selectFrom('drains')
       .selectAll()
@@ -78,7 +79,7 @@ export class DrainStore {
   }
 
   /** Returns one drain. Throws `not_found`. */
-  async show(handlerId: string | null, name: string): Promise<DrainView> {
+  async show(handlerId: HandlerId | null, name: string): Promise<DrainView> {
     const row = await this.#db.reader
       .selectFrom('drains')
       .selectAll()
@@ -132,7 +133,7 @@ export class DrainStore {
   }
 
   /** Removes a drain. Throws `not_found`. */
-  async remove(handlerId: string | null, name: string): Promise<void> {
+  async remove(handlerId: HandlerId | null, name: string): Promise<void> {
     const { numDeletedRows } = await this.#db
       .deleteFrom('drains')
       .where('scope', '=', handlerId ?? '')
@@ -232,7 +233,7 @@ export class DrainStore {
    */
   async advance(
     drain: string,
-    handlerId: string,
+    handlerId: HandlerId,
     { cursor, sent, lost }: { readonly cursor: number; readonly sent: number; readonly lost: number },
   ): Promise<boolean> {
     return this.#db.relaxed.transaction().execute(async (trx) => {

@@ -2,7 +2,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { PlatformError } from '../../protocol/errors.ts';
-import { checkHandlerName } from '../../protocol/names.ts';
+import { checkHandlerName, type HandlerId } from '../../protocol/names.ts';
 import type { Actor } from '../../protocol/permissions.ts';
 import { looksLikeToken } from '../accounts/secrets.ts';
 import type { Database } from '../db/database.ts';
@@ -137,7 +137,7 @@ export class Access {
   }
 
   /** Returns whether a handler with this id exists, deleted or not. */
-  async exists(handlerId: string): Promise<boolean> {
+  async exists(handlerId: HandlerId): Promise<boolean> {
     const { db } = this.#options;
     const row = await db.selectFrom('handlers').select('id').where('id', '=', handlerId).executeTakeFirst();
     return row !== undefined;

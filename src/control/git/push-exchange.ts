@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { finished } from 'node:stream/promises';
 import { PlatformError } from '../../protocol/errors.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import type { PushReceiver, RefUpdate } from '../../protocol/push.ts';
 import type { Turnstile } from '../../waiting/turnstile.ts';
 import type { RateLimiter } from '../accounts/rate-limiter.ts';
@@ -206,7 +207,7 @@ export class PushExchange {
   /** Runs git to its end. Returns the function that ends the answer, to be called when the push has been cleaned up. */
   async #runGit(options: {
     readonly repository: string;
-    readonly handlerId: string;
+    readonly handlerId: HandlerId;
     readonly commands: PushCommands;
     readonly pack: SpooledPack;
     readonly session: WatchedSession;
@@ -250,7 +251,7 @@ export class PushExchange {
     readonly commands: PushCommands;
     readonly session: WatchedSession;
     readonly answer: PushAnswer;
-    readonly handlerId: string;
+    readonly handlerId: HandlerId;
     readonly exit: GitExit;
     readonly broken: unknown;
   }): Promise<{ readonly text: string; readonly report: Buffer }> {

@@ -5,6 +5,7 @@
 import type { Transaction } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import { KIB } from '../../protocol/limits.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import { previewLimits } from '../../protocol/previews.ts';
 import { type Sealer, sealedValueBytes, type VariableName, variableContext } from '../accounts/sealer.ts';
 import type { Database } from '../db/database.ts';
@@ -45,7 +46,7 @@ export class HandlerEnv {
    * Returns all variables in clear, for the deploy station: the handler's, with those of a branch laid over them.
    * Throws `unavailable` when the key does not open a value.
    */
-  async envOf(handlerId: string, branch = ''): Promise<Record<string, string>> {
+  async envOf(handlerId: HandlerId, branch = ''): Promise<Record<string, string>> {
     const rows = await this.#db
       .selectFrom('handler_env')
       .select(['key', 'sealed', 'branch'])
@@ -59,7 +60,7 @@ export class HandlerEnv {
   }
 
   /** Returns the variables of a branch, or of the handler itself (''). */
-  async list(handlerId: string, branch = ''): Promise<readonly EnvView[]> {
+  async list(handlerId: HandlerId, branch = ''): Promise<readonly EnvView[]> {
     const rows = await this.#db
       .selectFrom('handler_env')
       .select(['key', 'sealed', 'updated_ms'])
@@ -71,7 +72,7 @@ export class HandlerEnv {
   }
 
   /** Returns one variable. Throws `not_found`. */
-  async get(handlerId: string, key: string, branch = ''): Promise<EnvView> {
+  async get(handlerId: HandlerId, key: string, branch = ''): Promise<EnvView> {
     const row = await this.#db
       .selectFrom('handler_env')
       .select(['key', 'sealed', 'updated_ms'])
@@ -84,7 +85,7 @@ export class HandlerEnv {
   }
 
   /** Sets one variable, new or not. Returns its view. Throws `bad_request` (name, NUL), `limit_exceeded`. */
-  async set(handlerId: string, key: string, value: string, branch = ''): Promise<EnvView> {
+  async set(handlerId: HandlerId, key: string, value: string, branch = ''): Promise<EnvView> {
     checkKey(key);
     if (value.includes('\0')) throw new PlatformError('bad_request', 'a value cannot contain a NUL character');
     if (Buffer.byteLength(value) > envLimits.valueBytes)
@@ -116,7 +117,7 @@ export class HandlerEnv {
   }
 
   /** Removes one variable. Throws `not_found`. */
-  async remove(handlerId: string, key: string, branch = ''): Promise<void> {
+  async remove(handlerId: HandlerId, key: string, branch = ''): Promise<void> {
     const { numDeletedRows } = await this.#db
       .deleteFrom('handler_env')
       .where('handler_id', '=', handlerId)
@@ -127,7 +128,7 @@ export class HandlerEnv {
   }
 
   /** Returns a variable's view even when the key does not open its value, so that its owner can see and replace it. */
-  #view(handlerId: string, branch: string, row: { key: string; sealed: string; updated_ms: number }): EnvView {
+  #view(handlerId: HandlerId, branch: string, row: { key: string; sealed: string; updated_ms: number }): EnvView {
     let value: string;
     try {
       value = this.#unseal({ handlerId, branch, ...row });
@@ -155,7 +156,7 @@ export class HandlerEnv {
 }
 
 /** Throws `limit_exceeded` when the branches of a handler have as many variables together as they may. */
-async function checkBranches(trx: Transaction<Schema>, handlerId: string): Promise<void> {
+async function checkBranches(trx: Transaction<Schema>, handlerId: HandlerId): Promise<void> {
   const { count } = await trx
     .selectFrom('handler_env')
     .select(({ fn }) => fn.countAll<number>().as('count'))

@@ -5,7 +5,7 @@
 
 import type { Kysely } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
-import { checkHandlerName, generateName } from '../../protocol/names.ts';
+import { checkHandlerName, generateName, type HandlerId } from '../../protocol/names.ts';
 import { newId, type RandomBytes } from '../accounts/secrets.ts';
 import type { Database } from '../db/database.ts';
 import { lockUser } from '../db/row-locks.ts';
@@ -57,7 +57,7 @@ export class Handlers {
   readonly #now: () => number;
   readonly #randomBytes: RandomBytes;
   readonly #randomInt: (n: number) => number;
-  readonly #deletedListeners = new Set<(handlerId: string) => void>();
+  readonly #deletedListeners = new Set<(handlerId: HandlerId) => void>();
 
   constructor(options: HandlersOptions) {
     this.#db = options.db;
@@ -116,7 +116,7 @@ export class Handlers {
     return rows.map(toHandler);
   }
 
-  async setDeployBranch(handlerId: string, branch: string): Promise<void> {
+  async setDeployBranch(handlerId: HandlerId, branch: string): Promise<void> {
     if (!isBranchName(branch))
       throw new PlatformError('bad_request', 'this cannot be a branch name', { hints: ['for example main'] });
     const { numUpdatedRows } = await this.#db
@@ -134,7 +134,7 @@ export class Handlers {
    * `handlerLimits.formerNames` and are free now. Throws `name_invalid`, `name_taken`, `not_found`, `limit_exceeded`.
    */
   async rename(
-    handlerId: string,
+    handlerId: HandlerId,
     name: string,
   ): Promise<{ readonly before: string; readonly freed: readonly string[] }> {
     checkHandlerName(name);
@@ -165,7 +165,7 @@ export class Handlers {
    * Deletes a handler softly: its name stays taken, and it can be restored for `handlerLimits.retentionMs`.
    * Throws `not_found`.
    */
-  async delete(handlerId: string): Promise<void> {
+  async delete(handlerId: HandlerId): Promise<void> {
     const { numUpdatedRows } = await this.#db
       .updateTable('handlers')
       .set({ deleted_ms: this.#now() })
@@ -194,7 +194,7 @@ export class Handlers {
    * Calls `listener` with the id of each handler that this control deletes from now on. Returns a function that ends
    * this.
    */
-  onDeleted(listener: (handlerId: string) => void): () => void {
+  onDeleted(listener: (handlerId: HandlerId) => void): () => void {
     this.#deletedListeners.add(listener);
     return () => this.#deletedListeners.delete(listener);
   }
@@ -322,7 +322,7 @@ export class Handlers {
   }
 
   /** Removes the oldest former names beyond the limit, and returns them. Throws `limit_exceeded` if one is reserved. */
-  async #freeFormerNames(trx: Kysely<Schema>, handlerId: string): Promise<readonly string[]> {
+  async #freeFormerNames(trx: Kysely<Schema>, handlerId: HandlerId): Promise<readonly string[]> {
     const rows = await trx
       .selectFrom('former_names')
       .select(['name', 'renamed_ms'])

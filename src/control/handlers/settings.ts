@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { PlatformError } from '../../protocol/errors.ts';
 import { type LimitName, type Limits, limitNames } from '../../protocol/limits.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import { type HandlerSettings, type Policy, policyLists } from '../../protocol/nouns.ts';
 import { recordOf } from '../../protocol/record-of.ts';
 import type { Database } from '../db/database.ts';
@@ -23,14 +24,14 @@ export class SettingsStore {
     this.#db = options.db;
   }
 
-  async of(handlerId: string): Promise<HandlerSettings> {
+  async of(handlerId: HandlerId): Promise<HandlerSettings> {
     const row = await this.#db.selectFrom('handlers').select('settings').where('id', '=', handlerId).executeTakeFirst();
     return readSettings(row?.settings ?? null);
   }
 
   /** Replaces settings by the result of `change`. Returns the settings before and after. Throws `not_found`. */
   async change(
-    handlerId: string,
+    handlerId: HandlerId,
     change: (before: HandlerSettings) => HandlerSettings,
   ): Promise<{ readonly before: HandlerSettings; readonly after: HandlerSettings }> {
     return this.#db.transaction().execute(async (trx) => {

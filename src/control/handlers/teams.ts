@@ -5,6 +5,7 @@
  *                              |  decline, withdraw, a week passes: nothing changes
  */
 import { PlatformError } from '../../protocol/errors.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import type { CollaboratorRole } from '../../protocol/nouns.ts';
 import type { Database } from '../db/database.ts';
 import { lockHandler, lockUser } from '../db/row-locks.ts';
@@ -41,20 +42,20 @@ export interface TeamsOptions {
 
 export class Teams {
   readonly #options: TeamsOptions;
-  readonly #listeners = new Set<(lost: { readonly handlerId: string; readonly userId: string }) => void>();
+  readonly #listeners = new Set<(lost: { readonly handlerId: HandlerId; readonly userId: string }) => void>();
 
   constructor(options: TeamsOptions) {
     this.#options = options;
   }
 
   /** Returns the collaborators of a handler by name. */
-  async list(handlerId: string): Promise<readonly CollaboratorView[]> {
+  async list(handlerId: HandlerId): Promise<readonly CollaboratorView[]> {
     const rows = await this.#collaborators(handlerId).orderBy('users.name').execute();
     return rows.map(toView);
   }
 
   /** Returns one collaborator. Throws `not_found`. */
-  async get(handlerId: string, userName: string): Promise<CollaboratorView> {
+  async get(handlerId: HandlerId, userName: string): Promise<CollaboratorView> {
     const row = await this.#collaborators(handlerId).where('users.name', '=', userName).executeTakeFirst();
     if (row === undefined) throw notInTeam(userName);
     return toView(row);
@@ -85,7 +86,7 @@ export class Teams {
   }
 
   /** Removes a user's role with immediate effect, also on open log streams. Throws `not_found`. */
-  async remove(handlerId: string, userName: string): Promise<void> {
+  async remove(handlerId: HandlerId, userName: string): Promise<void> {
     const { db } = this.#options;
     const row = await this.#collaborators(handlerId).where('users.name', '=', userName).executeTakeFirst();
     if (row === undefined) throw notInTeam(userName);
@@ -194,12 +195,12 @@ export class Teams {
   }
 
   /** Calls `listener` with each role that is lost from now on. Returns a function that ends this. */
-  onLost(listener: (lost: { readonly handlerId: string; readonly userId: string }) => void): () => void {
+  onLost(listener: (lost: { readonly handlerId: HandlerId; readonly userId: string }) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  #tellLost(handlerId: string, userId: string): void {
+  #tellLost(handlerId: HandlerId, userId: string): void {
     for (const listener of this.#listeners) listener({ handlerId, userId });
   }
 
@@ -209,7 +210,7 @@ export class Teams {
     return row.id;
   }
 
-  #collaborators(handlerId: string) {
+  #collaborators(handlerId: HandlerId) {
     return this.#options.db
       .selectFrom('collaborators')
       .innerJoin('users', 'users.id', 'collaborators.user_id')

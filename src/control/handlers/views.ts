@@ -4,6 +4,7 @@ import { interfacesOf } from '../../protocol/capabilities.ts';
 import { PlatformError } from '../../protocol/errors.ts';
 import { defaultLimits, limitNames } from '../../protocol/limits.ts';
 import type { VettedModule } from '../../protocol/module.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import {
   type DeploymentView,
   type FormerName,
@@ -96,7 +97,7 @@ export class HandlerViews {
   }
 
   /** Returns a handler as a user with `role` sees it. Throws `not_found`. */
-  async of(handlerId: string, role: HandlerRole): Promise<HandlerView> {
+  async of(handlerId: HandlerId, role: HandlerRole): Promise<HandlerView> {
     const row = await this.#query().where('handlers.id', '=', handlerId).executeTakeFirst();
     if (row === undefined) throw new PlatformError('not_found', 'no such handler');
     return this.#view(row, role, await this.#formerNames([row.id]));
@@ -104,7 +105,7 @@ export class HandlerViews {
 
   /** Returns at most `limit` Deployments of a handler, newest first, with numbers below `before`. */
   async deployments(
-    handlerId: string,
+    handlerId: HandlerId,
     options: {
       readonly limit: number;
       readonly before?: number | undefined;

@@ -11,6 +11,7 @@ import {
   type PackedLines,
 } from '../../protocol/log-block.ts';
 import { columnBytesOf, hasValidHead } from '../../protocol/log-block-reader.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import type { LogFilter } from '../../protocol/ports.ts';
 import { BatchInsert } from '../db/batch-insert.ts';
 import type { Schema } from '../db/schema.ts';
@@ -47,7 +48,7 @@ export interface StoredBlock extends Pick<BlockHead, 'first_cursor' | 'last_curs
 
 /** Part of a handler's log: cursors above `after`, up to `upTo`. */
 export interface BlockRange {
-  readonly handlerId: string;
+  readonly handlerId: HandlerId;
   readonly after: number;
   readonly upTo: number;
   readonly direction: 'oldest first' | 'newest first';
@@ -67,7 +68,7 @@ const sizeColumns = [
 
 /** Returns the row of a block whose lines have the cursors from `first` to `last`. */
 export function rowOf(
-  block: PackedLines & { readonly handlerId: string },
+  block: PackedLines & { readonly handlerId: HandlerId },
   cursors: { readonly first: number; readonly last: number },
 ): Insertable<Schema['log_blocks']> & Selectable<Schema['log_blocks']> {
   return {
@@ -191,7 +192,7 @@ export function mayMatch({ words }: Pick<BlockHead, 'words'>, filter: LogFilter)
  */
 export async function blocksOf(
   db: Kysely<Schema>,
-  handlerId: string,
+  handlerId: HandlerId,
   heads: readonly BlockSize[],
 ): Promise<StoredBlock[] | null> {
   if (heads.length === 0) return [];

@@ -3,6 +3,7 @@
  * cursor is told the number of missing lines.
  */
 import type { Kysely } from 'kysely';
+import type { HandlerId } from '../../protocol/names.ts';
 import type { Schema } from '../db/schema.ts';
 
 /** Rows per handler. Above it the older half becomes one row, and counts for cursors inside it are upper bounds. */
@@ -11,7 +12,7 @@ const rowsMax = 64;
 /** Stores that `lines` lines, the last at `lastCursor`, are removed. Runs in the transaction that removes them. */
 export async function noteExpired(
   trx: Kysely<Schema>,
-  row: { readonly handlerId: string; readonly lastCursor: number; readonly lines: number },
+  row: { readonly handlerId: HandlerId; readonly lastCursor: number; readonly lines: number },
 ): Promise<void> {
   const { handlerId, lastCursor, lines } = row;
   if (lines === 0) return;
@@ -50,7 +51,7 @@ export async function noteExpired(
  */
 export async function expiredBetween(
   db: Kysely<Schema>,
-  range: { readonly handlerId: string; readonly after: number; readonly below: number },
+  range: { readonly handlerId: HandlerId; readonly after: number; readonly below: number },
 ): Promise<number> {
   const { lines } = await db
     .selectFrom('log_expired')
@@ -63,6 +64,6 @@ export async function expiredBetween(
 }
 
 /** Removes the rows of a handler that is being purged. */
-export async function forgetExpired(db: Kysely<Schema>, handlerId: string): Promise<void> {
+export async function forgetExpired(db: Kysely<Schema>, handlerId: HandlerId): Promise<void> {
   await db.deleteFrom('log_expired').where('handler_id', '=', handlerId).execute();
 }

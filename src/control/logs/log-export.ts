@@ -1,4 +1,6 @@
 /** Log lines of a handler as a download: all that are kept, in the order of their cursors. */
+
+import type { HandlerId } from '../../protocol/names.ts';
 import type { LogLine } from '../../protocol/nouns.ts';
 import type { Database } from '../db/database.ts';
 import { csvLine, type ExportFormat, exportLimits } from '../exports/lines.ts';
@@ -31,7 +33,7 @@ const pageBlocks = 16;
  */
 export async function* exportLogLines(
   db: Database,
-  { userId, handlerId }: { readonly userId: string; readonly handlerId: string },
+  { userId, handlerId }: { readonly userId: string; readonly handlerId: HandlerId },
   { after: first, format }: { readonly after: number; readonly format: ExportFormat },
 ): AsyncGenerator<string> {
   let after = first;

@@ -1,4 +1,6 @@
 /** Stores how long and how much of each handler's log is kept, where an owner wants less than the server keeps. */
+
+import type { HandlerId } from '../../protocol/names.ts';
 import type { Database } from '../db/database.ts';
 
 export interface Keeping {
@@ -36,7 +38,7 @@ export class LogKeeping {
   }
 
   /** Returns what holds for a handler, as last read. */
-  of(handlerId: string): Keeping {
+  of(handlerId: HandlerId): Keeping {
     const { days, bytes } = this.#own.get(handlerId) ?? none;
     return {
       days: Math.min(days ?? this.#server.days, this.#server.days),
@@ -45,7 +47,7 @@ export class LogKeeping {
   }
 
   /** Returns a handler's own values, as stored. */
-  async ownOf(handlerId: string): Promise<OwnKeeping> {
+  async ownOf(handlerId: HandlerId): Promise<OwnKeeping> {
     const row = await this.#db
       .selectFrom('log_retention')
       .select(['days', 'bytes'])
@@ -55,7 +57,7 @@ export class LogKeeping {
   }
 
   /** Changes the values that `change` has; null: that of the server holds again. Returns the values of the handler. */
-  async set(handlerId: string, change: Partial<OwnKeeping>): Promise<OwnKeeping> {
+  async set(handlerId: HandlerId, change: Partial<OwnKeeping>): Promise<OwnKeeping> {
     const row = await this.#db
       .insertInto('log_retention')
       .values({ handler_id: handlerId, ...none, ...change })

@@ -3,6 +3,7 @@ import type { Kysely } from 'kysely';
 import { KIB, MIB } from '../../protocol/limits.ts';
 import { blockHeadBytes, blockStreams } from '../../protocol/log-block.ts';
 import { columnBytesOf } from '../../protocol/log-block-reader.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import type { LogLine } from '../../protocol/nouns.ts';
 import type { LogFilter } from '../../protocol/ports.ts';
 import type { Schema } from '../db/schema.ts';
@@ -49,7 +50,7 @@ export interface BlockSource {
   /** Searches blocks off the event loop. */
   readonly search: (search: BlockSearch) => Promise<BlockSearchResult>;
   /** Returns the bytes of a block that is still in memory; undefined: read them from the database. */
-  readonly recent: (handlerId: string, head: BlockHead) => Uint8Array | undefined;
+  readonly recent: (handlerId: HandlerId, head: BlockHead) => Uint8Array | undefined;
 }
 
 export interface LogRange extends BlockRange {
@@ -192,7 +193,7 @@ function windowOf(
 /** Returns the blocks of `heads`, from memory where they are all there; null when one is not stored as its head says. */
 async function load(
   source: BlockSource,
-  handlerId: string,
+  handlerId: HandlerId,
   heads: readonly BlockHead[],
 ): Promise<StoredBlock[] | null> {
   const recent: StoredBlock[] = [];

@@ -66,7 +66,7 @@ export interface LogStoreOptions {
   /** Is called before rows of an earlier version are moved into blocks, which can take a minute. */
   readonly onMoving?: () => void;
   /** Is called with the bytes stored of a handler's lines. */
-  readonly onGrown?: (handlerId: string, bytes: number) => void;
+  readonly onGrown?: (handlerId: HandlerId, bytes: number) => void;
   /** Lines, bytes and days kept of a handler; absent: those of retention.ts. */
   readonly retainedLines?: number;
   readonly retainedBytes?: number;
@@ -118,7 +118,7 @@ export class LogStore implements LogSink, LogFeed {
   readonly #db: Database;
   readonly #now: () => number;
   readonly #onError: (error: unknown) => void;
-  readonly #onGrown: (handlerId: string, bytes: number) => void;
+  readonly #onGrown: (handlerId: HandlerId, bytes: number) => void;
   readonly #queue: WriteQueue<Batch>;
   readonly #retention: LogRetention;
   readonly #merger: LogMerger;
@@ -308,7 +308,7 @@ export class LogStore implements LogSink, LogFeed {
   }
 
   /** Removes the oldest lines of a handler until at most `bytes` remain. */
-  trim(handlerId: string, bytes: number): Promise<void> {
+  trim(handlerId: HandlerId, bytes: number): Promise<void> {
     return this.#retention.trimTo(handlerId, bytes);
   }
 
@@ -318,7 +318,7 @@ export class LogStore implements LogSink, LogFeed {
   }
 
   /** Changes what is kept of a handler, and removes what is too much already. Returns the handler's own values. */
-  async keep(handlerId: string, change: Partial<OwnKeeping>): Promise<OwnKeeping> {
+  async keep(handlerId: HandlerId, change: Partial<OwnKeeping>): Promise<OwnKeeping> {
     const own = await this.keeping.set(handlerId, change);
     await this.#retention.apply(handlerId);
     return own;
@@ -521,7 +521,7 @@ export class LogStore implements LogSink, LogFeed {
     return this.#tails.get(handlerId)?.all ?? [];
   }
 
-  #removeTail(handlerId: string, tail: LogTail): void {
+  #removeTail(handlerId: HandlerId, tail: LogTail): void {
     const tails = this.#tails.get(handlerId);
     if (tails?.all.delete(tail) !== true) return;
     this.#tailCount -= 1;

@@ -7,6 +7,7 @@
  */
 import { KIB } from '../../protocol/limits.ts';
 import { blockLimits } from '../../protocol/log-block.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import type { Database } from '../db/database.ts';
 import { GrowthWatch } from '../db/growth-watch.ts';
 import { type BlockSize, blocksOf, insertBlocks, rowOf, type StoredBlock, sizesOf } from './block-rows.ts';
@@ -59,7 +60,7 @@ export class LogMerger {
   }
 
   /** Tells that blocks of a handler have been stored. */
-  grown(handlerId: string, blocks: number): void {
+  grown(handlerId: HandlerId, blocks: number): void {
     this.#watch.grown(handlerId, blocks / mergeLimits.newBlocks);
   }
 
@@ -74,7 +75,7 @@ export class LogMerger {
     return this.#watch.close();
   }
 
-  async #mergeAll(handlerId: string): Promise<void> {
+  async #mergeAll(handlerId: HandlerId): Promise<void> {
     const range = { handlerId, after: 0, upTo: Number.MAX_SAFE_INTEGER, direction: 'newest first' } as const;
     while (!this.#closed) {
       const all = { ...range, filter: { requests: true }, limit: mergeLimits.lookedAt };
@@ -94,7 +95,7 @@ export class LogMerger {
   }
 
   /** Merges one group. Returns false when it has changed meanwhile: a later growth looks again. */
-  async #mergeOne(handlerId: string, heads: readonly BlockSize[]): Promise<boolean> {
+  async #mergeOne(handlerId: HandlerId, heads: readonly BlockSize[]): Promise<boolean> {
     const { db, merge, onError } = this.#options;
     const blocks = await blocksOf(db.reader, handlerId, heads);
     if (blocks === null || this.#closed) return false;

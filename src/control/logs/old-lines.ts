@@ -9,7 +9,7 @@
 import { type Selectable, sql, type Transaction } from 'kysely';
 import { KIB } from '../../protocol/limits.ts';
 import { packLines } from '../../protocol/log-block.ts';
-import { handlerIdOf } from '../../protocol/names.ts';
+import { type HandlerId, handlerIdOf } from '../../protocol/names.ts';
 import type { LogStream, PendingLogLine } from '../../protocol/nouns.ts';
 import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
@@ -61,7 +61,7 @@ export async function moveOldLines(db: Database, { cursors, onMoving }: MoveOpti
 
 interface StepOptions {
   readonly cursors: Cursors;
-  readonly handlerId: string;
+  readonly handlerId: HandlerId;
   /** Cursor of the last row that is moved now, followed by that of the last row that keeps its cursor. */
   readonly upTo: number;
   readonly kept: number;

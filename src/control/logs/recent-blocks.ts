@@ -1,5 +1,6 @@
 /** Keeps the bytes of the newest blocks in memory, so that reads of new lines need only the heads from the database. */
 import { MIB } from '../../protocol/limits.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 
 /** Bytes of the blocks in memory; above it the oldest are forgotten. */
 const recentBytes = 16 * MIB;
@@ -11,7 +12,11 @@ export class RecentBlocks {
   #bytes = 0;
 
   /** Keeps a block that has been stored. `first`: its first cursor; `lines`: its number of lines. */
-  add(handlerId: string, { first, lines }: { readonly first: number; readonly lines: number }, data: Uint8Array): void {
+  add(
+    handlerId: HandlerId,
+    { first, lines }: { readonly first: number; readonly lines: number },
+    data: Uint8Array,
+  ): void {
     // A copy: `data` is a view of the whole message in which it came.
     this.#blocks.set(keyOf(handlerId, first, lines), Uint8Array.from(data));
     this.#bytes += data.length + overheadBytes;
@@ -22,12 +27,12 @@ export class RecentBlocks {
     }
   }
 
-  get(handlerId: string, first: number, lines: number): Uint8Array | undefined {
+  get(handlerId: HandlerId, first: number, lines: number): Uint8Array | undefined {
     return this.#blocks.get(keyOf(handlerId, first, lines));
   }
 }
 
 /** A merged block has the first cursor of one of its parts, and more lines. */
-function keyOf(handlerId: string, first: number, lines: number): string {
+function keyOf(handlerId: HandlerId, first: number, lines: number): string {
   return `${handlerId} ${first} ${lines}`;
 }

@@ -3,6 +3,7 @@
  * age once an hour.
  */
 import { MIB } from '../../protocol/limits.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import type { Database } from '../db/database.ts';
 import { GrowthWatch } from '../db/growth-watch.ts';
 import { forgetExpired, noteExpired } from './expired.ts';
@@ -69,7 +70,7 @@ export class LogRetention {
   }
 
   /** Adds stored lines and bytes to a handler's growth. */
-  grown(handlerId: string, by: { readonly lines: number; readonly bytes: number }): void {
+  grown(handlerId: HandlerId, by: { readonly lines: number; readonly bytes: number }): void {
     this.#watch.grown(handlerId, by.lines / this.#lines + by.bytes / this.#keeping.of(handlerId).bytes);
   }
 
@@ -79,7 +80,7 @@ export class LogRetention {
   }
 
   /** Applies new values of `keeping` to a handler at once. */
-  async apply(handlerId: string): Promise<void> {
+  async apply(handlerId: HandlerId): Promise<void> {
     const { days, bytes } = this.#keeping.of(handlerId);
     await this.trimTo(handlerId, bytes);
     if (this.#isClockSettled()) await this.#expire(handlerId, this.#now() - days * dayMs);
@@ -106,7 +107,7 @@ export class LogRetention {
   }
 
   /** Removes a handler's oldest blocks up to the first with a line of `cutoffMs` or later. */
-  async #expire(handlerId: string, cutoffMs: number): Promise<void> {
+  async #expire(handlerId: HandlerId, cutoffMs: number): Promise<void> {
     let last = 0;
     while (!this.#closed) {
       const step = await this.#db.reader
@@ -137,14 +138,14 @@ export class LogRetention {
   }
 
   /** Removes all lines of a handler. Throws when retention was closed meanwhile, since some lines are then left. */
-  async removeAll(handlerId: string): Promise<void> {
+  async removeAll(handlerId: HandlerId): Promise<void> {
     if (!(await this.#deleteUpTo(handlerId, Number.MAX_SAFE_INTEGER))) throw new Error('the log store is closed');
     await forgetExpired(this.#db.relaxed, handlerId);
     this.#watch.forget(handlerId);
   }
 
   /** Removes the oldest blocks of a handler until at most `bytes` are left; the newest block always stays. */
-  trimTo(handlerId: string, bytes: number): Promise<void> {
+  trimTo(handlerId: HandlerId, bytes: number): Promise<void> {
     return this.#trim(handlerId, { lines: Number.MAX_SAFE_INTEGER, bytes });
   }
 
@@ -152,7 +153,7 @@ export class LogRetention {
    * Removes the oldest blocks that are not needed to keep `lines` lines, and those beyond `bytes`; the newest block
    * always stays.
    */
-  async #trim(handlerId: string, keep: { readonly lines: number; readonly bytes: number }): Promise<void> {
+  async #trim(handlerId: HandlerId, keep: { readonly lines: number; readonly bytes: number }): Promise<void> {
     let lines = 0;
     let bytes = 0;
     let below = Number.MAX_SAFE_INTEGER;
@@ -182,7 +183,7 @@ export class LogRetention {
    * Removes a handler's blocks that end at `cursor` or before, in steps. Returns whether everything has gone. A block that
    * merging has meanwhile made of older and newer ones ends after `cursor` and stays.
    */
-  async #deleteUpTo(handlerId: string, cursor: number): Promise<boolean> {
+  async #deleteUpTo(handlerId: HandlerId, cursor: number): Promise<boolean> {
     while (!this.#closed) {
       const step = await this.#db.reader
         .selectFrom('log_blocks')

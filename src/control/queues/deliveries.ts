@@ -10,6 +10,7 @@
  */
 import type { Kysely, Transaction } from 'kysely';
 import { MIB, queueLimits } from '../../protocol/limits.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
 import { Acknowledgements, store } from './acknowledgements.ts';
@@ -97,7 +98,7 @@ export class Deliveries {
    */
   async take(options: {
     readonly queueId: string;
-    readonly handlerId: string;
+    readonly handlerId: HandlerId;
     readonly takenId: string;
     readonly limit: number;
     readonly inFlightMax: number;
@@ -316,7 +317,7 @@ async function takeSome(
   trx: Transaction<Schema>,
   options: {
     readonly queueId: string;
-    readonly handlerId: string;
+    readonly handlerId: HandlerId;
     readonly takenId: string;
     readonly room: number;
     readonly nowMs: number;
@@ -368,7 +369,7 @@ interface DueTimes {
   readonly inFlight: number;
 }
 
-async function dueTimes(trx: Transaction<Schema>, queueId: string, handlerId: string): Promise<DueTimes> {
+async function dueTimes(trx: Transaction<Schema>, queueId: string, handlerId: HandlerId): Promise<DueTimes> {
   const inFlight = trx.selectFrom('messages').where('queue_id', '=', queueId).where('state', '=', 'inflight');
   const found = await trx
     .selectNoFrom([

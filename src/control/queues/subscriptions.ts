@@ -3,6 +3,7 @@
  * live.
  */
 import type { Kysely } from 'kysely';
+import type { HandlerId } from '../../protocol/names.ts';
 import type { QueueSettings } from '../../protocol/nouns.ts';
 import { previewLabel } from '../../protocol/previews.ts';
 import type { Database } from '../db/database.ts';
@@ -10,7 +11,7 @@ import type { Schema } from '../db/schema.ts';
 import { deliveryLimits } from './deliveries.ts';
 
 export interface Subscription {
-  readonly handlerId: string;
+  readonly handlerId: HandlerId;
   readonly handler: string;
   /** Label to call: the handler, or one of its previews. */
   readonly label: string;
@@ -28,7 +29,7 @@ export interface Subscription {
  */
 export async function replaceSubscriptions(
   trx: Kysely<Schema>,
-  { handlerId, branch }: { readonly handlerId: string; readonly branch: string },
+  { handlerId, branch }: { readonly handlerId: HandlerId; readonly branch: string },
   queues: readonly QueueSettings[],
 ): Promise<void> {
   await trx.deleteFrom('subscriptions').where('handler_id', '=', handlerId).where('branch', '=', branch).execute();

@@ -1,10 +1,11 @@
 /** Measures the bytes that a handler stores in the database. Kinds that are files are measured by their stations. */
 import { sql } from 'kysely';
+import type { HandlerId } from '../../protocol/names.ts';
 import type { HandlerKind } from '../../protocol/nouns.ts';
 import type { Database } from '../db/database.ts';
 
 /** Returns the bytes that a handler (by id) stores of one kind; null: another control keeps and measures them. */
-export type Measure = (handlerId: string) => Promise<number | null>;
+export type Measure = (handlerId: HandlerId) => Promise<number | null>;
 
 /** Bytes counted for a row besides its values: other columns, keys and indexes. */
 const rowBytes = 150;
@@ -63,7 +64,7 @@ export async function queueBytes(db: Database, userId: string): Promise<number> 
   return total === undefined ? 0 : Number(total.bytes) + Number(total.items) * rowBytes;
 }
 
-async function logBytes(db: Database, handlerId: string): Promise<number> {
+async function logBytes(db: Database, handlerId: HandlerId): Promise<number> {
   const { blocks, bytes } = await db.reader
     .selectFrom('log_blocks')
     .select(({ fn }) => [fn.countAll<number>().as('blocks'), fn.sum<number | null>('bytes').as('bytes')])

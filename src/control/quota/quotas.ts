@@ -7,6 +7,7 @@
  */
 import { domainLimits } from '../../protocol/domains.ts';
 import { PlatformError } from '../../protocol/errors.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import { type HandlerKind, handlerKinds, type QuotaView, type StoredKind, storedKinds } from '../../protocol/nouns.ts';
 import type { Database } from '../db/database.ts';
 import { GrowthWatch } from '../db/growth-watch.ts';
@@ -25,7 +26,7 @@ export interface QuotasOptions {
   /** Disk of the data folder; null: it is not watched. */
   readonly disk: Pick<DiskSpace, 'deleting' | 'roomLeft'> | null;
   /** Removes the oldest data of one kind of a handler until about `bytes` remain. */
-  readonly trim: Readonly<Record<GivingWay, (handlerId: string, bytes: number) => Promise<void>>>;
+  readonly trim: Readonly<Record<GivingWay, (handlerId: HandlerId, bytes: number) => Promise<void>>>;
   /** Milliseconds that never jump. */
   readonly now: () => number;
   /** Takes a failure of the platform, for the platform's own log. */
@@ -89,12 +90,12 @@ export class Quotas {
   }
 
   /** Returns the bytes that a handler stores, as last measured. */
-  bytesOf(handlerId: string): Promise<number> {
+  bytesOf(handlerId: HandlerId): Promise<number> {
     return this.#stored.ofHandler(handlerId);
   }
 
   /** Counts a handler in the quota of its new owner from now on. */
-  moved(handlerId: string): void {
+  moved(handlerId: HandlerId): void {
     this.#owners.delete(handlerId);
     this.#users.clear();
   }
@@ -158,7 +159,7 @@ export class Quotas {
    * Runs `store`, which stores `bytes` of `kind` for a handler, if the handler's owner has so much left, and counts
    * them. Returns what `store` returns. Throws `limit_exceeded` without running it.
    */
-  async storing<T>(handlerId: string, kind: HandlerKind, bytes: number, store: () => Promise<T>): Promise<T> {
+  async storing<T>(handlerId: HandlerId, kind: HandlerKind, bytes: number, store: () => Promise<T>): Promise<T> {
     const userId = await this.#ownerOf(handlerId);
     if (userId !== null)
       await this.admit(userId, bytes).catch(async (error: unknown) => {
@@ -190,7 +191,7 @@ export class Quotas {
   }
 
   /** Counts bytes that have been stored. The handler is measured soon where they are many. */
-  grew(handlerId: string, kind: HandlerKind, bytes: number): void {
+  grew(handlerId: HandlerId, kind: HandlerKind, bytes: number): void {
     const owner = this.#owners.get(handlerId);
     const user = owner === undefined ? undefined : this.#users.get(owner.userId);
     if (user !== undefined) user.bytes += bytes;
@@ -200,7 +201,7 @@ export class Quotas {
   }
 
   /** Measures a handler and stores the numbers. Logs and usage above their share of the quota are trimmed. */
-  async measure(handlerId: string, kinds: readonly HandlerKind[] = handlerKinds): Promise<void> {
+  async measure(handlerId: HandlerId, kinds: readonly HandlerKind[] = handlerKinds): Promise<void> {
     const { measures } = this.#options;
     for (const kind of kinds) {
       // A measure may miss data that is stored while it runs.
@@ -297,7 +298,7 @@ export class Quotas {
     return bytes;
   }
 
-  async #ownerOf(handlerId: string): Promise<string | null> {
+  async #ownerOf(handlerId: HandlerId): Promise<string | null> {
     const nowMs = this.#options.now();
     const known = this.#owners.get(handlerId);
     if (known !== undefined && nowMs < known.untilMs) return known.userId;

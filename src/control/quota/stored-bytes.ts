@@ -1,11 +1,13 @@
 /** Reads and writes the last measured bytes of each handler, by kind, in the database. */
+
+import type { HandlerId } from '../../protocol/names.ts';
 import type { HandlerKind } from '../../protocol/nouns.ts';
 import type { Database } from '../db/database.ts';
 import { isForeignKeyViolation } from '../db/sql-error.ts';
 
 /** A handler that stores data; a deleted one does until it is purged. */
 export interface HandlerBytes {
-  readonly handlerId: string;
+  readonly handlerId: HandlerId;
   readonly name: string;
   readonly isDeleted: boolean;
   readonly kind: HandlerKind;
@@ -20,7 +22,7 @@ export class StoredBytes {
   }
 
   /** Replaces the number of one handler and kind. Does nothing when the handler no longer exists. */
-  async set(handlerId: string, kind: HandlerKind, bytes: number): Promise<void> {
+  async set(handlerId: HandlerId, kind: HandlerKind, bytes: number): Promise<void> {
     await this.#db.relaxed
       .insertInto('stored_bytes')
       .values({ handler_id: handlerId, kind, bytes })
@@ -58,13 +60,13 @@ export class StoredBytes {
   }
 
   /** Returns the id of the handler's owner; null: the handler no longer exists. */
-  async ownerOf(handlerId: string): Promise<string | null> {
+  async ownerOf(handlerId: HandlerId): Promise<string | null> {
     const row = await this.#db.selectFrom('handlers').select('owner_id').where('id', '=', handlerId).executeTakeFirst();
     return row?.owner_id ?? null;
   }
 
   /** Returns the bytes that one handler stores. */
-  async ofHandler(handlerId: string): Promise<number> {
+  async ofHandler(handlerId: HandlerId): Promise<number> {
     const row = await this.#db
       .selectFrom('stored_bytes')
       .select(({ fn }) => fn.sum<number>('bytes').as('bytes'))

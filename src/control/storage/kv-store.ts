@@ -3,12 +3,13 @@
 import type { Transaction } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import { kvLimits } from '../../protocol/limits.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
 import { lockTotal, setTotal } from './totals.ts';
 
 export interface KvAddress {
-  readonly handlerId: string;
+  readonly handlerId: HandlerId;
   /** Id of the preview that owns the values; null or absent: the handler itself. */
   readonly preview?: string | null;
   readonly bucket: string;
@@ -120,7 +121,7 @@ export class KvStore {
 /** Removes all values of a preview. Runs in the transaction that removes the preview. */
 export async function removePreviewValues(
   trx: Transaction<Schema>,
-  { handlerId, preview }: { readonly handlerId: string; readonly preview: string },
+  { handlerId, preview }: { readonly handlerId: HandlerId; readonly preview: string },
 ): Promise<void> {
   await trx
     .deleteFrom('kv')
@@ -141,7 +142,7 @@ export async function removePreviewValues(
  * so neither the handler nor another preview can name them. Throws `bad_request` for a bucket with a slash.
  */
 function stored({ handlerId, preview = null, bucket, key }: KvAddress): {
-  readonly handlerId: string;
+  readonly handlerId: HandlerId;
   readonly bucket: string;
   readonly key: string;
   readonly kind: Schema['storage_totals']['kind'];

@@ -1,5 +1,6 @@
 /** Keeps the last five minutes of each handler in memory, for screens that refresh every 2 s. */
 import type { UsageCount } from '../../protocol/messages.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import type { PendingInvocationRecord } from '../../protocol/nouns.ts';
 import { positive, whole } from './usage-counts.ts';
 
@@ -67,7 +68,7 @@ export class RecentUsage {
     }
   }
 
-  summary(handlerId: string): UsageSummary {
+  summary(handlerId: HandlerId): UsageSummary {
     const { slotMs, slots } = recentLimits;
     const atMs = this.#now();
     const current = Math.floor(atMs / slotMs);
@@ -91,11 +92,11 @@ export class RecentUsage {
     };
   }
 
-  forget(handlerId: string): void {
+  forget(handlerId: HandlerId): void {
     this.#handlers.delete(handlerId);
   }
 
-  #of(handlerId: string): Recent {
+  #of(handlerId: HandlerId): Recent {
     const recent = this.#handlers.get(handlerId) ?? { slots: [], durations: [], next: 0 };
     this.#handlers.delete(handlerId);
     this.#handlers.set(handlerId, recent);

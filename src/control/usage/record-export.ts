@@ -1,5 +1,6 @@
 /** Downloads records of Invocations: all that are kept, in the order of their starts. */
 import { PlatformError } from '../../protocol/errors.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import type { InvocationRecord } from '../../protocol/nouns.ts';
 import type { Database } from '../db/database.ts';
 import { csvLine, type ExportFormat, exportLimits } from '../exports/lines.ts';
@@ -28,7 +29,7 @@ const exportedObjects = ['syscalls', 'io'] as const;
  */
 export async function* exportRecords(
   db: Database,
-  { userId, handlerId }: { readonly userId: string; readonly handlerId: string },
+  { userId, handlerId }: { readonly userId: string; readonly handlerId: HandlerId },
   { after, format }: { readonly after: string | null; readonly format: ExportFormat },
 ): AsyncGenerator<string> {
   let place = { startedMs: -1, id: '' };

@@ -1,5 +1,6 @@
 /** Keeps the newest invocation records of each handler, in small steps between the writes. */
 import { sql } from 'kysely';
+import type { HandlerId } from '../../protocol/names.ts';
 import type { Database } from '../db/database.ts';
 import { GrowthWatch } from '../db/growth-watch.ts';
 
@@ -28,7 +29,7 @@ export class RecordRetention {
   }
 
   /** Adds stored records to a handler's growth. */
-  grown(handlerId: string, records: number): void {
+  grown(handlerId: HandlerId, records: number): void {
     this.#watch.grown(handlerId, records);
   }
 
@@ -41,7 +42,7 @@ export class RecordRetention {
     return this.#watch.close();
   }
 
-  async removeAll(handlerId: string): Promise<void> {
+  async removeAll(handlerId: HandlerId): Promise<void> {
     await this.#deleteUpTo(handlerId, Number.MAX_SAFE_INTEGER);
     this.#watch.forget(handlerId);
   }
@@ -50,7 +51,7 @@ export class RecordRetention {
    * Removes the oldest counters by the minute of a handler until they take at most half of `bytes`, and the oldest records
    * until all is within `bytes`. The newest `recordLimits.step` records stay.
    */
-  async trimTo(handlerId: string, bytes: number): Promise<void> {
+  async trimTo(handlerId: HandlerId, bytes: number): Promise<void> {
     const { rowBytes, retained, slack, step } = recordLimits;
     const minutes = await this.#trimMinutes(handlerId, Math.floor(bytes / 2 / rowBytes));
     const records = await this.#db.reader
@@ -68,7 +69,7 @@ export class RecordRetention {
   }
 
   /** Keeps about the newest `keep` counters of a handler, whole minutes only. Returns the number of remaining ones. */
-  async #trimMinutes(handlerId: string, keep: number): Promise<number> {
+  async #trimMinutes(handlerId: HandlerId, keep: number): Promise<number> {
     const surplus = await this.#db.reader
       .selectFrom('usage')
       .select('minute_ms')
@@ -91,7 +92,7 @@ export class RecordRetention {
     return Number(rows);
   }
 
-  async #trim(handlerId: string): Promise<void> {
+  async #trim(handlerId: HandlerId): Promise<void> {
     const surplus = await this.#db.reader
       .selectFrom('invocations')
       .select('started_ms')
@@ -103,7 +104,7 @@ export class RecordRetention {
     if (surplus !== undefined) await this.#deleteUpTo(handlerId, surplus.started_ms);
   }
 
-  async #deleteUpTo(handlerId: string, startedMs: number): Promise<void> {
+  async #deleteUpTo(handlerId: HandlerId, startedMs: number): Promise<void> {
     for (;;) {
       const step = await this.#db.reader
         .selectFrom('invocations')

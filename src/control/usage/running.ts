@@ -1,5 +1,6 @@
 /** Keeps in memory the Invocations that are running: runners report those that run for long. */
 import type { RunningChange } from '../../protocol/messages.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import type { PendingInvocationRecord } from '../../protocol/nouns.ts';
 
 /**
@@ -26,7 +27,7 @@ export class RunningInvocations {
   }
 
   /** Returns the running Invocations of a handler, newest first. */
-  of(handlerId: string): readonly PendingInvocationRecord[] {
+  of(handlerId: HandlerId): readonly PendingInvocationRecord[] {
     return [...this.#byRunner.values()]
       .flatMap((theirs) => [...theirs.values()])
       .filter((record) => record.handlerId === handlerId)

@@ -76,7 +76,7 @@ export class UsageStore {
   readonly #db: Database;
   readonly #now: () => number;
   readonly #onError: (error: unknown) => void;
-  readonly #onGrown: (handlerId: string, bytes: number) => void;
+  readonly #onGrown: (handlerId: HandlerId, bytes: number) => void;
   readonly #queue: WriteQueue<readonly PendingInvocationRecord[]>;
   readonly #recent: RecentUsage;
   readonly #figures = new FiguresByHandler();
@@ -101,7 +101,7 @@ export class UsageStore {
     readonly now: () => number;
     readonly onError: (error: unknown) => void;
     /** Is called with the bytes of stored records. */
-    readonly onGrown?: (handlerId: string, bytes: number) => void;
+    readonly onGrown?: (handlerId: HandlerId, bytes: number) => void;
   }) {
     this.#db = options.db;
     this.#now = options.now;
@@ -224,7 +224,7 @@ export class UsageStore {
   }
 
   /** Returns the id of the listed running Invocation that `trigger` has made run; null: none is listed. */
-  runningOf(handlerId: string, { kind, name }: InvocationTrigger): string | null {
+  runningOf(handlerId: HandlerId, { kind, name }: InvocationTrigger): string | null {
     const found = this.#running
       .of(handlerId)
       .find(({ trigger }) => trigger !== undefined && trigger.kind === kind && trigger.name === name);
@@ -232,7 +232,7 @@ export class UsageStore {
   }
 
   /** Returns whether the Invocation is listed as running. */
-  isRunning(handlerId: string, invocation: string): boolean {
+  isRunning(handlerId: HandlerId, invocation: string): boolean {
     return this.#running.of(handlerId).some(({ id }) => id === invocation);
   }
 
@@ -241,7 +241,7 @@ export class UsageStore {
   }
 
   /** Returns the figures of the last minutes, from memory. */
-  summary(handlerId: string): UsageSummary {
+  summary(handlerId: HandlerId): UsageSummary {
     return this.#recent.summary(handlerId);
   }
 
@@ -264,7 +264,7 @@ export class UsageStore {
   }
 
   /** Returns one row per minute that saw an invocation, over all Deployments, from `sinceMs` on, ascending. */
-  async minutes(handlerId: string, sinceMs: number): Promise<readonly UsageMinute[]> {
+  async minutes(handlerId: HandlerId, sinceMs: number): Promise<readonly UsageMinute[]> {
     const rows = await this.#db.reader
       .selectFrom('usage')
       .select((eb) => [
@@ -320,7 +320,7 @@ export class UsageStore {
    * Removes the oldest records and counters by the minute of a handler until they take about `bytes` in the database;
    * some hundred of the newest records stay.
    */
-  trim(handlerId: string, bytes: number): Promise<void> {
+  trim(handlerId: HandlerId, bytes: number): Promise<void> {
     return this.#retention.trimTo(handlerId, bytes);
   }
 
@@ -344,7 +344,7 @@ export class UsageStore {
     await this.#retention.close();
   }
 
-  async #placeOf(handlerId: string, invocation: string): Promise<{ id: string; started_ms: number }> {
+  async #placeOf(handlerId: HandlerId, invocation: string): Promise<{ id: string; started_ms: number }> {
     const row = await this.#db.reader
       .selectFrom('invocations')
       .select(['id', 'started_ms'])
