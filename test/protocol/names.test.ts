@@ -3,7 +3,6 @@ import type { Selectable } from 'kysely';
 import { expect, test } from 'vitest';
 import type { Schema } from '../../src/control/db/schema.ts';
 import { type HandlerId, type HandlerName, handlerIdOf, handlerNameOf } from '../../src/protocol/names.ts';
-import type { LogSink } from '../../src/protocol/ports.ts';
 
 type Takes<Parameter, Value> = Value extends Parameter ? true : false;
 type Handler = Selectable<Schema['handlers']>;
@@ -14,8 +13,7 @@ test('a name is not taken for an id, nor an id for a name, also as the database 
     readonly idForName: Takes<HandlerName, HandlerId>;
     readonly nameColumn: Takes<HandlerId, Handler['name']>;
     readonly idColumn: Takes<HandlerId, Handler['id']>;
-    readonly namedLines: Takes<Parameters<LogSink['append']>[0], readonly { readonly handlerId: HandlerName }[]>;
-  } = { nameForId: false, idForName: false, nameColumn: false, idColumn: true, namedLines: false };
+  } = { nameForId: false, idForName: false, nameColumn: false, idColumn: true };
   expect(takes.idColumn).toBe(true);
   expect([handlerIdOf('a'), handlerNameOf('b')]).toEqual(['a', 'b']);
 });
