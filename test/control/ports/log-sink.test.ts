@@ -1,4 +1,7 @@
-/** What every version of the port LogSink promises. A second version opens in place of LogStore. */
+/**
+ * What the port LogSink promises, on both databases. A node of a cluster hands its lines to such a LogStore through NATS; what
+ * that way adds to the promises is in test/node/node.test.ts and test/cluster/servers.test.ts.
+ */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { LogStore } from '../../../src/control/logs/log-store.ts';
 import { onEachDatabase } from '../../support/database.ts';
