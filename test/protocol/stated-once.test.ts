@@ -12,7 +12,10 @@ const sources = globSync('{src,ui-cli,hooks}/**/*.{ts,tsx}').map((file) => ({
 
 /** Files in whose code at least `count` of `words` stand within `near` characters, each as a string or a key. */
 function copies(words: readonly string[], count: number, near = 160): readonly string[] {
-  const word = new RegExp(`(?<![\\w-])(?:${words.map((text) => text.replace(/[+]/g, '\\+')).join('|')})(?=['":])`, 'g');
+  const word = new RegExp(
+    `(?<![\\w-])(?:${words.map((text) => text.replace(/[+]/g, '\\+')).join('|')})(?=['"]|:(?!\\w))`,
+    'g',
+  );
   return sources
     .filter(({ code }) => {
       const found = [...code.matchAll(word)].map((match) => ({ at: match.index, text: match[0] }));

@@ -22,14 +22,14 @@ const columns = [
 export function PreviewsView({ screen }: ScreenProps<PreviewsTab>) {
   const app = useApp();
   const nowMs = Date.now();
-  if (screen.isEmpty) {
-    if (screen.areOn === false)
+  if (screen.isEmpty && screen.areOn !== null) {
+    if (!screen.areOn)
       return <EmptyState title="Previews are off" lines={['Press O to let pushes of other branches make them.']} />;
     return (
       <EmptyState
         title="No previews"
         lines={[
-          'A push of another branch is served beside the function, under an address of its own:',
+          'A push of another branch gets a version and an address of its own:',
           '',
           '  git push wasmcloud BRANCH',
         ]}

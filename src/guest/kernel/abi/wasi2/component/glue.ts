@@ -54,7 +54,7 @@ const encode = witRow('encode', func({ encoding: 'u32' }), (guest: Process, enco
 
 function encodingOf(number: number): TextEncoding {
   const encoding = textEncodings[number];
-  if (encoding === undefined) throw new Error(`no encoding has the number ${number}`);
+  if (encoding === undefined) throw new GuestFault(`no encoding of text has the number ${number}`);
   return encoding;
 }
 
@@ -91,7 +91,7 @@ function checkTranscoded(bytes: number): void {
 const transcoded = witRow('transcoded', func({ pointer: 'u32' }, 'u32'), (guest: Process, pointer: number) => {
   const { component, memory } = guest;
   const text = component.transcoded;
-  if (text === null) throw new Error('there is no text that has changed its encoding');
+  if (text === null) throw new GuestFault('no text has changed its encoding');
   component.transcoded = null;
   guest.work(text.bytes.length);
   memory.select(null);
