@@ -19,10 +19,10 @@ export const componentCaps = {
   /** Bytes of the code that connects the core modules. Types of any size are written out for every call between parts. */
   glueBytes: 8 * 1024 * 1024,
   /**
-   * Parts of the types of all lowered functions together. Linking looks at every part of a type for each function that is
-   * lowered; a large component has 20,000.
+   * Parts of the types of all lifted and lowered functions together. Linking looks at every part of a type for each of
+   * them; a large component has 20,000.
    */
-  loweredParts: 2_000_000,
+  functionParts: 2_000_000,
   /** Parts of one type written out as a tree. A type may name another type twice: 2^n parts with n definitions. */
   typeParts: 10_000,
   /** Levels of one type. Reading and comparing a type recurse that deep. */

@@ -22,6 +22,7 @@ import type {
   TypeDefinition,
   TypeRef,
 } from './model.ts';
+import { readModuleType, skipFunction } from './module-type.ts';
 import { isComponent } from './recognise.ts';
 import { ComponentReader, tooLargeComponent, unsupportedComponent } from './refusals.ts';
 import { type PrimitiveType, type TextEncoding, textEncodings } from './wit.ts';
@@ -125,8 +126,7 @@ class Decoder {
 
   #export(): Definition {
     const named = this.#named(this.#externalName());
-    if (this.#optional()) this.#external();
-    return { kind: 'export', ...named };
+    return { kind: 'export', ...named, as: this.#optional() ? this.#external() : null };
   }
 
   #count(): void {
@@ -281,17 +281,14 @@ class Decoder {
     };
   }
 
-  /**
-   * Skips the type of a core function. Refuses all other core types: only imported core modules need them, and a
-   * component may import none.
-   */
+  /** Reads the type of a core module, and skips that of a core function. Nothing uses other core types. */
   #coreType(): Definition & Declaration {
     const reader = this.#reader;
     const form = reader.u8('core type');
-    if (form === 0x50) throw unsupportedComponent(reader.subject, 'a type of core modules');
+    if (form === 0x50) return { kind: 'core type', module: readModuleType(reader, () => this.#count()) };
     if (form !== 0x60) throw unsupportedComponent(reader.subject, 'a core type that is no function');
-    for (const what of ['parameters', 'results']) reader.skip(reader.count(what), what);
-    return { kind: 'core type' };
+    skipFunction(reader);
+    return { kind: 'core type', module: null };
   }
 
   #typeRef(): TypeRef {
@@ -388,8 +385,10 @@ class Decoder {
     return reader.fail(`invalid declaration 0x${form.toString(16)}`, reader.pos - 1);
   }
 
-  #options(): CanonOptions {
+  /** Reads the options of a canonical function. Each may be there once; `of` says which may be there. */
+  #options(of: 'lift' | 'lower' | 'other'): CanonOptions {
     const reader = this.#reader;
+    const seen = new Set<number>();
     const options = {
       encoding: 'utf8' as TextEncoding,
       memory: null as number | null,
@@ -400,6 +399,11 @@ class Decoder {
     };
     this.#list('options', () => {
       const option = reader.u8('option');
+      const slot = Math.max(option, 2);
+      if (seen.has(slot)) reader.fail('an option of a canonical function is there twice', reader.pos - 1);
+      seen.add(slot);
+      if ((option === 5 || option === 7) && of !== 'lift')
+        reader.fail(`${option === 5 ? 'post-return' : 'callback'} of a function that is not lifted`, reader.pos - 1);
       if (option <= 2) options.encoding = textEncodings[option] ?? 'utf8';
       else if (option === 3) options.memory = reader.u32('memory index');
       else if (option === 4) options.realloc = reader.u32('function index');
@@ -408,6 +412,9 @@ class Decoder {
       else if (option === 7) options.callback = reader.u32('function index');
       else reader.fail(`invalid option 0x${option.toString(16)} of a canonical function`, reader.pos - 1);
     });
+    if (options.realloc !== null && options.memory === null) reader.fail('the option realloc without a memory');
+    if (options.callback !== null && !options.async) reader.fail('the option callback without async');
+    if (options.postReturn !== null && options.async) reader.fail('the options post-return and async together');
     return options;
   }
 
@@ -429,18 +436,18 @@ class Decoder {
       const takesOptions = /\.(read|write)$/.test(stream);
       const isCancel = stream.includes('cancel');
       const async = isCancel && reader.u8('async') === 1;
-      return { op: stream, type, options: takesOptions ? this.#options() : null, async };
+      return { op: stream, type, options: takesOptions ? this.#options('other') : null, async };
     }
     switch (code) {
       case 0x00: {
         zero();
         const func = reader.u32('function index');
-        const options = this.#options();
+        const options = this.#options('lift');
         return { op: 'lift', func, options, type: reader.u32('type index') };
       }
       case 0x01:
         zero();
-        return { op: 'lower', func: reader.u32('function index'), options: this.#options() };
+        return { op: 'lower', func: reader.u32('function index'), options: this.#options('lower') };
       case 0x02:
         return { op: 'resource.new', type: reader.u32('type index') };
       case 0x03:
@@ -452,16 +459,16 @@ class Decoder {
         const named = reader.u8('result');
         if (named > 1) reader.fail(`invalid result 0x${named.toString(16)}`, reader.pos - 1);
         if (named === 1) zero();
-        return { op: 'task.return', result: named === 0 ? this.#typeRef() : null, options: this.#options() };
+        return { op: 'task.return', result: named === 0 ? this.#typeRef() : null, options: this.#options('other') };
       }
       case 0x0a:
       case 0x0b:
         if (reader.u8('type') !== 0x7f) reader.fail('a context that is no i32', reader.pos - 1);
         return { op: code === 0x0a ? 'context.get' : 'context.set', slot: reader.u32('slot') };
       case 0x1c:
-        return { op: 'error-context.new', options: this.#options() };
+        return { op: 'error-context.new', options: this.#options('other') };
       case 0x1d:
-        return { op: 'error-context.debug-message', options: this.#options() };
+        return { op: 'error-context.debug-message', options: this.#options('other') };
       case 0x20:
       case 0x21:
         reader.u8('async');

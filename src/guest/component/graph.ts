@@ -1,5 +1,7 @@
 /** An evaluated component: its core instances in order, and the definition that every import and export leads to. */
+import type { FuncType } from '../../protocol/module.ts';
 import type { CoreSort, Declaration, Definition, PlainOperation, StreamOperation } from './model.ts';
+import type { ModuleType } from './module-type.ts';
 import type { FunctionType, ResourceType, TextEncoding, WitType } from './wit.ts';
 
 /** One instantiation of a core module. */
@@ -82,16 +84,27 @@ export interface ResourceItem {
 
 export type TypeItem =
   /** A value type. `parts` and `depth` measure the type written out as a tree. */
-  | { readonly kind: 'value'; readonly type: WitType; readonly parts: number; readonly depth: number }
-  | { readonly kind: 'func'; readonly type: FunctionType }
+  | {
+      readonly kind: 'value';
+      readonly type: WitType;
+      readonly parts: number;
+      readonly depth: number;
+      readonly hasHandles: boolean;
+    }
+  | { readonly kind: 'func'; readonly type: FunctionType; readonly hasHandles: boolean }
   | ResourceItem
-  | { readonly kind: 'instance type'; readonly declarations: readonly Declaration[]; readonly scope: Scope }
-  | { readonly kind: 'component type' };
+  | {
+      readonly kind: 'instance type' | 'component type';
+      readonly declarations: readonly Declaration[];
+      readonly scope: Scope;
+      /** Whether it uses resources that are defined outside of it. */
+      readonly hasHandles: boolean;
+    };
 
-export interface ComponentItem {
-  readonly definitions: readonly Definition[];
-  readonly scope: Scope;
-}
+export type ComponentItem =
+  | { readonly kind: 'defined'; readonly definitions: readonly Definition[]; readonly scope: Scope }
+  /** One of which only the type is known: an import of a component that is never instantiated. */
+  | { readonly kind: 'declared'; readonly declarations: readonly Declaration[]; readonly scope: Scope };
 
 export interface InstanceItem {
   readonly exports: ReadonlyMap<string, Entry>;
@@ -104,8 +117,10 @@ export interface Spaces {
   readonly 'core memory': CoreItem[];
   readonly 'core global': CoreItem[];
   readonly 'core tag': CoreItem[];
-  readonly 'core type': null[];
-  readonly 'core module': Uint8Array[];
+  /** Null: the type of a core function. */
+  readonly 'core type': (ModuleType | null)[];
+  /** Null: an import of a component that is never instantiated. */
+  readonly 'core module': (Uint8Array | null)[];
   readonly 'core instance': CoreInstanceItem[];
   readonly func: FunctionItem[];
   readonly type: TypeItem[];
@@ -118,6 +133,8 @@ export interface Scope {
   readonly parent: Scope | null;
   /** Number of the component instance; types with declarations have that of the component that declares them. */
   readonly component: number;
+  /** Whether it is that of a component, over whose bounds no resource reaches, not of a type. */
+  readonly isComponent: boolean;
   readonly spaces: Spaces;
 }
 
@@ -126,12 +143,22 @@ export type Entry = {
   readonly [S in keyof Spaces]: { readonly sort: S; readonly value: Spaces[S][number] };
 }[keyof Spaces];
 
+/** A core function that an option of the canonical ABI, a lifted function or a resource names, and the type that it must have. */
+export interface Signature {
+  readonly item: CoreItem;
+  readonly type: FuncType;
+  readonly what: string;
+}
+
 export interface Graph {
   /** Core instances in the order of instantiation. */
   readonly instances: readonly CoreInstance[];
   readonly exports: ReadonlyMap<string, Entry>;
   /** Numbers of the component instances that define the components' own resources, by resource id. */
   readonly definers: ReadonlyMap<string, number>;
+  readonly signatures: readonly Signature[];
+  /** Core modules that no instance is made of. */
+  readonly unusedModules: readonly Uint8Array[];
   /** Names of the root component's imports, in their order in the file. */
   readonly imports: readonly string[];
 }

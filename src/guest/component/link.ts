@@ -6,21 +6,14 @@
 import { PlatformError } from '../../protocol/errors.ts';
 import type { FuncType } from '../../protocol/module.ts';
 import { cutDetails, plural, printable } from '../wasm/inspect/findings.ts';
-import { hasBorrows, isAsynchronous } from './adapter.ts';
-import { componentCaps } from './caps.ts';
+import { isAsynchronous } from './adapter.ts';
+import { usesMemory } from './canon-options.ts';
 import { CoreModules } from './core-modules.ts';
 import { decodeComponent } from './decode.ts';
 import { elementName, otherElement } from './element-name.ts';
 import { evaluateComponent } from './evaluate.ts';
-import {
-  flatAsyncParamsMax,
-  flatParamsMax,
-  flatResultsMax,
-  flattenFunction,
-  flattenType,
-  hasLists,
-} from './flatten.ts';
-import { fuse, type ImportTarget, type Unit } from './fuse.ts';
+import { flattenFunction, hasLists } from './flatten.ts';
+import { fuse, type ImportTarget, type KeptExport, type Unit } from './fuse.ts';
 import {
   asyncModule,
   Glue,
@@ -50,7 +43,8 @@ import { httpErrorCode } from './http-error-code.ts';
 import { compatibleName, isPrerelease, nearestName } from './interface-name.ts';
 import { Memories } from './memories.ts';
 import type { StreamOperation } from './model.ts';
-import { invalidComponent, tooLargeComponent, unsupportedComponent } from './refusals.ts';
+import { invalidComponent, unsupportedComponent } from './refusals.ts';
+import { checkSignatures } from './signatures.ts';
 import {
   asyncFunc,
   type FunctionType,
@@ -124,11 +118,8 @@ class Linker {
   /** Unknown interfaces for which the nearest known one was looked up. */
   readonly #lookedUp = new Set<string>();
   readonly #functions = new Set<string>();
-  /** Parts of the types of functions that are lowered, by type. */
-  readonly #parts = new WeakMap<FunctionType, number>();
-  #loweredParts = 0;
   readonly #elements: ReadonlySet<string>;
-  readonly #entry: Entry;
+  readonly #entry: Entry | null;
   /** What the results of asynchronous calls go to, by the number of the component instance that calls. */
   readonly #deliveries: ReadonlyMap<number, Delivery>;
 
@@ -139,6 +130,7 @@ class Linker {
     this.#provided = new Map(provided.map((one) => [`${one.interfaceName}\0${one.name}`, one]));
     this.#interfaces = new Set(provided.map((one) => one.interfaceName));
     this.#modules = new CoreModules(subject);
+    checkSignatures(graph, this.#modules, subject);
     this.#memories = new Memories(graph, this.#modules, subject);
     const { areMerged, placed } = this.#memories;
     this.#isComposed = areMerged || new Set(graph.instances.map(({ component }) => component)).size > 1;
@@ -153,6 +145,34 @@ class Linker {
   }
 
   link(): LinkedComponent {
+    const entry = this.#entry;
+    if (entry === null) {
+      this.#checkLinks();
+      throw this.#entryMissing();
+    }
+    const units = this.#units();
+    this.#makeEntry(entry);
+    this.#refuseUnknown();
+    return {
+      bytes: this.#fuse(units, [{ unit: glueUnit, name: '_start' }]),
+      world: entry.kind.world,
+      entry: entry.name,
+      imports: this.#graph.imports,
+      functions: this.#functions.size,
+    };
+  }
+
+  /** Throws `module_invalid` if the core modules do not fit together. Anything else is told when there is an entry point. */
+  #checkLinks(): void {
+    try {
+      this.#fuse(this.#units(), []);
+    } catch (error) {
+      if (error instanceof PlatformError && error.code !== 'module_invalid') return;
+      throw error;
+    }
+  }
+
+  #units(): readonly Unit[] {
     const units = this.#graph.instances.map((instance): Unit => {
       const resolved = new Map<string, ImportTarget | null>();
       // Keeps the target of each import: the lookup notes unknown imports, all of which are reported in one error
@@ -171,27 +191,23 @@ class Linker {
       };
     });
     for (const instance of this.#graph.instances) this.#resolveAll(instance);
-    this.#makeEntry(this.#entry);
-    this.#refuseUnknown();
+    return units;
+  }
+
+  #fuse(units: readonly Unit[], keep: readonly KeptExport[]): Uint8Array {
     const glue: Unit = { bytes: this.#glue.write(), resolve: (module, name) => this.#glue.resolve(module, name) };
     const merged: Unit[] = this.#memories.areMerged ? [{ bytes: this.#memories.laidOut(), resolve: () => null }] : [];
-    return {
-      bytes: fuse([glue, ...units, ...merged], [{ unit: glueUnit, name: '_start' }], {
-        subject: this.#subject,
-        modules: this.#modules,
-        memories: this.#memories.areMerged
-          ? {
-              unit: this.#memoriesUnit,
-              placed: this.#memories.placed,
-              ofUnit: [null, ...units.map((_, index) => this.#memories.ofInstance(index)), null],
-            }
-          : null,
-      }),
-      world: this.#entry.kind.world,
-      entry: this.#entry.name,
-      imports: this.#graph.imports,
-      functions: this.#functions.size,
-    };
+    return fuse([glue, ...units, ...merged], keep, {
+      subject: this.#subject,
+      modules: this.#modules,
+      memories: this.#memories.areMerged
+        ? {
+            unit: this.#memoriesUnit,
+            placed: this.#memories.placed,
+            ofUnit: [null, ...units.map((_, index) => this.#memories.ofInstance(index)), null],
+          }
+        : null,
+    });
   }
 
   /** Looks up every function that the component passes to `instance`, so that unknown imports are noted. */
@@ -277,10 +293,10 @@ class Linker {
 
   /** Returns the `task.return` of the entry point; a function that traps for those of other exports, which nobody calls. */
   #taskReturn(returned: WitType | null, options: Options, component: number): ImportTarget {
-    const { kind } = this.#entry;
+    const kind = this.#entry?.kind;
     const type = func(returned === null ? {} : { result: returned });
     const core = flattenFunction(type, 'lower');
-    if (kind.taskReturn === undefined || !sameWitType(returned, kind.type.result))
+    if (kind?.taskReturn === undefined || !sameWitType(returned, kind.type.result))
       return this.#ofGlue(this.#glue.trap(core));
     const host: HostTarget = { kind: 'host', ...kind.taskReturn, type: core };
     return this.#called(host, null, this.#part(component, options), options.encoding);
@@ -347,13 +363,9 @@ class Linker {
   }
 
   #ownResource(operation: 'new' | 'rep' | 'drop', item: ResourceItem, component: number): ImportTarget {
-    const { resource, host, destructor } = item;
+    const { resource, destructor } = item;
     const part = this.#part(component, null);
     const definer = item.component ?? component;
-    if (operation !== 'drop' && definer !== component)
-      throw invalidComponent(this.#subject, `resource.${operation} of a resource that another component defines`);
-    if (host !== null)
-      throw invalidComponent(this.#subject, `resource.${operation} of ${printable(host.name)}, which is imported`);
     const after = destructor === null ? null : this.#target(destructor);
     return this.#ofGlue(this.#glue.resource(operation, Number(resource.id.slice(1)), after, { part, definer }));
   }
@@ -365,8 +377,6 @@ class Linker {
   }
 
   #lower(item: FunctionItem, options: Options, component: number): ImportTarget {
-    this.#countParts(item.type);
-    this.#checkLowered(item.type, options);
     if (item.kind === 'lifted') return this.#partCall(item, options, component);
     const host = this.#host(item, options.async);
     const part = this.#part(component, options);
@@ -375,45 +385,6 @@ class Linker {
         ? null
         : this.#target(options.realloc);
     return this.#called(host, realloc, part, options.encoding);
-  }
-
-  /** Throws `module_too_large` if the types of all lowered functions together have too many parts. */
-  #countParts(type: FunctionType): void {
-    let parts = this.#parts.get(type);
-    if (parts === undefined) {
-      parts = [...type.params, { type: type.result }].reduce((sum, one) => sum + partsOf(one.type), 0);
-      this.#parts.set(type, parts);
-    }
-    this.#loweredParts += parts;
-    if (this.#loweredParts > componentCaps.loweredParts)
-      throw tooLargeComponent(this.#subject, 'parts of the types of all lowered functions', componentCaps.loweredParts);
-  }
-
-  /** Throws `module_invalid` unless a lowered function has the memory and the realloc that its type needs. */
-  #checkLowered(type: FunctionType, options: Options): void {
-    const { params, result: returned } = layoutOf(type);
-    const paramsMax = options.async ? flatAsyncParamsMax : flatParamsMax;
-    const resultsMax = options.async ? 0 : flatResultsMax;
-    const isInMemory = params.hasLists || params.flat > paramsMax || returned.hasLists || returned.flat > resultsMax;
-    if (isInMemory && options.memory === null) this.#lacks(type, 'lowered', 'a memory');
-    if (returned.hasLists && options.realloc === null) this.#lacks(type, 'lowered', 'realloc');
-  }
-
-  /** Throws `module_invalid` unless a lifted function has the memory and the realloc that its type needs. */
-  #checkLifted({ type, options }: LiftedFunction): void {
-    const { params, result: returned } = layoutOf(type);
-    const isInMemory =
-      params.hasLists ||
-      params.flat > flatParamsMax ||
-      (!options.async && (returned.hasLists || returned.flat > flatResultsMax));
-    if (isInMemory && options.memory === null) this.#lacks(type, 'lifted', 'a memory');
-    if ((params.hasLists || params.flat > flatParamsMax) && options.realloc === null)
-      this.#lacks(type, 'lifted', 'realloc');
-  }
-
-  #lacks(type: FunctionType, what: 'lifted' | 'lowered', option: string): never {
-    const text = formatFunction(type).slice(0, 300);
-    throw invalidComponent(this.#subject, `${text} is ${what} without ${option}, which its type needs`);
   }
 
   /** Returns the function with which `part` calls `host`: the host function itself, if nothing is done around the call. */
@@ -434,17 +405,9 @@ class Linker {
     const returned = type.result === null ? [] : [type.result];
     if (options.async || item.options.async || [...params, ...returned].some(isAsynchronous))
       throw this.#composedAsync();
-    if (returned.some(hasBorrows)) throw invalidComponent(this.#subject, 'a function that returns a borrowed resource');
     const caller = this.#partOf(component, options);
     const callee = this.#partOf(item.component, item.options);
-    this.#checkLifted(item);
-    const layout = layoutOf(type);
-    const isInMemory =
-      layout.params.hasLists ||
-      layout.params.flat > flatParamsMax ||
-      layout.result.hasLists ||
-      layout.result.flat > flatResultsMax;
-    if (isInMemory && (caller.memory === null || callee.memory === null))
+    if (usesMemory(type) && (caller.memory === null || callee.memory === null))
       throw unsupportedComponent(this.#subject, 'one memory in several components');
     const { postReturn } = item.options;
     return this.#ofGlue(
@@ -519,8 +482,8 @@ class Linker {
     );
   }
 
-  /** Chooses the export that is the entry point. Throws `entry_missing`. */
-  #findEntry(): Entry {
+  /** Chooses the export that is the entry point; null: there is none. */
+  #findEntry(): Entry | null {
     for (const kind of entries) {
       for (const [name, entry] of this.#graph.exports) {
         if (compatibleName(name) !== kind.interfacePath || entry.sort !== 'instance') continue;
@@ -528,9 +491,13 @@ class Linker {
         if (found?.sort === 'func') return { kind, name, func: this.#checkEntry(found.value, kind, name) };
       }
     }
+    return null;
+  }
+
+  #entryMissing(): PlatformError {
     const names = [...this.#graph.exports.keys()];
     const prerelease = names.find(isPrerelease);
-    throw new PlatformError('entry_missing', `${this.#subject} has no entry point`, {
+    return new PlatformError('entry_missing', `${this.#subject} has no entry point`, {
       details: [
         names.length === 0
           ? 'it exports nothing'
@@ -555,9 +522,6 @@ class Linker {
         this.#subject,
         `${printable(name)} exports ${formatFunction(item.type).slice(0, 300)}, not ${formatFunction(type).slice(0, 300)}`,
       );
-    this.#checkLifted(item);
-    if (item.options.async && !type.async)
-      throw invalidComponent(this.#subject, `${printable(name)} is lifted as asynchronous, and its type is not`);
     return item;
   }
 
@@ -729,43 +693,6 @@ const delivering: ReadonlySet<string> = new Set([
   'subtask.cancel',
   'error-context.debug-message',
 ]);
-
-interface Layout {
-  /** Number of core values. */
-  readonly flat: number;
-  readonly hasLists: boolean;
-}
-
-function layoutOf({ params, result: returned }: FunctionType): { readonly params: Layout; readonly result: Layout } {
-  const of = (types: readonly WitType[]): Layout => ({
-    flat: types.reduce((sum, type) => sum + flattenType(type).length, 0),
-    hasLists: types.some(hasLists),
-  });
-  return { params: of(params.map(({ type }) => type)), result: of(returned === null ? [] : [returned]) };
-}
-
-/** Returns the number of parts of a type written out as a tree; each element of a list of fixed length counts. */
-function partsOf(type: WitType | null): number {
-  if (type === null || typeof type === 'string') return 1;
-  switch (type.kind) {
-    case 'list':
-      return 1 + (type.length ?? 1) * partsOf(type.of);
-    case 'option':
-    case 'stream':
-    case 'future':
-      return 1 + partsOf(type.of);
-    case 'tuple':
-      return type.of.reduce((sum, one) => sum + partsOf(one), 1);
-    case 'record':
-      return type.fields.reduce((sum, one) => sum + partsOf(one.type), 1);
-    case 'variant':
-      return type.cases.reduce((sum, one) => sum + partsOf(one.type), 1);
-    case 'result':
-      return 1 + partsOf(type.ok) + partsOf(type.err);
-    default:
-      return 1;
-  }
-}
 
 function copyType(operation: StreamOperation): FuncType {
   const [kind, name = ''] = operation.split('.');

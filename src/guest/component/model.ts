@@ -1,4 +1,5 @@
 /** A decoded component: its definitions in order, as plain data. Indices are those of the file. */
+import type { ModuleType } from './module-type.ts';
 import type { PrimitiveType, TextEncoding } from './wit.ts';
 
 export const coreSorts = ['func', 'table', 'memory', 'global', 'tag', 'type', 'module', 'instance'] as const;
@@ -33,7 +34,8 @@ export type TypeDefinition =
   | { readonly kind: 'instance type' | 'component type'; readonly declarations: readonly Declaration[] };
 
 export type Declaration =
-  | { readonly kind: 'core type' }
+  /** Module: null for the type of a core function. */
+  | { readonly kind: 'core type'; readonly module: ModuleType | null }
   | { readonly kind: 'type'; readonly type: TypeDefinition }
   | Alias
   | { readonly kind: 'import' | 'export'; readonly name: string; readonly of: External };
@@ -123,12 +125,19 @@ export type Definition =
       readonly args: readonly { readonly name: string; readonly instance: number }[];
     }
   | { readonly kind: 'core bundle'; readonly exports: readonly Named[] }
-  | { readonly kind: 'core type' }
+  | { readonly kind: 'core type'; readonly module: ModuleType | null }
   | { readonly kind: 'component'; readonly definitions: readonly Definition[] }
   | { readonly kind: 'instance'; readonly component: number; readonly args: readonly Named[] }
   | { readonly kind: 'bundle'; readonly exports: readonly Named[] }
   | { readonly kind: 'type'; readonly type: TypeDefinition }
   | { readonly kind: 'canon'; readonly canon: Canon }
   | { readonly kind: 'import'; readonly name: string; readonly of: External }
-  | { readonly kind: 'export'; readonly name: string; readonly sort: Sort; readonly index: number }
+  | {
+      readonly kind: 'export';
+      readonly name: string;
+      readonly sort: Sort;
+      readonly index: number;
+      /** The type that the export is said to have; null: that of the definition. */
+      readonly as: External | null;
+    }
   | Alias;

@@ -1,5 +1,6 @@
 /** Writes type definitions, which refer to each other by index, out as trees. */
 import { componentCaps } from './caps.ts';
+import { labelProblem } from './extern-name.ts';
 import type { ResourceItem, Scope, TypeItem } from './graph.ts';
 import type { LabelledRef, TypeDefinition, TypeRef } from './model.ts';
 import { invalidComponent, tooLargeComponent } from './refusals.ts';
@@ -9,6 +10,7 @@ interface Sized {
   readonly type: WitType;
   readonly parts: number;
   readonly depth: number;
+  readonly hasHandles: boolean;
 }
 
 /** A definition that is neither a resource nor a list of declarations. */
@@ -22,6 +24,7 @@ export class TypeResolver {
   readonly #subject: string;
   #parts = 0;
   #depth = 0;
+  #hasHandles = false;
 
   constructor(scope: Scope, subject: string) {
     this.#scope = scope;
@@ -35,6 +38,7 @@ export class TypeResolver {
   resolve(definition: ValueOrFunction): TypeItem {
     this.#parts = 1;
     this.#depth = 0;
+    this.#hasHandles = false;
     if (definition.kind === 'func') {
       const type: FunctionType = {
         params: this.#labelled(definition.params),
@@ -42,11 +46,11 @@ export class TypeResolver {
         async: definition.async,
       };
       this.#check();
-      return { kind: 'func', type };
+      return { kind: 'func', type, hasHandles: this.#hasHandles };
     }
     const type = this.#value(definition);
     this.#check();
-    return { kind: 'value', type, parts: this.#parts, depth: this.#depth + 1 };
+    return { kind: 'value', type, parts: this.#parts, depth: this.#depth + 1, hasHandles: this.#hasHandles };
   }
 
   /** Returns the type that `ref`, a reference outside of a type definition, names. */
@@ -76,6 +80,7 @@ export class TypeResolver {
         return { kind: 'record', fields: this.#labelled(definition.members) };
       case 'variant':
         this.#some(definition.members.length, 'a variant without cases');
+        this.#checkLabels(definition.members.map(({ name }) => name));
         return {
           kind: 'variant',
           cases: definition.members.map(({ name, type }): Case => ({ name, type: this.#optional(type) })),
@@ -95,6 +100,7 @@ export class TypeResolver {
         this.#some(definition.labels.length, `${definition.kind} without labels`);
         if (definition.kind === 'flags' && definition.labels.length > 32)
           throw invalidComponent(this.#subject, 'more than 32 flags');
+        this.#checkLabels(definition.labels);
         this.#parts += definition.labels.length;
         return { kind: definition.kind, labels: definition.labels };
       case 'option':
@@ -103,6 +109,7 @@ export class TypeResolver {
         return { kind: 'result', ok: this.#optional(definition.ok), err: this.#optional(definition.err) };
       case 'own':
       case 'borrow':
+        this.#hasHandles = true;
         return { kind: definition.kind, resource: this.resource(definition.resource).resource };
       case 'stream':
       case 'future':
@@ -114,7 +121,13 @@ export class TypeResolver {
     if (count === 0) throw invalidComponent(this.#subject, problem);
   }
 
+  #checkLabels(labels: readonly string[]): void {
+    const problem = labelProblem(labels);
+    if (problem !== null) throw invalidComponent(this.#subject, problem);
+  }
+
   #labelled(members: readonly LabelledRef[]): Labelled[] {
+    this.#checkLabels(members.map(({ name }) => name));
     return members.map(({ name, type }) => ({ name, type: this.#ref(type ?? 'bool') }));
   }
 
@@ -124,14 +137,15 @@ export class TypeResolver {
   }
 
   #ref(ref: TypeRef): WitType {
-    const { type, parts, depth } = this.#sized(ref);
+    const { type, parts, depth, hasHandles } = this.#sized(ref);
+    this.#hasHandles ||= hasHandles;
     this.#parts += parts;
     this.#depth = Math.max(this.#depth, depth);
     return type;
   }
 
   #sized(ref: TypeRef): Sized {
-    if (typeof ref === 'string') return { type: ref, parts: 1, depth: 1 };
+    if (typeof ref === 'string') return { type: ref, parts: 1, depth: 1, hasHandles: false };
     const item = this.#scope.spaces.type[ref];
     if (item?.kind !== 'value') throw invalidComponent(this.#subject, `type ${ref} is no type of a value`);
     return item;

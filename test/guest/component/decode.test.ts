@@ -63,13 +63,13 @@ describe('decoding', () => {
   });
 
   it('reads canonical options and names with attributes', () => {
-    const [canon] = decode(canons(lift(3, 2, [3, 0], [4, 1], [5, 2], [6], [7, 9])));
+    const [canon] = decode(canons(lift(3, 2, [3, 0], [4, 1], [6], [7, 9])));
     expect(canon).toMatchObject({
       canon: {
         op: 'lift',
         func: 3,
         type: 2,
-        options: { memory: 0, realloc: 1, postReturn: 2, async: true, callback: 9 },
+        options: { memory: 0, realloc: 1, postReturn: null, async: true, callback: 9 },
       },
     });
     expect(decode(imports([2, 'a:b/c@1.0.0', vector([[1, '.1']]), 1, 0]))).toEqual([

@@ -65,7 +65,14 @@ describe('fusing', () => {
     const loads = '(drop (i32.load (i32.const 0)))'.repeat(1000);
     const bytes = wat(`(module (memory 1) (func (export "run") ${loads}))`);
     const instances = [0, 1].map((index) => ({ index, component: index, module: bytes, args: new Map() }));
-    const graph = { instances, exports: new Map(), definers: new Map(), imports: [] };
+    const graph = {
+      instances,
+      exports: new Map(),
+      definers: new Map(),
+      imports: [],
+      signatures: [],
+      unusedModules: [],
+    };
     const memories = new Memories(graph, new CoreModules('x.wasm'), 'x.wasm');
     const units = [...unitsOf([bytes, bytes]), { bytes: memories.laidOut(), resolve: () => null }];
     const total = units.reduce((sum, unit) => sum + unit.bytes.length, 0);

@@ -1,0 +1,117 @@
+/**
+ * Checks what `canon lift` and `canon lower` say against the type of their function: that the options which the type needs
+ * are there.
+ *
+ * Spec: component-model, "Component Model Binary Format Explainer", Canonical Definitions, CanonicalABI.md "canonopt Validation".
+ */
+import { componentCaps } from './caps.ts';
+import { flatAsyncParamsMax, flatParamsMax, flatResultsMax, flattenType, hasLists } from './flatten.ts';
+import type { Options } from './graph.ts';
+import { tooLargeComponent } from './refusals.ts';
+import { type FunctionType, formatFunction, type WitType } from './wit.ts';
+
+/** Counts the parts of the types of all functions that are lifted or lowered: each is looked at as a whole. */
+export class FunctionParts {
+  readonly #subject: string;
+  readonly #parts = new WeakMap<FunctionType, number>();
+  #sum = 0;
+
+  constructor(subject: string) {
+    this.#subject = subject;
+  }
+
+  /** Throws `module_too_large` if there are too many parts with those of `type`. */
+  add(type: FunctionType): void {
+    let parts = this.#parts.get(type);
+    if (parts === undefined) {
+      parts = [...type.params, { type: type.result }].reduce((sum, one) => sum + partsOf(one.type), 0);
+      this.#parts.set(type, parts);
+    }
+    this.#sum += parts;
+    if (this.#sum > componentCaps.functionParts)
+      throw tooLargeComponent(
+        this.#subject,
+        'parts of the types of all lifted and lowered functions',
+        componentCaps.functionParts,
+      );
+  }
+}
+
+/** Returns the number of parts of a type written out as a tree; each element of a list of fixed length counts. */
+function partsOf(type: WitType | null): number {
+  if (type === null || typeof type === 'string') return 1;
+  switch (type.kind) {
+    case 'list':
+      return 1 + (type.length ?? 1) * partsOf(type.of);
+    case 'option':
+    case 'stream':
+    case 'future':
+      return 1 + partsOf(type.of);
+    case 'tuple':
+      return type.of.reduce((sum, one) => sum + partsOf(one), 1);
+    case 'record':
+      return type.fields.reduce((sum, one) => sum + partsOf(one.type), 1);
+    case 'variant':
+      return type.cases.reduce((sum, one) => sum + partsOf(one.type), 1);
+    case 'result':
+      return 1 + partsOf(type.ok) + partsOf(type.err);
+    default:
+      return 1;
+  }
+}
+
+interface Layout {
+  /** Number of core values. */
+  readonly flat: number;
+  readonly hasLists: boolean;
+}
+
+function layoutOf({ params, result }: FunctionType): { readonly params: Layout; readonly result: Layout } {
+  const of = (types: readonly WitType[]): Layout => ({
+    flat: types.reduce((sum, type) => sum + flattenType(type).length, 0),
+    hasLists: types.some(hasLists),
+  });
+  return { params: of(params.map(({ type }) => type)), result: of(result === null ? [] : [result]) };
+}
+
+/** Returns whether a call of a function of `type`, lifted and lowered without `async`, uses memory of both sides. */
+export function usesMemory(type: FunctionType): boolean {
+  const { params, result } = layoutOf(type);
+  return params.hasLists || params.flat > flatParamsMax || result.hasLists || result.flat > flatResultsMax;
+}
+
+/** Returns what a lowered function lacks: the memory and the realloc that its type needs; null: nothing. */
+export function lowerProblem(type: FunctionType, options: Options): string | null {
+  const { params, result } = layoutOf(type);
+  const paramsMax = options.async ? flatAsyncParamsMax : flatParamsMax;
+  const resultsMax = options.async ? 0 : flatResultsMax;
+  const isInMemory = params.hasLists || params.flat > paramsMax || result.hasLists || result.flat > resultsMax;
+  if (isInMemory && options.memory === null) return lacks(type, 'lowered', 'a memory');
+  if (result.hasLists && options.realloc === null) return lacks(type, 'lowered', 'realloc');
+  return options.async && !type.async ? notAsync(type, 'lowered') : null;
+}
+
+/** Returns what a lifted function lacks: the memory and the realloc that its type needs; null: nothing. */
+export function liftProblem(type: FunctionType, options: Options): string | null {
+  const { params, result } = layoutOf(type);
+  const isInMemory =
+    params.hasLists ||
+    params.flat > flatParamsMax ||
+    (!options.async && (result.hasLists || result.flat > flatResultsMax));
+  if (isInMemory && options.memory === null) return lacks(type, 'lifted', 'a memory');
+  if ((params.hasLists || params.flat > flatParamsMax) && options.realloc === null)
+    return lacks(type, 'lifted', 'realloc');
+  return options.async && !type.async ? notAsync(type, 'lifted') : null;
+}
+
+function lacks(type: FunctionType, what: 'lifted' | 'lowered', option: string): string {
+  return `${text(type)} is ${what} without ${option}, which its type needs`;
+}
+
+function notAsync(type: FunctionType, what: 'lifted' | 'lowered'): string {
+  return `${text(type)} is ${what} as asynchronous, and its type is not`;
+}
+
+function text(type: FunctionType): string {
+  return formatFunction(type).slice(0, 300);
+}

@@ -1,0 +1,47 @@
+/**
+ * Checks the types of the core functions that a component lifts and names in options, whether they are called or not, and
+ * the core modules that no instance is made of.
+ */
+import type { FuncType } from '../../protocol/module.ts';
+import type { Module } from '../wasm/format/model.ts';
+import { formatType, sameType } from '../wasm/inspect/imports.ts';
+import type { CoreModules } from './core-modules.ts';
+import type { CoreItem, Graph } from './graph.ts';
+import { invalidComponent } from './refusals.ts';
+
+/** Throws `module_invalid` for the first function that has another type, or is none, and the first invalid module. */
+export function checkSignatures(graph: Graph, modules: CoreModules, subject: string): void {
+  const exported = new WeakMap<Module, ReadonlyMap<string, number>>();
+  const functionsOf = (module: Module): ReadonlyMap<string, number> => {
+    let found = exported.get(module);
+    if (found === undefined) {
+      found = new Map(module.exports.flatMap(({ name, kind, index }) => (kind === 'function' ? [[name, index]] : [])));
+      exported.set(module, found);
+    }
+    return found;
+  };
+  /** Returns the type of a function of the canonical ABI as null: its form is right, and where it is imported its type is checked. */
+  const typeOf = (item: CoreItem): FuncType | null => {
+    if (item.kind === 'canon') return null;
+    const module = modules.read(item.instance.module);
+    const index = functionsOf(module).get(item.name);
+    if (index === undefined)
+      throw invalidComponent(subject, `a core module exports no function ${JSON.stringify(item.name.slice(0, 60))}`);
+    return module.types[module.functionTypes[index] as number] ?? null;
+  };
+  for (const { item, type, what } of graph.signatures) {
+    const found = typeOf(item);
+    if (found !== null && !sameType(found, type))
+      throw invalidComponent(subject, `${what} is ${formatType(found)}, not ${formatType(type)}`);
+  }
+  for (const bytes of new Set(graph.instances.map(({ module }) => module))) {
+    const { functionImports, otherImports } = modules.read(bytes);
+    const names = new Set<string>();
+    for (const { module, name } of [...functionImports, ...otherImports]) names.add(`${module}\0${name}`);
+    if (names.size < functionImports.length + otherImports.length)
+      throw invalidComponent(subject, 'a core module has two imports of one name');
+  }
+  for (const bytes of graph.unusedModules)
+    if (!WebAssembly.validate(bytes as Uint8Array<ArrayBuffer>))
+      throw invalidComponent(subject, 'a core module that is not instantiated is not valid');
+}
