@@ -157,6 +157,27 @@ describe('poll_oneoff', () => {
     expectMemory(done, { 16: u32(1), 512: event(1, 0) });
   });
 
+  test('a time from now is as long as it says, also where the wall clock is set back meanwhile', async () => {
+    let wallMs = 1_700_000_000_000;
+    const realtime = clock(1, 1_000_000n);
+    realtime.writeUInt32LE(0, 16);
+    const done = await runCalls({
+      abi: 'wasi',
+      clock: {
+        wallMs: () => {
+          wallMs -= 3_600_000;
+          return wallMs;
+        },
+        monotonicNs: () => process.hrtime.bigint(),
+      },
+      data: { 256: realtime },
+      calls: [['poll_oneoff', 0x100, 0x200, 1, 0x10]],
+    });
+    expect(done.end).toEqual({ kind: 'exit', status: 0 });
+    expect(done.results).toEqual([0]);
+    expectMemory(done, { 16: u32(1), 512: event(1, 0) });
+  });
+
   test('a deadline ends it at once', async () => {
     const tap = new Tap();
     const done = await runCalls({

@@ -83,11 +83,13 @@ function readSubscriptions(
     const none = { userdata, type, clockId: 0, deadlineNs: 0n, fd: -1, error: Wasi.success };
     if (type === EventType.clock) {
       const clock = at + layout.clock;
-      const clockId = view.getUint32(clock, true);
-      const now = clockNs(guest, clockId);
-      if (now === null) return { ...none, error: Wasi.inval };
       const timeout = view.getBigUint64(clock + 8, true);
       const isAbsolute = (view.getUint16(clock + 24, true) & absoluteTime) !== 0;
+      const asked = view.getUint32(clock, true);
+      // A step of the wall clock must not change how long a guest sleeps (POSIX, clock_nanosleep); wasi-libc sleeps by it.
+      const clockId = asked === ClockId.realtime && !isAbsolute ? ClockId.monotonic : asked;
+      const now = clockNs(guest, clockId);
+      if (now === null) return { ...none, error: Wasi.inval };
       return { ...none, clockId, deadlineNs: isAbsolute ? timeout : now + timeout };
     }
     const isKnown = type === EventType.fdRead || type === EventType.fdWrite;
