@@ -8,7 +8,7 @@ import { providedFunctions } from '../../src/guest/kernel/abi/modules.ts';
 import { makeFileSystem } from '../../src/guest/kernel/fs/file-system.ts';
 import type { IncomingHttp } from '../../src/guest/kernel/incoming-http.ts';
 import { systemClock } from '../../src/guest/kernel/local-run.ts';
-import { GasMeter } from '../../src/guest/kernel/meter.ts';
+import { GasMeter, type SliceScheduler } from '../../src/guest/kernel/meter.ts';
 import { Process, type ProcessEnd } from '../../src/guest/kernel/process.ts';
 import type { Resource } from '../../src/guest/kernel/resource.ts';
 import { localSchemes } from '../../src/guest/kernel/resources/all.ts';
@@ -40,6 +40,8 @@ export interface GuestRun {
 export interface RunInOptions {
   /** The request that a component of wasi:http answers. */
   readonly http?: IncomingHttp;
+  /** Grants gas by slices; otherwise all at once. */
+  readonly slices?: SliceScheduler;
   /** Gets the memory at the guest's end. */
   readonly memory?: (bytes: Uint8Array) => void;
 }
@@ -50,7 +52,7 @@ export async function runIn(
   code: GuestCode,
   input = '',
   gas = defaultLimits.gas,
-  { http, memory }: RunInOptions = {},
+  { http, slices, memory }: RunInOptions = {},
 ): Promise<GuestRun> {
   const output: Buffer[] = [];
   let stdin = Buffer.from(input);
@@ -85,7 +87,7 @@ export async function runIn(
     limits: defaultLimits,
     policy: null,
     schemes: new SchemeRegistry(localSchemes),
-    meter: new GasMeter(gas),
+    meter: new GasMeter(gas, slices),
     log: { line: () => {} },
     clock: { wallMs: () => 1_700_000_000_000, monotonicNs: systemClock.monotonicNs },
     random: (into) => void randomFillSync(into),
