@@ -211,6 +211,25 @@ describe('subtasks', () => {
   });
 });
 
+describe('handles', () => {
+  it.each([
+    ['streams', (guest: ComponentGuest) => guest.canon('stream.new u8')],
+    ['futures', (guest: ComponentGuest) => guest.canon('future.new _')],
+    ['waitable sets', (guest: ComponentGuest) => guest.canon('waitable-set.new')],
+    ['error contexts', (guest: ComponentGuest) => guest.canon('error-context.new', 0, 0)],
+    ['calls in progress', async (guest: ComponentGuest) => start(guest, clock, 'wait-for', 3_600_000_000_000n)],
+  ])('of %s are at most 4,096', async (_what, make) => {
+    const guest = new ComponentGuest();
+    const making = async () => {
+      for (let count = 0; count <= 4096; count += 1) await make(guest);
+    };
+    await expect(making()).rejects.toThrow('more than 4096 resource handles at once');
+    expect(guest.process.component.handles.size).toBe(4096);
+    guest.process.kill({ kind: 'exit', status: 0 });
+    await guest.process.closeAll();
+  });
+});
+
 describe('a task', () => {
   it('yields, has backpressure within bounds, and cannot cancel itself', async () => {
     const guest = new ComponentGuest();

@@ -2,11 +2,14 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { elementName } from '../../../src/guest/component/element-name.ts';
 import { sentType, trailersType } from '../../../src/guest/kernel/abi/wasi3/http/body.ts';
+import { Wakeup } from '../../../src/guest/kernel/net/wakeup.ts';
 import { networkSchemes } from '../../../src/guest/kernel/resources/network.ts';
 import { SchemeRegistry } from '../../../src/guest/kernel/scheme-registry.ts';
+import type { Policy } from '../../../src/protocol/nouns.ts';
 import { ComponentGuest } from '../../support/component-guest.ts';
 import { fromFields, RecordedHttp, type RequestOptions } from '../../support/incoming-http.ts';
-import { cleanUp, httpServer, world } from '../../support/net.ts';
+import { canary, cleanUp, httpServer, world } from '../../support/net.ts';
+import { sink } from '../../support/run-guest.ts';
 
 afterEach(cleanUp);
 
@@ -160,6 +163,43 @@ describe('a response', () => {
     expect(one.http.events).toEqual([['fail', 'DNS-timeout']]);
   });
 
+  it('goes out no faster than the client takes it', async () => {
+    const changed = new Wakeup();
+    const chunks: Uint8Array[] = [];
+    let room = 2;
+    const target = {
+      ...sink('stdout', chunks),
+      write: (bytes: Uint8Array) => {
+        if (room === 0) return changed.wait();
+        const part = bytes.slice(0, room);
+        room -= part.length;
+        chunks.push(part);
+        return part.length;
+      },
+      writable: () => (room > 0 ? null : changed.wait()),
+    };
+    const one = answering({ target });
+    const { readable, writable } = await one.guest.ends('stream', 'u8');
+    const [response, sent] = await one.call(
+      '[static]response.new',
+      await fieldsOf(one),
+      readable,
+      await one.guest.futureOf(trailersType, { ok: null }),
+    );
+    await one.guest.call(handler, 'respond', { ok: response });
+    // The host takes the first part and keeps it until the client has room: the second one waits.
+    expect(await one.guest.canon('stream.write u8', writable, 0, 100)).toBe(100 << 4);
+    expect(await one.guest.canon('stream.write async u8', writable, 0, 100)).toBe(-1);
+    room = 1000;
+    changed.wake();
+    const set = (await one.guest.canon('waitable-set.new')) as number;
+    await one.guest.canon('waitable.join', writable, set);
+    expect(await one.guest.canon('waitable-set.wait', set, 512)).toBe(3);
+    await one.guest.canon('stream.drop-writable u8', writable);
+    expect(await one.guest.valueOf(sent, sentType)).toEqual(done);
+    expect(Buffer.concat(chunks)).toHaveLength(200);
+  });
+
   it('may lie in memory', async () => {
     const one = answering();
     const { response } = await responseOf(one, null);
@@ -182,9 +222,12 @@ describe('a response', () => {
 });
 
 describe('a request that is sent', () => {
-  function client(address: string) {
+  function client(address: string, policy?: Policy) {
     const { network } = world([address]);
-    const guest = new ComponentGuest({ schemes: new SchemeRegistry(networkSchemes(network)) });
+    const guest = new ComponentGuest({
+      schemes: new SchemeRegistry(networkSchemes(network)),
+      ...(policy === undefined ? {} : { policy }),
+    });
     return { guest, call: guest.of(types) };
   }
 
@@ -264,6 +307,19 @@ describe('a request that is sent', () => {
     expect(await one.call('[method]request-options.set-between-bytes-timeout', clone, 6n)).toEqual(done);
     await one.call('[resource-drop]request-options', clone);
     await one.call('[resource-drop]request', request);
+  });
+
+  it('that the policy forbids ends the Process; the whole URL counts', async () => {
+    const { address, seen } = await canary();
+    const one = client(address, { allow: [`^http://${address}/public/`], disallow: [] });
+    const { request } = await requestTo(one, address, null);
+    await expect(one.guest.call('wasi:http/client@0.3', 'send', request)).rejects.toThrow('policy');
+    expect(one.guest.process.end).toMatchObject({ kind: 'policy', url: `http://${address}/path` });
+    expect(seen()).toBe(0);
+    const server = await httpServer((_request, response) => void response.end('fine'));
+    const allowed = client(server, { allow: [`^http://${server}/path$`], disallow: [] });
+    const { request: other } = await requestTo(allowed, server, null);
+    expect(await allowed.guest.call('wasi:http/client@0.3', 'send', other)).toHaveProperty('ok');
   });
 
   it('fails with the error codes of the connection', async () => {

@@ -15,6 +15,8 @@ import {
   coreBundle,
   coreInstances,
   coreModule,
+  declareFunc,
+  declareType,
   exportAs,
   exports,
   funcType,
@@ -24,6 +26,7 @@ import {
   lift,
   lower,
   nested,
+  section,
   types,
   vector,
 } from '../../support/component-builder.ts';
@@ -414,4 +417,79 @@ describe('a composed component is refused', () => {
       status: 0,
     });
   });
+});
+
+it('a component that another one gets as an argument is made with a core module of its parent', async () => {
+  const u32 = funcType({}, 0x79);
+  // (component (import "m" (core module (export "f" (func (result i32))))) (export "f" (func (result u32))))
+  const coreType = section(
+    3,
+    vector([
+      [
+        0x50,
+        vector([
+          [1, 0x60, 0, 1, 0x7f],
+          [3, 'f', 0, 0],
+        ]),
+      ],
+    ]),
+  );
+  const given = component(
+    coreType,
+    imports([0, 'm', 0, 0x11, 0]),
+    coreInstances(instantiateCore(0)),
+    aliases(aliasCore(0, 'f')),
+    types(u32),
+    canons(lift(0, 0)),
+    exports(exportAs('f', 1, 0)),
+  );
+  // Imports a component, which it makes twice, each time with a module of the outermost component.
+  const componentType = [
+    0x41,
+    vector([
+      [
+        0,
+        0x50,
+        vector([
+          [1, 0x60, 0, 1, 0x7f],
+          [3, 'f', 0, 0],
+        ]),
+      ],
+      [3, 0, 'm', 0, 0x11, 0],
+      declareType(u32),
+      declareFunc('f', 0),
+    ]),
+  ];
+  const maker = component(
+    types(componentType),
+    imports([0, 'c', 4, 0]),
+    aliases([0, 0x11, 2, 1, 0], [0, 0x11, 2, 1, 1]),
+    instances([0, 0, vector([['m', 0, 0x11, 0]])], [0, 0, vector([['m', 0, 0x11, 1]])]),
+    aliases(aliasExport(0, 'f', 1), aliasExport(1, 'f', 1)),
+    canons(lower(0), lower(1)),
+    coreInstances(coreBundle({ one: 0, two: 1 })),
+    coreModule(
+      assemble(`(module (import "host" "one" (func $one (result i32))) (import "host" "two" (func $two (result i32)))
+        (func (export "run") (result i32)
+          (i32.ne (i32.add (call $one) (i32.mul (i32.const 10) (call $two))) (i32.const 75))))`),
+    ),
+    coreInstances(instantiateCore(2, { host: 0 })),
+    aliases(aliasCore(1, 'run')),
+    types([0x6a, 0, 0], funcType({}, 1)),
+    canons(lift(2, 2)),
+    instances(bundle('run', 1, 2)),
+    exports(exportAs('wasi:cli/run@0.2.0', 5, 2)),
+  );
+  const five = '(module (func (export "f") (result i32) (i32.const 5)))';
+  const seven = '(module (func (export "f") (result i32) (i32.const 7)))';
+  const bytes = component(
+    coreModule(assemble(five)),
+    coreModule(assemble(seven)),
+    nested(given),
+    nested(maker),
+    instances([0, 1, vector([['c', 4, 0]])]),
+    aliases(aliasExport(0, 'wasi:cli/run@0.2.0', 5)),
+    exports(exportAs('wasi:cli/run@0.2.0', 5, 1)),
+  );
+  expect((await runGuest(bytes)).end).toEqual({ kind: 'exit', status: 0 });
 });
