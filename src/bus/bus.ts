@@ -50,6 +50,8 @@ export class Bus {
   #isClosed = false;
   #refusal: unknown = null;
   readonly #waiting = new Set<() => void>();
+  /** End what is being taken from the stream. */
+  readonly #taking = new Set<() => void>();
   readonly #connecting: Promise<void>;
 
   /** Begins to connect. Throws `bad_request` when the address cannot be read. */
@@ -182,8 +184,9 @@ export class Bus {
   /**
    * Takes what node `nodeId` has stored in the stream, one message after the other, from the oldest on. Several controls
    * that take get each message once, in order: the next one is given when the one before is confirmed. Rejects when the
-   * stream or its consumer is missing. `onSilent` is called, once a second, while the stream does not even say that there
-   * is nothing: NATS cannot be reached, or has lost more than half of its servers.
+   * stream or its consumer is missing. The messages end when the connection does: another server may not know the consumer,
+   * and then the client library would look for it without a word, for ever. `onSilent` is called, once a second, while the
+   * stream does not even say that there is nothing: NATS has lost more than half of its servers.
    */
   async take(nodeId: string, onSilent: () => void): Promise<{ readonly messages: AsyncIterable<JsMsg>; stop(): void }> {
     const manager = await this.#manager();
@@ -205,7 +208,12 @@ export class Bus {
     void (async () => {
       for await (const { type } of messages.status()) if (type === 'heartbeats_missed') onSilent();
     })();
-    return { messages, stop: () => messages.stop() };
+    const stop = () => {
+      this.#taking.delete(stop);
+      messages.stop();
+    };
+    this.#taking.add(stop);
+    return { messages, stop };
   }
 
   /** Removes what is kept of a node that has been removed. */
@@ -274,7 +282,10 @@ export class Bus {
   #nowConnected(isConnected: boolean): void {
     if (this.#isConnected === isConnected) return;
     this.#isConnected = isConnected;
-    if (!isConnected) return;
+    if (!isConnected) {
+      for (const stop of this.#taking) stop();
+      return;
+    }
     this.#refusal = null;
     for (const wake of this.#waiting) wake();
     this.#waiting.clear();
