@@ -45,100 +45,7 @@ export interface HandlerSettings {
   readonly previews: boolean;
 }
 
-/** A handler, as the API shows it. */
-export interface HandlerView {
-  readonly name: string;
-  readonly owner: string;
-  /** Role of the asking User on the handler. */
-  readonly role: HandlerRole;
-  /** URL of the function under its own host name. */
-  readonly url: string;
-  /** URL of the function under a path of the platform's host, for clients without wildcard DNS. */
-  readonly pathUrl: string;
-  readonly gitUrl: string;
-  readonly deployBranch: string | null;
-  readonly settings: HandlerSettings;
-  readonly state: 'empty' | 'live' | 'failed' | 'deleted';
-  /** Number of the live Deployment. */
-  readonly version: number | null;
-  readonly createdMs: number;
-  readonly deployedMs: number | null;
-  /** Names that it had before, newest first: git and callers that use one are sent to its name now. */
-  readonly formerNames: readonly FormerName[];
-}
-
-/** A name that a handler had before. */
-export interface FormerName {
-  readonly name: string;
-  /** Unix milliseconds until which only the handler's owner can take the name; from then on every user can. */
-  readonly keptUntilMs: number;
-}
-
-/** A preview, as the API shows it: the Release of a branch that is not the deploy branch. */
-export interface PreviewView {
-  readonly branch: string;
-  /** Replaces the branch name in the label SLUG--NAME, and marks log lines. */
-  readonly slug: string;
-  readonly url: string;
-  readonly pathUrl: string;
-  /** Number of the live Deployment. */
-  readonly version: number;
-  readonly commit: string;
-  readonly pushedMs: number;
-  /** Unix milliseconds of the last call, rounded to the minute; null: never called. */
-  readonly calledMs: number | null;
-  /** Unix milliseconds at which the preview ends unless it is called or pushed to before. */
-  readonly endsMs: number;
-}
-
-/** How calls of one version went during a gradual release. */
-export interface RolloutFigures {
-  readonly invocations: number;
-  /** Those that ended otherwise than well, in the sense of the invocations list. */
-  readonly failures: number;
-  /** Mean wall-clock duration, milliseconds; null without calls. */
-  readonly meanMs: number | null;
-}
-
-/** What the API tells of a gradual release. */
-export interface RolloutView {
-  /** Number of the live Deployment. */
-  readonly from: number;
-  /** Number of the Deployment that gets a share of the calls. */
-  readonly to: number;
-  readonly percent: number;
-  /** Header by whose value callers are told apart; null: by a cookie alone. */
-  readonly header: string | null;
-  /** Failures of the new version, in percent of its calls, above which the release is aborted. */
-  readonly errorPercent: number;
-  readonly startedMs: number;
-  readonly figures: { readonly from: RolloutFigures; readonly to: RolloutFigures };
-}
-
 export type DeploymentState = 'staged' | 'live' | 'retired' | 'failed';
-
-export interface DeploymentView {
-  readonly number: number;
-  readonly state: DeploymentState;
-  readonly commit: string;
-  readonly ref: string;
-  /** Branch of the preview that the Deployment belongs to; null: it belongs to the handler itself. */
-  readonly preview: string | null;
-  readonly pushedBy: string;
-  readonly createdMs: number;
-  readonly modulePath: string;
-  readonly moduleBytes: number;
-  readonly moduleSha256: string;
-  readonly abis: readonly AbiName[];
-  /** Interfaces of the platform that the module imports. */
-  readonly interfaces: readonly string[];
-  readonly limits: Limits;
-  readonly policy: Policy | null;
-  /** Milliseconds that the vet child took to read, meter and compile the module. */
-  readonly vetMs: number;
-  /** Reason of the failure; null: it has not failed. */
-  readonly failure: string | null;
-}
 
 /**
  * Sources of a line. `log`: log_write and log://. `stderr`: standard error. `platform`: deploys and failures. `request`:
@@ -355,14 +262,3 @@ export type StoredKind = (typeof storedKinds)[number];
 /** Kinds of stored data that belong to one Handler. Queues belong to a User. */
 export type HandlerKind = Exclude<StoredKind, 'queues'>;
 export const handlerKinds = storedKinds.filter((kind) => kind !== 'queues');
-
-/** Usage of a user's quota, in bytes. */
-export interface QuotaView {
-  readonly quotaBytes: number;
-  readonly usedBytes: number;
-  readonly byKind: Readonly<Record<StoredKind, number>>;
-  /** Handlers with stored data, the largest first. A deleted handler is listed until it is purged. */
-  readonly handlers: readonly { readonly name: string; readonly bytes: number; readonly deleted: boolean }[];
-  /** Custom domains of all handlers, proven or not, and how many a user may have. */
-  readonly domains: { readonly count: number; readonly max: number };
-}

@@ -9,8 +9,9 @@ import type { LimitName } from './limits.ts';
 import type { LogBlock } from './log-block.ts';
 import type { DeploymentSpec, DroppedLines, MovedLabel, OwnerState, RunnerStats } from './messages.ts';
 import type { HandlerId } from './names.ts';
-import type { LogFrame, LogLine, LogStream, PendingLogLine, Policy, RolloutView } from './nouns.ts';
+import type { LogFrame, LogLine, LogStream, PendingLogLine, Policy } from './nouns.ts';
 import type { Rollout } from './rollouts.ts';
+import type { RolloutView } from './views.ts';
 
 /** Versions that serve every label. A runner gets this state first when it starts. */
 export interface ReleaseState {

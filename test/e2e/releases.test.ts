@@ -1,7 +1,8 @@
 /** Gradual releases as callers meet them: shares, stickiness, changes under load, and the end of a version that fails. */
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { DeploymentView, LogLine, RolloutView } from '../../src/protocol/nouns.ts';
+import type { LogLine } from '../../src/protocol/nouns.ts';
+import type { DeploymentView, RolloutView } from '../../src/protocol/views.ts';
 import {
   api,
   commit,

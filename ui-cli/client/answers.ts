@@ -1,33 +1,21 @@
 /** Schemas of the API's answers, one per call. */
 import * as z from 'zod/mini';
 import { tokenScopes } from '../../src/protocol/nouns.ts';
+import { accountAnswer, auditEntryAnswer, inviteAnswer, quotaAnswer, tokenAnswer } from './views/accounts.ts';
+import { callAnswer, scheduleAnswer } from './views/calls.ts';
 import {
-  accountAnswer,
-  auditEntryAnswer,
-  callAnswer,
   collaboratorAnswer,
   deploymentAnswer,
   domainAnswer,
-  drainAnswer,
   handlerAnswer,
-  inviteAnswer,
-  invocationAnswer,
-  logLineAnswer,
-  logRetentionAnswer,
   previewAnswer,
-  profileAnswer,
-  publishedAnswer,
-  queueAnswer,
-  queueMessageAnswer,
-  quotaAnswer,
   rolloutAnswer,
-  scheduleAnswer,
-  tokenAnswer,
   transferAnswer,
-  usageAnswer,
-  usageMinuteAnswer,
   variableAnswer,
-} from './views.ts';
+} from './views/handlers.ts';
+import { drainAnswer, logLineAnswer, logRetentionAnswer } from './views/logs.ts';
+import { publishedAnswer, queueAnswer, queueMessageAnswer } from './views/queues.ts';
+import { invocationAnswer, profileAnswer, usageAnswer, usageMinuteAnswer } from './views/usage.ts';
 
 /** Value of `after` for the next page; null: this is the last one. */
 const next = z.nullable(z.string());
@@ -60,6 +48,7 @@ export const page = z.object({
   lines: z.array(logLineAnswer),
   cursor: z.number(),
   before: z.nullable(z.number()),
+  more: z.boolean(),
   stopped: z.boolean(),
   expired: z.number(),
 });

@@ -1,13 +1,20 @@
 /** Typed calls of the platform's API. Every failure is a PlatformError (client/http.ts). */
 import type { GasProfile } from '../../src/protocol/gas-profile.ts';
+import type { InvocationRecord, LogStream, Policy, TokenScope } from '../../src/protocol/nouns.ts';
+import type { LogPage } from '../../src/protocol/ports.ts';
 import type {
+  AccountView,
+  AuditEntry,
+  DrainView,
   HandlerView,
-  InvocationRecord,
-  LogStream,
-  Policy,
+  InviteView,
+  LogRetentionView,
   QuotaView,
-  TokenScope,
-} from '../../src/protocol/nouns.ts';
+  TokenView,
+  UsageMinute,
+  UsageSummary,
+  VariableView,
+} from '../../src/protocol/views.ts';
 import * as answers from './answers.ts';
 import { Api, all, type BranchOptions, type CallOptions, handlerPath, type ItemPage, type TakeBytes } from './api.ts';
 import { DomainsClient } from './domains.ts';
@@ -18,19 +25,6 @@ import { PlatformCallsClient } from './platform-calls.ts';
 import { QueuesClient } from './queues.ts';
 import { ReleasesClient } from './releases.ts';
 import { TeamsClient } from './teams.ts';
-import type {
-  AccountView,
-  AuditEntryView,
-  DrainView,
-  InviteView,
-  LogPage,
-  LogRetentionView,
-  TokenView,
-  UsageMinute,
-  UsageView,
-  VariableView,
-  WhoView,
-} from './views.ts';
 
 export interface Credentials {
   readonly name: string;
@@ -46,6 +40,15 @@ export interface TokenTerms {
   /** Name of the only handler that the Token is valid for; absent: all handlers of its user. */
   readonly handler?: string | undefined;
   readonly expiresInDays?: number | undefined;
+}
+
+/** User and rights of a Token. */
+export interface WhoView {
+  readonly user: string;
+  readonly admin: boolean;
+  readonly scope: TokenScope;
+  /** Name of the only handler that the Token is valid for; null: all handlers of its user. */
+  readonly handler: string | null;
 }
 
 /** Changes of a user by an administrator. null restores the platform's limit. */
@@ -358,7 +361,7 @@ export class Client {
     handler: string | null,
     query: AuditQuery,
     options?: CallOptions,
-  ): Promise<{ readonly entries: readonly AuditEntryView[]; readonly next: number | null }> {
+  ): Promise<{ readonly entries: readonly AuditEntry[]; readonly next: number | null }> {
     return this.#api.call(answers.audit, { method: 'GET', path: auditPath(handler), query: { ...query } }, options);
   }
 
@@ -374,7 +377,7 @@ export class Client {
   }
 
   /** Returns figures of the last minutes for every handler, by name. */
-  async allUsage(options?: CallOptions): Promise<Readonly<Record<string, UsageView>>> {
+  async allUsage(options?: CallOptions): Promise<Readonly<Record<string, UsageSummary>>> {
     return (await this.#api.call(answers.allUsage, { method: 'GET', path: '/usage' }, options)).usage;
   }
 
@@ -383,7 +386,7 @@ export class Client {
     name: string,
     minutes: number,
     options?: CallOptions,
-  ): Promise<{ readonly summary: UsageView; readonly minutes: readonly UsageMinute[] }> {
+  ): Promise<{ readonly summary: UsageSummary; readonly minutes: readonly UsageMinute[] }> {
     return this.#api.call(
       answers.usage,
       { method: 'GET', path: `${handlerPath(name)}/usage`, query: { minutes } },

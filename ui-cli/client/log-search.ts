@@ -2,9 +2,10 @@
  * Repeats a search for log lines until it is complete: the server ends a long search at its limit and says where to
  * continue.
  */
+
+import type { LogPage } from '../../src/protocol/ports.ts';
 import type { CallOptions } from './api.ts';
 import type { Client, LogQuery } from './client.ts';
-import type { LogPage } from './views.ts';
 
 /** Number of requests: the server searches 32 MiB for each one, and keeps 128 MiB of a handler. */
 const answersMax = 8;

@@ -7,7 +7,7 @@ import { type ErrorCode, PlatformError } from '../../src/protocol/errors.ts';
 import { MIB } from '../../src/protocol/limits.ts';
 import type { LogLine, LogStream } from '../../src/protocol/nouns.ts';
 import { notOurs, parseJson, problemError, type Target, unreachable } from './http.ts';
-import { logFrameAnswer } from './views.ts';
+import { logFrameAnswer } from './views/logs.ts';
 
 export interface LogTailOptions {
   readonly handler: string;

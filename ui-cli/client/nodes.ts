@@ -1,23 +1,7 @@
 /** Calls of the API about the nodes of a cluster, for administrators. */
 import * as z from 'zod/mini';
+import type { NodeLine } from '../../src/protocol/views.ts';
 import { type Api, all, type CallOptions } from './api.ts';
-
-/** A node as the server tells it. */
-export interface NodeLine {
-  readonly id: string;
-  readonly name: string;
-  readonly state: string;
-  readonly url: string | null;
-  readonly version: string | null;
-  readonly upToDate: boolean;
-  readonly revision: number | null;
-  readonly labels: number;
-  readonly calls: number;
-  readonly inFlight: number;
-  readonly memoryBytes: number;
-  readonly runners: number;
-  readonly sinceMs: number | null;
-}
 
 const nodeAnswer: z.ZodMiniType<NodeLine> = z.object({
   id: z.string(),
@@ -33,6 +17,7 @@ const nodeAnswer: z.ZodMiniType<NodeLine> = z.object({
   memoryBytes: z.number(),
   runners: z.number(),
   sinceMs: z.nullable(z.number()),
+  joinedMs: z.nullable(z.number()),
 });
 const nodesAnswer = z.object({ nodes: z.array(nodeAnswer), next: z.nullable(z.string()) });
 const addedAnswer = z.object({ name: z.string(), join: z.string() });

@@ -1,8 +1,8 @@
 /** Calls of the API about calls that the platform makes itself: schedules' runs and asynchronous requests. */
 import type { CallState } from '../../src/protocol/nouns.ts';
+import type { CallView, ScheduleView } from '../../src/protocol/views.ts';
 import * as answers from './answers.ts';
 import { type Api, all, type CallOptions, handlerPath, type ItemPage } from './api.ts';
-import type { CallView, ScheduleView } from './views.ts';
 
 export class PlatformCallsClient {
   readonly #api: Api;

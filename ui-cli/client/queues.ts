@@ -1,8 +1,8 @@
 /** Calls of the API about a user's queues and their messages (docs/queues.md). */
 import type { MessageState } from '../../src/protocol/nouns.ts';
+import type { PublishedView, QueueMessagePage, QueueView } from '../../src/protocol/views.ts';
 import * as answers from './answers.ts';
 import { type Api, all, type CallOptions, type TakeBytes } from './api.ts';
-import type { PublishedView, QueueMessagePage, QueueView } from './views.ts';
 
 /** A message to publish. */
 export interface NewMessage {

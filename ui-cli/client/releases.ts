@@ -1,5 +1,5 @@
 /** Calls of the API about versions: Deployments, rollbacks, gradual releases, previews of branches. */
-import type { DeploymentView, PreviewView, RolloutView } from '../../src/protocol/nouns.ts';
+import type { DeploymentView, PreviewView, RolloutView } from '../../src/protocol/views.ts';
 import * as answers from './answers.ts';
 import { type Api, all, type BranchOptions, type CallOptions, handlerPath, type ItemPage } from './api.ts';
 

@@ -1,9 +1,9 @@
 /** Calls of the API about who works on a handler, and its transfer to another owner. */
 import { PlatformError } from '../../src/protocol/errors.ts';
-import type { CollaboratorRole, HandlerView } from '../../src/protocol/nouns.ts';
+import type { CollaboratorRole } from '../../src/protocol/nouns.ts';
+import type { CollaboratorView, HandlerView, TransferView } from '../../src/protocol/views.ts';
 import * as answers from './answers.ts';
 import { type Api, all, type CallOptions, handlerPath } from './api.ts';
-import type { CollaboratorView, TransferView } from './views.ts';
 
 export class TeamsClient {
   readonly #api: Api;

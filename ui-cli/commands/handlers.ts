@@ -4,7 +4,7 @@ import process from 'node:process';
 import type { Command } from 'commander';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import { checkHandlerName, generateName } from '../../src/protocol/names.ts';
-import type { HandlerView } from '../../src/protocol/nouns.ts';
+import type { HandlerView } from '../../src/protocol/views.ts';
 import { openInBrowser } from '../browser.ts';
 import type { Client, HandlerQuery } from '../client/client.ts';
 import type { Context } from '../context.ts';

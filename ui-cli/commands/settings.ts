@@ -1,8 +1,9 @@
 /** Commands limits, policy: settings of a handler that need no push. */
 import { type Command, InvalidArgumentError } from 'commander';
 import { limitKeyOf, limitMeanings, limitNames, maximumLimits } from '../../src/protocol/limits.ts';
-import { type HandlerView, type Policy, policyLists } from '../../src/protocol/nouns.ts';
+import { type Policy, policyLists } from '../../src/protocol/nouns.ts';
 import { recordOf } from '../../src/protocol/record-of.ts';
+import type { HandlerView } from '../../src/protocol/views.ts';
 import type { Context } from '../context.ts';
 import { settingsLines } from '../text/settings.ts';
 import { handlerArgument, parseCount } from './arguments.ts';

@@ -1,6 +1,5 @@
 /** Connects the screens: which screen opens which. No other file knows all screens. */
-import type { HandlerView as HandlerInfo } from '../../src/protocol/nouns.ts';
-import type { QueueMessageView } from '../client/views.ts';
+import type { HandlerView as HandlerInfo, QueueMessageView } from '../../src/protocol/views.ts';
 import type { App } from '../frame/app.ts';
 import type { Jump } from '../frame/overlay.ts';
 import { type Page, page } from '../frame/page.ts';

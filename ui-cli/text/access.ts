@@ -1,5 +1,5 @@
 /** Formats Tokens, invites, collaborators, transfers and users. */
-import type { AccountView, CollaboratorView, InviteView, TokenView, TransferView } from '../client/views.ts';
+import type { AccountView, CollaboratorView, InviteView, TokenView, TransferView } from '../../src/protocol/views.ts';
 import { formatAgo, formatBytes, formatDate } from './format.ts';
 import { table } from './table.ts';
 import { visible } from './visible.ts';

@@ -1,10 +1,10 @@
 /** Formats audit entries. */
-import type { AuditEntryView } from '../client/views.ts';
+import type { AuditEntry } from '../../src/protocol/views.ts';
 import { formatDate } from './format.ts';
 import { table } from './table.ts';
 import { visible } from './visible.ts';
 
-export function auditTable(entries: readonly AuditEntryView[]): string[] {
+export function auditTable(entries: readonly AuditEntry[]): string[] {
   return table(
     ['NUMBER', 'WHEN', 'WHO', 'DID', 'HANDLER', 'FROM', 'TOKEN', 'WHAT'].map((title) => ({ title })),
     entries.map((entry) => [

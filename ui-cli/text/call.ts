@@ -1,5 +1,5 @@
 /** Asynchronous calls as lines. */
-import type { CallView } from '../client/views.ts';
+import type { CallView } from '../../src/protocol/views.ts';
 import { formatAgo, formatDate, formatDuration, formatIn, plural } from './format.ts';
 import { facts, table } from './table.ts';
 import { visible } from './visible.ts';

@@ -1,7 +1,8 @@
 /** Formats Deployments. */
 import { newCapabilities } from '../../src/protocol/capabilities.ts';
 import { PlatformError } from '../../src/protocol/errors.ts';
-import { type DeploymentView, type HandlerSettings, type PreviewView, policyLists } from '../../src/protocol/nouns.ts';
+import { type HandlerSettings, policyLists } from '../../src/protocol/nouns.ts';
+import type { DeploymentView, PreviewView } from '../../src/protocol/views.ts';
 import { formatAgo, formatBytes, formatDate, formatDuration } from './format.ts';
 import { settingsLines } from './settings.ts';
 import { facts, table } from './table.ts';

@@ -1,5 +1,5 @@
 /** Drains as lines. */
-import type { DrainView } from '../client/views.ts';
+import type { DrainView } from '../../src/protocol/views.ts';
 import { formatAgo, formatIn } from './format.ts';
 import { table } from './table.ts';
 import { visible } from './visible.ts';

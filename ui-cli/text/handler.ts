@@ -1,5 +1,5 @@
 /** Formats handlers. */
-import type { HandlerView } from '../../src/protocol/nouns.ts';
+import type { HandlerView } from '../../src/protocol/views.ts';
 import { formatAgo, formatDate } from './format.ts';
 import { table } from './table.ts';
 

@@ -1,5 +1,5 @@
 /** Formats the nodes of a cluster. */
-import type { NodeLine } from '../client/nodes.ts';
+import type { NodeLine } from '../../src/protocol/views.ts';
 import { formatAgo, formatBytes, formatCount } from './format.ts';
 import { table } from './table.ts';
 import { visible } from './visible.ts';

@@ -1,6 +1,6 @@
 /** Queues and their messages as lines and cells. */
 import { type MessageState, messageStates, queueEvents } from '../../src/protocol/nouns.ts';
-import type { QueueMessageView, QueueView } from '../client/views.ts';
+import type { QueueMessageView, QueueView } from '../../src/protocol/views.ts';
 import { formatAgo, formatBytes, formatCount, formatDate, formatIn } from './format.ts';
 import { hexLines } from './hex.ts';
 import { facts, table } from './table.ts';

@@ -1,5 +1,6 @@
 /** Formats a user's quota. */
-import { type QuotaView, type StoredKind, storedKinds } from '../../src/protocol/nouns.ts';
+import { type StoredKind, storedKinds } from '../../src/protocol/nouns.ts';
+import type { QuotaView } from '../../src/protocol/views.ts';
 import { formatBytes } from './format.ts';
 import { facts, table } from './table.ts';
 

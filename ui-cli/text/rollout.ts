@@ -1,5 +1,5 @@
 /** A gradual release in words. Pure. */
-import type { RolloutFigures, RolloutView } from '../../src/protocol/nouns.ts';
+import type { RolloutFigures, RolloutView } from '../../src/protocol/views.ts';
 import { formatAgo, formatDuration } from './format.ts';
 import { table } from './table.ts';
 import { visible } from './visible.ts';

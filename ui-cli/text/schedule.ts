@@ -1,5 +1,5 @@
 /** Formats schedules and their runs. */
-import type { ScheduleRunView, ScheduleView } from '../client/views.ts';
+import type { ScheduleRun, ScheduleView } from '../../src/protocol/views.ts';
 import { callWords } from './call.ts';
 import { formatAgo, formatDate, formatDuration, formatIn } from './format.ts';
 import { table } from './table.ts';
@@ -55,7 +55,7 @@ export function whenOf({ cron, timezone, everyMs }: ScheduleView): string {
   return cron === null ? `every ${formatDuration(everyMs ?? 0)}` : visible(`${cron} (${timezone})`);
 }
 
-function lastRun(run: ScheduleRunView | undefined, nowMs: number): string {
+function lastRun(run: ScheduleRun | undefined, nowMs: number): string {
   if (run === undefined) return 'none yet';
   const at = run.endedMs ?? run.startedMs ?? run.tickMs;
   const when = at === null ? '' : `, ${formatAgo(at, nowMs)}`;

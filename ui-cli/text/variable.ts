@@ -1,4 +1,4 @@
-import type { VariableView } from '../client/views.ts';
+import type { VariableView } from '../../src/protocol/views.ts';
 import { formatAgo, formatBytes } from './format.ts';
 import { table } from './table.ts';
 import { visible } from './visible.ts';

@@ -8,17 +8,18 @@ import { nameLimits } from '../../protocol/limits.ts';
 import type { User } from '../../protocol/nouns.ts';
 import type { Actor } from '../../protocol/permissions.ts';
 import { sameSecret } from '../../protocol/same-secret.ts';
+import type { InviteView, TokenView } from '../../protocol/views.ts';
 import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
 import { isUniqueViolation } from '../db/sql-error.ts';
-import { type InviteCursor, Invites, type InviteTerms, type InviteView } from './invites.ts';
+import { type InviteCursor, Invites, type InviteTerms } from './invites.ts';
 import { KnownAddresses } from './known-addresses.ts';
 import { checkPassword, type PasswordCost, Passwords } from './passwords.ts';
 import { addressKey, RateLimiter } from './rate-limiter.ts';
 import type { Sealer } from './sealer.ts';
 import { SecondFactor } from './second-factor.ts';
 import { hashSecret, newFirstCode, newId, newToken, type RandomBytes } from './secrets.ts';
-import { everything, suspended, Tokens, type TokenTerms, type TokenView } from './tokens.ts';
+import { everything, suspended, Tokens, type TokenTerms } from './tokens.ts';
 import { Users } from './users.ts';
 
 export const accountLimits = {

@@ -1,6 +1,8 @@
 /** Makes, lists and uses up invites: codes with which one or several people may sign up. */
+
 import type { ExpressionBuilder, Kysely } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
+import type { InviteView } from '../../protocol/views.ts';
 import type { Database } from '../db/database.ts';
 import { lockUser } from '../db/row-locks.ts';
 import type { Schema } from '../db/schema.ts';
@@ -17,18 +19,6 @@ export const inviteLimits = {
 
 /** Position of an invite in the order of creation. */
 export type InviteCursor = Pick<InviteView, 'createdMs' | 'id'>;
-
-export interface InviteView {
-  readonly id: string;
-  readonly createdMs: number;
-  /** Number of people who may sign up with it, followed by the number who have. */
-  readonly usesMax: number;
-  readonly uses: number;
-  /** Unix milliseconds after which nobody may sign up with it; null: never. */
-  readonly expiresMs: number | null;
-  /** Names of the users who signed up with it. */
-  readonly usedBy: readonly string[];
-}
 
 export interface InviteTerms {
   readonly usesMax?: number | undefined;

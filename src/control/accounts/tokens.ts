@@ -1,9 +1,11 @@
 /** Makes, recognises and revokes Tokens. */
+
 import type { ExpressionBuilder, Kysely } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { TokenScope } from '../../protocol/nouns.ts';
 import type { Actor } from '../../protocol/permissions.ts';
 import { sameSecret } from '../../protocol/same-secret.ts';
+import type { TokenView } from '../../protocol/views.ts';
 import type { Database } from '../db/database.ts';
 import { lockUser } from '../db/row-locks.ts';
 import type { Schema } from '../db/schema.ts';
@@ -22,18 +24,6 @@ export const tokenLimits = {
   /** Longest lifetime that may be asked for, in milliseconds: ten years. A Token without a lifetime never expires. */
   lifeMs: 3_650 * 24 * 60 * 60_000,
 } as const;
-
-export interface TokenView {
-  readonly id: string;
-  readonly label: string;
-  readonly scope: TokenScope;
-  /** Name of the only handler that the Token is valid for; null: all handlers of its user. */
-  readonly handler: string | null;
-  readonly createdMs: number;
-  readonly lastUsedMs: number | null;
-  /** Unix milliseconds after which the Token is invalid; null: never. */
-  readonly expiresMs: number | null;
-}
 
 /** Rights and lifetime of a new Token. */
 export interface TokenTerms {

@@ -1,28 +1,9 @@
 /** Lists and changes the users of the platform for administrators: suspension, administrator rights, limits. */
+
 import { PlatformError } from '../../protocol/errors.ts';
 import type { OwnerState } from '../../protocol/messages.ts';
+import type { AccountView } from '../../protocol/views.ts';
 import type { Database } from '../db/database.ts';
-
-/** A user, as administrators see it. */
-export interface UserView {
-  readonly name: string;
-  readonly createdMs: number;
-  readonly admin: boolean;
-  /** Unix milliseconds of the suspension; null: not suspended. */
-  readonly suspendedMs: number | null;
-  /** Whether log-ins ask for a code of a second factor. */
-  readonly secondFactor: boolean;
-  /**
-   * Number of handlers that the user owns, without deleted ones, followed by the bytes that they store, as last
-   * measured.
-   */
-  readonly handlers: number;
-  readonly usedBytes: number;
-  /** The user's own limits; null: the platform's limit holds. */
-  readonly handlersMax: number | null;
-  readonly quotaBytes: number | null;
-  readonly callsMax: number | null;
-}
 
 export interface UserChange {
   readonly suspended?: boolean | undefined;
@@ -50,7 +31,7 @@ export class Users {
     readonly after: string;
     readonly limit: number;
     readonly search?: string | undefined;
-  }): Promise<readonly UserView[]> {
+  }): Promise<readonly AccountView[]> {
     let query = this.#query().where('users.name', '>', options.after).orderBy('users.name').limit(options.limit);
     // Names consist of a-z, 0-9 and hyphens, so none contains a wildcard of LIKE.
     const { search } = options;
@@ -62,7 +43,7 @@ export class Users {
   }
 
   /** Returns a user. Throws `not_found`. */
-  async get(name: string): Promise<UserView> {
+  async get(name: string): Promise<AccountView> {
     const row = await this.#query().where('users.name', '=', name).executeTakeFirst();
     if (row === undefined) throw noSuchUser();
     return toView(row);
@@ -79,7 +60,7 @@ export class Users {
    * Changes a user with immediate effect, and returns the changed user. Throws `not_found`, and `conflict` when no
    * administrator would be left who can log in.
    */
-  async change(name: string, change: UserChange): Promise<UserView> {
+  async change(name: string, change: UserChange): Promise<AccountView> {
     const owner = await this.#db.transaction().execute(async (trx): Promise<OwnerState> => {
       // Locks the administrators: two that suspend each other must not both succeed.
       const admins = await trx
@@ -158,7 +139,7 @@ function toView(row: {
   handlers_max: number | null;
   quota_bytes: number | null;
   calls_max: number | null;
-}): UserView {
+}): AccountView {
   return {
     name: row.name,
     createdMs: row.created_ms,

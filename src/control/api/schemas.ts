@@ -6,8 +6,6 @@ import {
   abiNames,
   callStates,
   collaboratorRoles,
-  type DeploymentView,
-  type HandlerView,
   handlerRoles,
   type InvocationRecord,
   invocationTriggers,
@@ -15,11 +13,8 @@ import {
   logLevelsText,
   logStreams,
   messageStates,
-  type PreviewView,
   policyLists,
-  type QuotaView,
   queueEvents,
-  type RolloutView,
   scheduleOverlaps,
   storedKinds,
   tokenScopes,
@@ -27,11 +22,27 @@ import {
 } from '../../protocol/nouns.ts';
 import { previewLimits } from '../../protocol/previews.ts';
 import { recordOf } from '../../protocol/record-of.ts';
-import type { InviteView } from '../accounts/invites.ts';
-import type { TokenView } from '../accounts/tokens.ts';
-import type { UserView } from '../accounts/users.ts';
-import type { AuditEntry } from '../audit/audit-log.ts';
-import type { CollaboratorView, TransferView } from '../handlers/teams.ts';
+import type {
+  AccountView,
+  AuditEntry,
+  CallView,
+  CollaboratorView,
+  DeploymentView,
+  HandlerView,
+  InviteView,
+  LogRetentionView,
+  PreviewView,
+  QueueMessageView,
+  QueueView,
+  QuotaView,
+  RolloutView,
+  ScheduleView,
+  TokenView,
+  TransferView,
+  UsageMinute,
+  UsageSummary,
+  VariableView,
+} from '../../protocol/views.ts';
 import { grepCharsMax, parseField, parseLevel, parseStatus } from '../logs/log-filter.ts';
 import { queryLimits } from '../logs/log-query.ts';
 import { compileRegex, regexLimits } from '../logs/regex.ts';
@@ -131,7 +142,7 @@ export const rolloutSchema: z.ZodType<RolloutView> = z
 /** Name of a branch, in a query or a path. */
 export const branchText = z.string().min(1).max(previewLimits.branchBytes);
 
-export const variableSchema = z
+export const variableSchema: z.ZodType<VariableView> = z
   .object({
     key: z.string(),
     bytes: z.number(),
@@ -193,7 +204,7 @@ export const invocationSchema = z
   } satisfies Record<keyof InvocationRecord, z.ZodType>)
   .meta({ id: 'Invocation' });
 
-export const tokenSchema = z
+export const tokenSchema: z.ZodType<TokenView> = z
   .object({
     id: z.string(),
     label: z.string(),
@@ -202,10 +213,10 @@ export const tokenSchema = z
     createdMs: ms,
     lastUsedMs: ms.nullable(),
     expiresMs: ms.nullable().describe('null: it never ends by itself'),
-  } satisfies Record<keyof TokenView, z.ZodType>)
+  })
   .meta({ id: 'Token' });
 
-export const inviteSchema = z
+export const inviteSchema: z.ZodType<InviteView> = z
   .object({
     id: z.string(),
     createdMs: ms,
@@ -213,27 +224,24 @@ export const inviteSchema = z
     uses: z.number(),
     expiresMs: ms.nullable(),
     usedBy: z.array(z.string()),
-  } satisfies Record<keyof InviteView, z.ZodType>)
+  })
   .meta({ id: 'Invite' });
 
-export const collaboratorSchema = z
-  .object({ user: z.string(), role: z.enum(collaboratorRoles), addedMs: ms } satisfies Record<
-    keyof CollaboratorView,
-    z.ZodType
-  >)
+export const collaboratorSchema: z.ZodType<CollaboratorView> = z
+  .object({ user: z.string(), role: z.enum(collaboratorRoles), addedMs: ms })
   .meta({ id: 'Collaborator' });
 
-export const transferSchema = z
+export const transferSchema: z.ZodType<TransferView> = z
   .object({
     handler: z.string(),
     from: z.string(),
     to: z.string(),
     offeredMs: ms,
     expiresMs: ms,
-  } satisfies Record<keyof TransferView, z.ZodType>)
+  })
   .meta({ id: 'Transfer' });
 
-export const accountSchema = z
+export const accountSchema: z.ZodType<AccountView> = z
   .object({
     name: z.string(),
     createdMs: ms,
@@ -245,10 +253,10 @@ export const accountSchema = z
     handlersMax: z.number().nullable().describe("null: the platform's limit"),
     quotaBytes: z.number().nullable().describe("null: the platform's limit"),
     callsMax: z.number().nullable().describe('invocations in flight; null: no limit of the user'),
-  } satisfies Record<keyof UserView, z.ZodType>)
+  })
   .meta({ id: 'Account', description: 'A user as administrators see it.' });
 
-export const auditEntrySchema = z
+export const auditEntrySchema: z.ZodType<AuditEntry> = z
   .object({
     number: z.number().describe('from 1, without gaps'),
     timeMs: ms,
@@ -260,10 +268,10 @@ export const auditEntrySchema = z
     detail: z.string().describe('what was asked for, as JSON without secrets'),
     outcome: z.string().describe('ok, or the code of a failure that may have changed something'),
     hash: z.string().describe('SHA-256 over the entry and the hash of the one before'),
-  } satisfies Record<keyof AuditEntry, z.ZodType>)
+  })
   .meta({ id: 'AuditEntry' });
 
-export const summarySchema = z
+export const summarySchema: z.ZodType<UsageSummary> = z
   .object({
     windowMs: z.number(),
     invocations: z.number(),
@@ -288,7 +296,13 @@ export const quotaSchema = z
   } satisfies Record<keyof QuotaView, z.ZodType>)
   .meta({ id: 'Quota', description: 'Bytes. A deleted handler stores until it is purged.' });
 
-export const minuteSchema = z
+export const logRetentionSchema: z.ZodType<LogRetentionView> = z.object({
+  days: z.number().nullable().describe('days that its lines are kept; null: as long as the server keeps lines'),
+  bytes: z.number().nullable().describe('bytes that are kept, as stored; null: as many as the server keeps'),
+  server: z.object({ days: z.number(), bytes: z.number() }).describe('what the server keeps at most'),
+});
+
+export const minuteSchema: z.ZodType<UsageMinute> = z
   .object({
     minuteMs: ms,
     invocations: z.number(),
@@ -300,7 +314,7 @@ export const minuteSchema = z
   })
   .meta({ id: 'UsageMinute' });
 
-export const queueSchema = z
+export const queueSchema: z.ZodType<QueueView> = z
   .object({
     name: z.string(),
     isPaused: z.boolean(),
@@ -327,7 +341,7 @@ export const domainSchema: z.ZodType<DomainView> = z
   })
   .meta({ id: 'Domain' });
 
-export const scheduleSchema = z
+export const scheduleSchema: z.ZodType<ScheduleView> = z
   .object({
     name: z.string(),
     cron: z.string().nullable().describe('null: everyMs counts'),
@@ -355,7 +369,7 @@ export const scheduleSchema = z
   })
   .meta({ id: 'Schedule' });
 
-export const callSchema = z
+export const callSchema: z.ZodType<CallView> = z
   .object({
     id: z.string().describe('the beginning of its id: the whole one gives access to the answer'),
     state: z.enum(callStates),
@@ -370,7 +384,7 @@ export const callSchema = z
   })
   .meta({ id: 'Call' });
 
-export const queueMessageSchema = z
+export const queueMessageSchema: z.ZodType<QueueMessageView> = z
   .object({
     id: z.string(),
     position: z.number().describe('grows with each message of the queue; gaps are usual'),

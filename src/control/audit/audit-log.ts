@@ -4,6 +4,7 @@
  *
  * Entries of concurrent operations share one transaction: an audited operation waits for at most two commits.
  */
+import type { AuditEntry } from '../../protocol/views.ts';
 import type { Database } from '../db/database.ts';
 import { type AuditFacts, auditHash, type ChainState } from './chain.ts';
 
@@ -37,21 +38,6 @@ export interface AuditEvent {
   readonly detail: Readonly<Record<string, unknown>>;
   /** `ok`, or the error code of a failure that may have changed something. */
   readonly outcome: string;
-}
-
-/** Entry, as the API returns it. */
-export interface AuditEntry {
-  readonly number: number;
-  readonly timeMs: number;
-  readonly user: string;
-  readonly tokenId: string | null;
-  readonly address: string;
-  readonly operation: string;
-  readonly handler: string | null;
-  /** JSON text. */
-  readonly detail: string;
-  readonly outcome: string;
-  readonly hash: string;
 }
 
 export interface AuditFilter {

@@ -2,12 +2,14 @@
  * Stores asynchronous requests of handlers, durable before their caller is told so, and shows what became of them.
  * call-deliveries.ts has them made.
  */
+
 import { type Kysely, sql } from 'kysely';
 import type { CallRequest } from '../../protocol/call-request.ts';
 import { PlatformError } from '../../protocol/errors.ts';
 import { callLimits } from '../../protocol/limits.ts';
 import type { HandlerId } from '../../protocol/names.ts';
 import type { CallState } from '../../protocol/nouns.ts';
+import type { CallView } from '../../protocol/views.ts';
 import type { Database } from '../db/database.ts';
 import { lockHandler } from '../db/row-locks.ts';
 import type { Schema } from '../db/schema.ts';
@@ -18,22 +20,6 @@ export interface StoredAnswer {
   /** Pairs of name and value; each character stands for one octet (latin1). */
   readonly fields: readonly (readonly [string, string])[];
   readonly body: Uint8Array;
-}
-
-/** A call, as its caller sees it. Times are Unix milliseconds. */
-export interface CallView {
-  readonly id: string;
-  readonly state: CallState;
-  readonly attempts: number;
-  /** Time before which the next attempt does not begin; null: none waits. */
-  readonly dueMs: number | null;
-  readonly acceptedMs: number;
-  readonly startedMs: number | null;
-  readonly endedMs: number | null;
-  readonly reason: string | null;
-  readonly invocation: string | null;
-  /** Status of the answer; null without an answer. */
-  readonly status: number | null;
 }
 
 /** Columns of a CallView, except its id. */

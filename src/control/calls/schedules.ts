@@ -4,10 +4,12 @@
  * Firing a tick moves `next_ms` to the next tick, in the transaction that stores the tick's call. So only one of
  * several controls can move it, and no second call for the same tick can be stored.
  */
+
 import type { Kysely, Transaction } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { HandlerId } from '../../protocol/names.ts';
-import type { CallState, ScheduleSettings } from '../../protocol/nouns.ts';
+import type { ScheduleSettings } from '../../protocol/nouns.ts';
+import type { ScheduleRun, ScheduleView } from '../../protocol/views.ts';
 import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
 import { newestTicks, nextTick } from './due-times.ts';
@@ -30,26 +32,6 @@ export const scheduleLimits = {
   /** Runs that are shown. */
   shownRuns: 5,
 } as const;
-
-/** One run of a schedule, as it is shown. */
-export interface ScheduleRun {
-  /** The tick in Unix milliseconds; null: a user started the run. */
-  readonly tickMs: number | null;
-  readonly state: CallState;
-  readonly startedMs: number | null;
-  readonly endedMs: number | null;
-  readonly attempts: number;
-  readonly reason: string | null;
-  readonly invocation: string | null;
-}
-
-export interface ScheduleView extends Omit<ScheduleSettings, 'timeoutMs'> {
-  readonly isPaused: boolean;
-  /** The coming ticks; empty while the schedule is paused. */
-  readonly nextMs: readonly number[];
-  /** The newest runs, newest first. */
-  readonly runs: readonly ScheduleRun[];
-}
 
 /** A row; `name` is the key of the schedule: its name, and SLUG/NAME for one of a preview. */
 interface ScheduleRow {

@@ -5,8 +5,8 @@
  */
 import { PlatformError } from '../../protocol/errors.ts';
 import type { HandlerId } from '../../protocol/names.ts';
-import type { RolloutFigures, RolloutView } from '../../protocol/nouns.ts';
 import { rolloutLimits } from '../../protocol/rollouts.ts';
+import type { RolloutFigures, RolloutView } from '../../protocol/views.ts';
 import type { Database } from '../db/database.ts';
 import type { Handlers } from '../handlers/handlers.ts';
 import { type DeploymentRow, deployBranch } from './deployment-row.ts';

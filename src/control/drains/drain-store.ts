@@ -1,34 +1,15 @@
 /** Drains in the database: where lines go, how far each has come in the log of each handler, and how it fares. */
+
 import { type Kysely, sql } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { HandlerId } from '../../protocol/names.ts';
+import type { DrainView } from '../../protocol/views.ts';
 import type { Sealer } from '../accounts/sealer.ts';
 import type { Database } from '../db/database.ts';
 import { lockHandler, lockPlatform } from '../db/row-locks.ts';
 import type { Schema } from '../db/schema.ts';
 import { lastCursor } from '../logs/cursors.ts';
-import { type DrainKind, type DrainSettings, drainLimits, shownTarget } from './settings.ts';
-
-/** A drain, as the API shows it: never with what is secret. */
-export interface DrainView {
-  readonly name: string;
-  readonly kind: DrainKind;
-  /** Where the lines go, without the parts of the URL that may be secret. */
-  readonly target: string;
-  readonly createdMs: number;
-  /** Lines that the receiver has taken. */
-  readonly sent: number;
-  /** Lines that it never gets: retention removed them first, or it refused them. */
-  readonly lost: number;
-  readonly sentMs: number | null;
-  /** Attempts that have failed since the last success. */
-  readonly failures: number;
-  /** Why the last attempt failed; null: it did not. */
-  readonly error: string | null;
-  readonly failedMs: number | null;
-  /** Time before which the next attempt does not begin; null: nothing keeps it back. */
-  readonly retryMs: number | null;
-}
+import { type DrainSettings, drainLimits, shownTarget } from './settings.ts';
 
 /** A drain with its settings, opened for a turn. */
 export interface DueDrain {

@@ -2,11 +2,13 @@
  * Stores environment variables of handlers and, laid over them, of their branches. Each value is sealed for the
  * handler's id, the variable's name and the branch, so that it cannot be moved to another one.
  */
+
 import type { Transaction } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import { KIB } from '../../protocol/limits.ts';
 import type { HandlerId } from '../../protocol/names.ts';
 import { previewLimits } from '../../protocol/previews.ts';
+import type { VariableView } from '../../protocol/views.ts';
 import { type Sealer, sealedValueBytes, type VariableName, variableContext } from '../accounts/sealer.ts';
 import type { Database } from '../db/database.ts';
 import { lockHandler } from '../db/row-locks.ts';
@@ -21,15 +23,6 @@ export const envLimits = {
   /** All names and values of one handler. */
   totalBytes: 128 * KIB,
 } as const;
-
-/** A variable, as the API shows it: never its whole value. */
-export interface EnvView {
-  readonly key: string;
-  readonly bytes: number;
-  /** The last 4 characters of a value of at least 16, to tell two keys apart; '' for shorter values. */
-  readonly tail: string;
-  readonly updatedMs: number;
-}
 
 export class HandlerEnv {
   readonly #db: Database;
@@ -60,7 +53,7 @@ export class HandlerEnv {
   }
 
   /** Returns the variables of a branch, or of the handler itself (''). */
-  async list(handlerId: HandlerId, branch = ''): Promise<readonly EnvView[]> {
+  async list(handlerId: HandlerId, branch = ''): Promise<readonly VariableView[]> {
     const rows = await this.#db
       .selectFrom('handler_env')
       .select(['key', 'sealed', 'updated_ms'])
@@ -72,7 +65,7 @@ export class HandlerEnv {
   }
 
   /** Returns one variable. Throws `not_found`. */
-  async get(handlerId: HandlerId, key: string, branch = ''): Promise<EnvView> {
+  async get(handlerId: HandlerId, key: string, branch = ''): Promise<VariableView> {
     const row = await this.#db
       .selectFrom('handler_env')
       .select(['key', 'sealed', 'updated_ms'])
@@ -85,7 +78,7 @@ export class HandlerEnv {
   }
 
   /** Sets one variable, new or not. Returns its view. Throws `bad_request` (name, NUL), `limit_exceeded`. */
-  async set(handlerId: HandlerId, key: string, value: string, branch = ''): Promise<EnvView> {
+  async set(handlerId: HandlerId, key: string, value: string, branch = ''): Promise<VariableView> {
     checkKey(key);
     if (value.includes('\0')) throw new PlatformError('bad_request', 'a value cannot contain a NUL character');
     if (Buffer.byteLength(value) > envLimits.valueBytes)
@@ -128,7 +121,7 @@ export class HandlerEnv {
   }
 
   /** Returns a variable's view even when the key does not open its value, so that its owner can see and replace it. */
-  #view(handlerId: HandlerId, branch: string, row: { key: string; sealed: string; updated_ms: number }): EnvView {
+  #view(handlerId: HandlerId, branch: string, row: { key: string; sealed: string; updated_ms: number }): VariableView {
     let value: string;
     try {
       value = this.#unseal({ handlerId, branch, ...row });
@@ -185,7 +178,7 @@ export function checkKey(key: string): void {
     });
 }
 
-function toView(key: string, value: string, updatedMs: number): EnvView {
+function toView(key: string, value: string, updatedMs: number): VariableView {
   const chars = [...value];
   return {
     key,

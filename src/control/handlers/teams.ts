@@ -4,9 +4,11 @@
  *     owner --offer(user)--> offered --accept(by user)--> the user owns it, nobody else has more than before
  *                              |  decline, withdraw, a week passes: nothing changes
  */
+
 import { PlatformError } from '../../protocol/errors.ts';
 import type { HandlerId } from '../../protocol/names.ts';
 import type { CollaboratorRole } from '../../protocol/nouns.ts';
+import type { CollaboratorView, TransferView } from '../../protocol/views.ts';
 import type { Database } from '../db/database.ts';
 import { lockHandler, lockUser } from '../db/row-locks.ts';
 import { type Handler, type Handlers, toHandler } from './handlers.ts';
@@ -17,21 +19,6 @@ export const teamLimits = {
   /** Milliseconds after which an offer lapses: a week. */
   offerMs: 7 * 24 * 60 * 60_000,
 } as const;
-
-export interface CollaboratorView {
-  readonly user: string;
-  readonly role: CollaboratorRole;
-  readonly addedMs: number;
-}
-
-/** Offer of a handler to another user. */
-export interface TransferView {
-  readonly handler: string;
-  readonly from: string;
-  readonly to: string;
-  readonly offeredMs: number;
-  readonly expiresMs: number;
-}
 
 export interface TeamsOptions {
   readonly db: Database;

@@ -5,16 +5,10 @@ import { PlatformError } from '../../protocol/errors.ts';
 import { defaultLimits, limitNames } from '../../protocol/limits.ts';
 import type { VettedModule } from '../../protocol/module.ts';
 import type { HandlerId } from '../../protocol/names.ts';
-import {
-  type DeploymentView,
-  type FormerName,
-  type HandlerRole,
-  type HandlerView,
-  type PreviewView,
-  policyLists,
-} from '../../protocol/nouns.ts';
+import { type HandlerRole, policyLists } from '../../protocol/nouns.ts';
 import { previewLabel } from '../../protocol/previews.ts';
 import { recordOf } from '../../protocol/record-of.ts';
+import type { DeploymentView, FormerName, HandlerView, PreviewView } from '../../protocol/views.ts';
 import type { Database } from '../db/database.ts';
 import { handlerLimits } from './handlers.ts';
 import { readSettings } from './settings.ts';

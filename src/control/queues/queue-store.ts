@@ -1,13 +1,15 @@
 /** The queues of users: created by their first message, listed with their contents, paused, deleted. */
+
 import type { Kysely, Transaction } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import { queueLimits } from '../../protocol/limits.ts';
 import { storeNamePattern } from '../../protocol/names.ts';
 import { type MessageState, messageStates, queueEvents } from '../../protocol/nouns.ts';
 import { recordOf } from '../../protocol/record-of.ts';
+import type { QueueView } from '../../protocol/views.ts';
 import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
-import { pruneRates, type QueueCounts, recentCounts } from './queue-rates.ts';
+import { pruneRates, recentCounts } from './queue-rates.ts';
 import { changeTotal, lockTotal } from './totals.ts';
 import { asideMs, bringBack, lockQueue } from './waiting-messages.ts';
 
@@ -16,21 +18,6 @@ export interface QueueRow {
   readonly id: string;
   readonly name: string;
   readonly isPaused: boolean;
-}
-
-/** A queue with a summary of its messages. */
-export interface QueueSummary {
-  readonly name: string;
-  readonly isPaused: boolean;
-  readonly messages: Readonly<Record<MessageState, number>>;
-  /** Bytes of all messages. */
-  readonly bytes: number;
-  /** Unix milliseconds at which the oldest waiting message was published; null: none waits. */
-  readonly oldestMs: number | null;
-  /** What became of messages in the last queueRateLimits.windowMs, by the minute. */
-  readonly recent: QueueCounts;
-  /** Names of the handlers that consume it. */
-  readonly consumers: readonly string[];
 }
 
 /** What all queues together hold. */
@@ -119,7 +106,7 @@ export class QueueStore {
     readonly ownerId: string;
     readonly after: string;
     readonly limit: number;
-  }): Promise<readonly QueueSummary[]> {
+  }): Promise<readonly QueueView[]> {
     const rows = await this.#db.reader
       .selectFrom('queues')
       .select(['id', 'name', 'is_paused'])
@@ -132,7 +119,7 @@ export class QueueStore {
   }
 
   /** Returns one queue with a summary of its messages. Throws `not_found`. */
-  async summary(ownerId: string, name: string): Promise<QueueSummary> {
+  async summary(ownerId: string, name: string): Promise<QueueView> {
     const { id, isPaused } = await this.find(ownerId, name);
     const [summary] = await this.#summaries(ownerId, [{ id, name, is_paused: isPaused ? 1 : 0 }]);
     if (summary === undefined) throw new Error('a summary for each queue');
@@ -270,7 +257,7 @@ export class QueueStore {
   async #summaries(
     ownerId: string,
     queues: readonly { readonly id: string; readonly name: string; readonly is_paused: number }[],
-  ): Promise<readonly QueueSummary[]> {
+  ): Promise<readonly QueueView[]> {
     if (queues.length === 0) return [];
     const states = await this.#db.reader
       .selectFrom('messages')

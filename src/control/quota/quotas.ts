@@ -8,7 +8,8 @@
 import { domainLimits } from '../../protocol/domains.ts';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { HandlerId } from '../../protocol/names.ts';
-import { type HandlerKind, handlerKinds, type QuotaView, type StoredKind, storedKinds } from '../../protocol/nouns.ts';
+import { type HandlerKind, handlerKinds, type StoredKind, storedKinds } from '../../protocol/nouns.ts';
+import type { QuotaView } from '../../protocol/views.ts';
 import type { Database } from '../db/database.ts';
 import { GrowthWatch } from '../db/growth-watch.ts';
 import type { DiskSpace } from './disk-space.ts';

@@ -1,7 +1,9 @@
 /** Keeps the last five minutes of each handler in memory, for screens that refresh every 2 s. */
+
 import type { UsageCount } from '../../protocol/messages.ts';
 import type { HandlerId } from '../../protocol/names.ts';
 import type { PendingInvocationRecord } from '../../protocol/nouns.ts';
+import type { UsageSummary } from '../../protocol/views.ts';
 import { positive, whole } from './usage-counts.ts';
 
 export const recentLimits = {
@@ -13,20 +15,6 @@ export const recentLimits = {
   /** Handlers remembered, about 10 KiB each at most; the least recently used one is dropped first. */
   handlers: 2_000,
 } as const;
-
-export interface UsageSummary {
-  /** Milliseconds that the figures cover. */
-  readonly windowMs: number;
-  readonly invocations: number;
-  readonly failures: number;
-  readonly gas: number;
-  /** Average over the last full minute. */
-  readonly requestsPerSecond: number;
-  readonly failuresPerSecond: number;
-  /** Percentile of the newest recorded invocations of the window; null without any. */
-  readonly p50Ms: number | null;
-  readonly p99Ms: number | null;
-}
 
 interface Slot {
   index: number;

@@ -9,6 +9,7 @@ import type { RunningChange, UsageCount, UsageSums } from '../../protocol/messag
 import { type HandlerId, handlerIdOf } from '../../protocol/names.ts';
 import type { InvocationRecord, InvocationTrigger, PendingInvocationRecord } from '../../protocol/nouns.ts';
 import type { LogBatchId } from '../../protocol/ports.ts';
+import type { UsageMinute, UsageSummary } from '../../protocol/views.ts';
 import { BatchInsert } from '../db/batch-insert.ts';
 import type { Database } from '../db/database.ts';
 import { advanceOrigin } from '../db/origins.ts';
@@ -16,7 +17,7 @@ import type { Schema } from '../db/schema.ts';
 import { WriteQueue } from '../db/write-queue.ts';
 import { existingHandlers, namesOf } from '../handlers/existing-handlers.ts';
 import { FiguresByHandler, type HandlerFigures } from './handler-figures.ts';
-import { RecentUsage, type UsageSummary } from './recent.ts';
+import { RecentUsage } from './recent.ts';
 import { RecordRetention } from './record-retention.ts';
 import { RunningInvocations } from './running.ts';
 import { addCount, PendingCounts, positive, toRow as toCountRow, whole } from './usage-counts.ts';
@@ -32,10 +33,6 @@ export const usageLimits = {
   /** Greatest number of Invocations in one answer. */
   listed: 500,
 } as const;
-
-export interface UsageMinute extends UsageSums {
-  readonly minuteMs: number;
-}
 
 /** Name of all handlers that are not counted by themselves. No handler can have it: names have no underscore. */
 export const otherHandlers = '_other';

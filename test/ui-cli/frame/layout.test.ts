@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { HandlerView } from '../../../src/protocol/nouns.ts';
+import type { HandlerView } from '../../../src/protocol/views.ts';
 import { bodyRows, messageRows } from '../../../ui-cli/frame/layout.ts';
 import { overviewLines } from '../../../ui-cli/screens/overview/overview-lines.ts';
 import { cells } from '../../../ui-cli/text/width.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { defaultLimits } from '../../../src/protocol/limits.ts';
-import type { DeploymentView } from '../../../src/protocol/nouns.ts';
+import type { DeploymentView } from '../../../src/protocol/views.ts';
 import { previewRollback } from '../../../ui-cli/text/deployment.ts';
 
 const deployment = (more: Partial<DeploymentView>): DeploymentView => ({

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { QuotaView } from '../../../src/protocol/nouns.ts';
+import type { QuotaView } from '../../../src/protocol/views.ts';
 import { isNearQuota, quotaLines } from '../../../ui-cli/text/quota.ts';
 
 const mib = 1024 * 1024;

@@ -1,6 +1,6 @@
 import { type CallState, callStates } from '../../../src/protocol/nouns.ts';
+import type { CallView } from '../../../src/protocol/views.ts';
 import type { ItemPage } from '../../client/api.ts';
-import type { CallView } from '../../client/views.ts';
 import type { Binding } from '../../frame/bindings.ts';
 import { pollMs } from '../../frame/loader.ts';
 import { PagedListScreen } from '../../frame/paged-list-screen.ts';

@@ -1,7 +1,7 @@
 /** Creates a handler: asks for its name, then shows the commands to push to it. */
 import { randomInt } from 'node:crypto';
 import { generateName, isHandlerName } from '../../../src/protocol/names.ts';
-import type { HandlerView } from '../../../src/protocol/nouns.ts';
+import type { HandlerView } from '../../../src/protocol/views.ts';
 import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
 import { Form } from '../../frame/form.ts';

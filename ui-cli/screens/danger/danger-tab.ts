@@ -1,5 +1,5 @@
 import { isHandlerName } from '../../../src/protocol/names.ts';
-import type { TransferView } from '../../client/views.ts';
+import type { TransferView } from '../../../src/protocol/views.ts';
 import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
 import { FormSlot } from '../../frame/form-slot.ts';

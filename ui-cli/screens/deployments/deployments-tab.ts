@@ -1,4 +1,4 @@
-import type { DeploymentView } from '../../../src/protocol/nouns.ts';
+import type { DeploymentView } from '../../../src/protocol/views.ts';
 import type { ItemPage } from '../../client/api.ts';
 import type { Binding } from '../../frame/bindings.ts';
 import { pollMs } from '../../frame/loader.ts';

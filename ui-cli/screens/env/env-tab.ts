@@ -2,7 +2,7 @@
  * Shows and sets variables of a handler, or those that a preview lays over them. Values are masked; `v` reveals one that was
  * just typed here.
  */
-import type { VariableView } from '../../client/views.ts';
+import type { VariableView } from '../../../src/protocol/views.ts';
 import type { Binding } from '../../frame/bindings.ts';
 import { Form } from '../../frame/form.ts';
 import { ListScreen } from '../../frame/list-screen.ts';

@@ -1,6 +1,6 @@
 /** One handler, with tabs, each of which is a screen. */
 import type { PlatformError } from '../../../src/protocol/errors.ts';
-import type { HandlerView } from '../../../src/protocol/nouns.ts';
+import type { HandlerView } from '../../../src/protocol/views.ts';
 import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
 import { type Loader, pollMs } from '../../frame/loader.ts';

@@ -1,5 +1,5 @@
 /** The tabs of a handler: their names in order, and the part of the screen that a tab knows. */
-import type { HandlerView } from '../../../src/protocol/nouns.ts';
+import type { HandlerView } from '../../../src/protocol/views.ts';
 import type { App } from '../../frame/app.ts';
 import type { Loader } from '../../frame/loader.ts';
 

@@ -1,6 +1,5 @@
 /** Lists all handlers of the user: the first screen. */
-import type { HandlerView } from '../../../src/protocol/nouns.ts';
-import type { UsageView } from '../../client/views.ts';
+import type { HandlerView, UsageSummary } from '../../../src/protocol/views.ts';
 import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
 import { ListScreen } from '../../frame/list-screen.ts';
@@ -20,7 +19,7 @@ export interface HandlersDoors {
 export class HandlersScreen extends ListScreen<HandlerView> {
   readonly crumbs: readonly string[] = [];
   /** Figures by handler name. */
-  usage: ReadonlyMap<string, UsageView> = new Map();
+  usage: ReadonlyMap<string, UsageSummary> = new Map();
   #deleted = false;
   readonly #doors: HandlersDoors;
 

@@ -1,6 +1,6 @@
 import type { InvocationRecord } from '../../../src/protocol/nouns.ts';
+import type { LogPage } from '../../../src/protocol/ports.ts';
 import { searchLogs } from '../../client/log-search.ts';
-import type { LogPage } from '../../client/views.ts';
 import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
 import { TextScreen } from '../../frame/text-screen.ts';

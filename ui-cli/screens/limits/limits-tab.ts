@@ -1,6 +1,7 @@
 import { type LimitName, limitKeyOf, limitNames, maximumLimits } from '../../../src/protocol/limits.ts';
-import { type DeploymentView, type HandlerSettings, policyLists } from '../../../src/protocol/nouns.ts';
+import { type HandlerSettings, policyLists } from '../../../src/protocol/nouns.ts';
 import { recordOf } from '../../../src/protocol/record-of.ts';
+import type { DeploymentView } from '../../../src/protocol/views.ts';
 import type { SettingsChange } from '../../client/client.ts';
 import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';

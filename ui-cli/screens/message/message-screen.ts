@@ -1,5 +1,5 @@
 import { PlatformError } from '../../../src/protocol/errors.ts';
-import type { QueueMessageView } from '../../client/views.ts';
+import type { QueueMessageView } from '../../../src/protocol/views.ts';
 import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
 import { TextScreen } from '../../frame/text-screen.ts';

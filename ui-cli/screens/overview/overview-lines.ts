@@ -1,6 +1,5 @@
 /** Makes the lines of a handler's overview. */
-import type { HandlerView } from '../../../src/protocol/nouns.ts';
-import type { UsageMinute, UsageView } from '../../client/views.ts';
+import type { HandlerView, UsageMinute, UsageSummary } from '../../../src/protocol/views.ts';
 import { formatAgo, formatBytes, formatCount, formatDate, formatDuration } from '../../text/format.ts';
 import { formerNameFacts, stateText } from '../../text/handler.ts';
 import { bucket, sparkline } from '../../text/sparkline.ts';
@@ -10,7 +9,7 @@ import { fit } from '../../text/width.ts';
 export interface OverviewInput {
   readonly view: HandlerView;
   readonly git: string;
-  readonly usage: { readonly summary: UsageView; readonly minutes: readonly UsageMinute[] } | null;
+  readonly usage: { readonly summary: UsageSummary; readonly minutes: readonly UsageMinute[] } | null;
   readonly nowMs: number;
   readonly width: number;
 }

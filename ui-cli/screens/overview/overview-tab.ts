@@ -1,5 +1,4 @@
-import type { HandlerView } from '../../../src/protocol/nouns.ts';
-import type { UsageMinute, UsageView } from '../../client/views.ts';
+import type { HandlerView, UsageMinute, UsageSummary } from '../../../src/protocol/views.ts';
 import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
 import { FormSlot } from '../../frame/form-slot.ts';
@@ -17,7 +16,7 @@ export class OverviewTab extends Screen {
   readonly app: App;
   readonly handler: HandlerContext;
   readonly slot = new FormSlot();
-  readonly usage: Loader<{ readonly summary: UsageView; readonly minutes: readonly UsageMinute[] }>;
+  readonly usage: Loader<{ readonly summary: UsageSummary; readonly minutes: readonly UsageMinute[] }>;
 
   constructor(handler: HandlerContext) {
     super();

@@ -1,5 +1,5 @@
 import { Box } from 'ink';
-import type { PreviewView } from '../../../src/protocol/nouns.ts';
+import type { PreviewView } from '../../../src/protocol/views.ts';
 import { EmptyState } from '../../frame/EmptyState.tsx';
 import { Lines } from '../../frame/Lines.tsx';
 import type { ScreenProps } from '../../frame/page.ts';

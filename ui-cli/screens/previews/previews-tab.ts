@@ -1,4 +1,4 @@
-import type { PreviewView } from '../../../src/protocol/nouns.ts';
+import type { PreviewView } from '../../../src/protocol/views.ts';
 import type { Binding } from '../../frame/bindings.ts';
 import { ListScreen } from '../../frame/list-screen.ts';
 import { pollMs } from '../../frame/loader.ts';

@@ -1,6 +1,6 @@
 /** Makes the lines above a queue's messages. */
 import type { MessageState } from '../../../src/protocol/nouns.ts';
-import type { QueueView } from '../../client/views.ts';
+import type { QueueView } from '../../../src/protocol/views.ts';
 import { formatAgo, formatBytes, formatCount } from '../../text/format.ts';
 import { consumersOf, deliveryWord, messageCount, messageWords, recentLine } from '../../text/queue.ts';
 import { cells } from '../../text/width.ts';

@@ -1,7 +1,7 @@
 /** Shows one queue: what it holds, its messages by state, and what can be done with them. */
 import { type MessageState, messageStates } from '../../../src/protocol/nouns.ts';
+import type { QueueMessageView, QueueView } from '../../../src/protocol/views.ts';
 import type { ItemPage } from '../../client/api.ts';
-import type { QueueMessageView, QueueView } from '../../client/views.ts';
 import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
 import { FormSlot } from '../../frame/form-slot.ts';

@@ -1,5 +1,5 @@
 /** Lists the queues of the user. */
-import type { QueueView } from '../../client/views.ts';
+import type { QueueView } from '../../../src/protocol/views.ts';
 import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
 import { FormSlot } from '../../frame/form-slot.ts';

@@ -1,4 +1,4 @@
-import type { QuotaView } from '../../../src/protocol/nouns.ts';
+import type { QuotaView } from '../../../src/protocol/views.ts';
 import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
 import { pollMs } from '../../frame/loader.ts';

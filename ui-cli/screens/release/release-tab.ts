@@ -1,4 +1,4 @@
-import type { DeploymentView, RolloutView } from '../../../src/protocol/nouns.ts';
+import type { DeploymentView, RolloutView } from '../../../src/protocol/views.ts';
 import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
 import type { Form } from '../../frame/form.ts';

@@ -1,4 +1,4 @@
-import type { ScheduleView } from '../../client/views.ts';
+import type { ScheduleView } from '../../../src/protocol/views.ts';
 import type { Binding } from '../../frame/bindings.ts';
 import { ListScreen } from '../../frame/list-screen.ts';
 import { pollMs } from '../../frame/loader.ts';

@@ -1,6 +1,6 @@
 import { type TokenScope, tokenScopes } from '../../../src/protocol/nouns.ts';
+import type { TokenView } from '../../../src/protocol/views.ts';
 import type { TokenTerms } from '../../client/client.ts';
-import type { TokenView } from '../../client/views.ts';
 import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
 import type { Form } from '../../frame/form.ts';

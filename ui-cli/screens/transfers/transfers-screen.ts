@@ -1,4 +1,4 @@
-import type { TransferView } from '../../client/views.ts';
+import type { TransferView } from '../../../src/protocol/views.ts';
 import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
 import { ListScreen } from '../../frame/list-screen.ts';

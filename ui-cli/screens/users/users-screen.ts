@@ -1,6 +1,6 @@
+import type { AccountView } from '../../../src/protocol/views.ts';
 import type { ItemPage } from '../../client/api.ts';
 import type { AccountChange } from '../../client/client.ts';
-import type { AccountView } from '../../client/views.ts';
 import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
 import type { Form } from '../../frame/form.ts';

@@ -1,7 +1,8 @@
 /** Operations that read the audit: a handler's for its owner, all of it for administrators. */
 import { Readable } from 'node:stream';
 import { z } from 'zod';
-import { type AuditEntry, type AuditFilter, type AuditLog, auditLimits } from '../../audit/audit-log.ts';
+import type { AuditEntry } from '../../../protocol/views.ts';
+import { type AuditFilter, type AuditLog, auditLimits } from '../../audit/audit-log.ts';
 import { forHandler, forUsers, type Operation, StreamedAnswer } from '../operation.ts';
 import { auditEntrySchema, wholeNumber } from '../schemas.ts';
 import { nextNumber, pageOf } from './paging.ts';

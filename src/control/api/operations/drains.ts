@@ -1,14 +1,15 @@
 /** Operations on drains: of a handler, and of the whole server (docs/drains.md). */
 import { z } from 'zod';
 import { PlatformError } from '../../../protocol/errors.ts';
-import type { DrainStore, DrainView } from '../../drains/drain-store.ts';
+import type { DrainView } from '../../../protocol/views.ts';
+import type { DrainStore } from '../../drains/drain-store.ts';
 import { checkSettings, drainKinds, drainSettingsSchema } from '../../drains/settings.ts';
 import { forHandler, forUsers, type Operation } from '../operation.ts';
 
 const tag = 'drains';
 const ms = z.number().describe('Unix milliseconds');
 
-export const drainSchema = z
+export const drainSchema: z.ZodType<DrainView> = z
   .object({
     name: z.string(),
     kind: z.enum(drainKinds),
@@ -21,7 +22,7 @@ export const drainSchema = z
     error: z.string().nullable().describe('why the last attempt failed'),
     failedMs: ms.nullable(),
     retryMs: ms.nullable().describe('time before which there is no further attempt'),
-  } satisfies Record<keyof DrainView, z.ZodType>)
+  })
   .meta({ id: 'Drain' });
 
 const listed = z.object({ drains: z.array(drainSchema) });

@@ -1,6 +1,7 @@
 /** Operations of administrators on the nodes of a cluster. */
 import { z } from 'zod';
 import { PlatformError } from '../../../protocol/errors.ts';
+import type { NodeLine } from '../../../protocol/views.ts';
 import { forUsers, type Operation } from '../operation.ts';
 import { nextText, pageOfAll, pageQuery } from './paging.ts';
 
@@ -41,7 +42,7 @@ export interface NodeAlive {
 }
 
 const tag = 'nodes';
-const nodeSchema = z.object({
+const nodeSchema: z.ZodType<NodeLine> = z.object({
   id: z.string(),
   name: z.string(),
   state: z.enum(['serving', 'starting', 'away']).describe('away: silent for 3 s, or never joined'),
@@ -57,7 +58,6 @@ const nodeSchema = z.object({
   sinceMs: z.number().nullable().describe('when it was started'),
   joinedMs: z.number().nullable(),
 });
-export type NodeAnswer = z.infer<typeof nodeSchema>;
 
 export function nodeOperations({
   nodeRegister = null,
@@ -118,7 +118,7 @@ export function nodeOperations({
   ];
 }
 
-function viewOf({ row, alive, revision }: Awaited<ReturnType<NodeRegister['list']>>[number]): NodeAnswer {
+function viewOf({ row, alive, revision }: Awaited<ReturnType<NodeRegister['list']>>[number]): NodeLine {
   const stats = (alive?.runners ?? []).flatMap((runner) => (runner.stats === null ? [] : [runner.stats]));
   return {
     ...{ id: row.id, name: row.name, joinedMs: row.joinedMs },

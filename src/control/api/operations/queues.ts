@@ -4,6 +4,7 @@ import { PlatformError } from '../../../protocol/errors.ts';
 import { MIB, queueLimits } from '../../../protocol/limits.ts';
 import { storeNamePattern } from '../../../protocol/names.ts';
 import { messageStates } from '../../../protocol/nouns.ts';
+import type { PublishedView, QueueMessageView } from '../../../protocol/views.ts';
 import type { Database } from '../../db/database.ts';
 import { exportFormats, exportTypes, lineStream } from '../../exports/lines.ts';
 import { bodyFields, exportLines } from '../../queues/download.ts';
@@ -37,6 +38,12 @@ const state = z.enum(messageStates).optional().describe('messages in this state;
 const position = wholeNumber({ min: 0, max: Number.MAX_SAFE_INTEGER })
   .optional()
   .describe('messages after this position');
+
+const publishedSchema: z.ZodType<PublishedView> = z.object({
+  id: z.string().nullable().describe('of the message; null for a message a line'),
+  published: z.number(),
+  duplicates: z.number().describe('whose key had been used'),
+});
 
 export function queueOperations(deps: {
   readonly db: Database;
@@ -114,11 +121,7 @@ export function queueOperations(deps: {
       }),
       bodyTypes: ['application/octet-stream', ndjson],
       status: 201,
-      answer: z.object({
-        id: z.string().nullable().describe('of the message; null for a message a line'),
-        published: z.number(),
-        duplicates: z.number().describe('whose key had been used'),
-      }),
+      answer: publishedSchema,
       errors: ['name_invalid', 'storage_full', 'body_too_large', 'request_timeout'],
       run: async ({ user, params, query, request, stillAllowed }) => {
         const add = async (batch: Parameters<MessageStore['publish']>[2], bytes: number) => {
@@ -261,6 +264,6 @@ function noRoom(error: unknown): never {
   throw new PlatformError('storage_full', error.message, { hints, details, cause });
 }
 
-function shown({ body, ...message }: Message): z.infer<typeof queueMessageSchema> {
+function shown({ body, ...message }: Message): QueueMessageView {
   return { ...message, bytes: body.length, ...bodyFields(body) };
 }

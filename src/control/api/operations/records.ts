@@ -19,6 +19,7 @@ import {
   invocationSchema,
   logLineSchema,
   logQuerySchema,
+  logRetentionSchema,
   logStreamQuerySchema,
   minuteSchema,
   quotaSchema,
@@ -26,12 +27,6 @@ import {
   wholeNumber,
 } from '../schemas.ts';
 import { nextNumber, nextText, pageOf, pageQuery } from './paging.ts';
-
-const keepingAnswer = z.object({
-  days: z.number().nullable().describe('days that its lines are kept; null: as long as the server keeps lines'),
-  bytes: z.number().nullable().describe('bytes that are kept, as stored; null: as many as the server keeps'),
-  server: z.object({ days: z.number(), bytes: z.number() }).describe('what the server keeps at most'),
-});
 
 /** Returns an object without the keys whose value is undefined. */
 function defined({
@@ -110,7 +105,7 @@ export function recordOperations(deps: {
       path: '/handlers/{name}/logs/retention',
       tag: 'logs',
       summary: 'How long and how much of its log is kept.',
-      answer: keepingAnswer,
+      answer: logRetentionSchema,
       run: async ({ handler }) => keepingOf(await logs.keeping.ownOf(handler.id)),
     }),
     forHandler({
@@ -128,7 +123,7 @@ export function recordOperations(deps: {
           .nullable()
           .optional(),
       }),
-      answer: keepingAnswer,
+      answer: logRetentionSchema,
       run: async ({ handler, body }) => keepingOf(await logs.keep(handler.id, defined(body))),
     }),
     forHandler({
