@@ -2,6 +2,7 @@
  * wasi:cli/terminal-* of WASI 0.2 and 0.3, which differ in the version only: tells whether a standard stream is a
  * terminal, which is possible for `wasmcloud run` only.
  */
+import type { AbiName } from '../../../../../protocol/nouns.ts';
 import { func, hostResource, option, own, type ResourceType } from '../../../../component/wit.ts';
 import { dropRow, witInterface, witRow } from '../../../canonical/row.ts';
 import type { Process } from '../../../process.ts';
@@ -37,7 +38,7 @@ const dropTerminalInput = (input: ResourceType): Syscall => dropRow(input);
 const dropTerminalOutput = (output: ResourceType): Syscall => dropRow(output);
 
 /** Returns the five interfaces of terminals in one version of WASI. */
-export function terminals(abi: 'wasi2' | 'wasi3', version: '0.2' | '0.3'): readonly Abi[] {
+export function terminals(abi: Extract<AbiName, `wasi${number}`>, version: '0.2' | '0.3'): readonly Abi[] {
   const nameOf = (what: string): string => `wasi:cli/terminal-${what}@${version}`;
   const input = hostResource(nameOf('input'), 'terminal-input');
   const output = hostResource(nameOf('output'), 'terminal-output');
