@@ -30,7 +30,7 @@ export const protections: readonly Protection[] = [
   },
   {
     name: 'runners: logs without blocks end their runner',
-    file: 'src/control/fleet/fleet.ts',
+    file: 'src/control/fleet/inbox.ts',
     find: '!isObject(message.dropped) || ',
     replace: '',
     tests: ['test/control/fleet/hostile-messages.test.ts'],

@@ -8,59 +8,45 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { GasProfile } from '../../protocol/gas-profile.ts';
 import { runnerLimits } from '../../protocol/limits.ts';
-import type { DeploymentSpec, FromRunner, OwnerState, UsageCount } from '../../protocol/messages.ts';
+import type { DeploymentSpec, OwnerState } from '../../protocol/messages.ts';
 import type { HandlerId } from '../../protocol/names.ts';
-import type { PendingInvocationRecord } from '../../protocol/nouns.ts';
 import type { Nodes, NodeView, ReleaseChange } from '../../protocol/ports.ts';
-import { blockOfText } from '../../protocol/takeover.ts';
 import { Activity } from './activity.ts';
 import { Blame } from './blame.ts';
 import { describeEnd, isOwnFault, isProcessorFault } from './end.ts';
+import { AppliedChanges, sendChange } from './feed-changes.ts';
+import { Inbox } from './inbox.ts';
 import { fleetLimits } from './limits.ts';
 import { artifactMessage, load } from './loader.ts';
-import { LogSpools } from './log-spools.ts';
 import { Member, Members } from './members.ts';
 import { type FleetOptions, runnerConfig } from './options.ts';
-import { OrphanRecord } from './orphan-record.ts';
+import { Orphans } from './orphans.ts';
 import { OwnerLines } from './owner-lines.ts';
 import { Profiling } from './profiling.ts';
 import { Restarts } from './restarts.ts';
 import { checkRunPort } from './run-port.ts';
 import { type RunnerEnd, RunnerProcess } from './runner-process.ts';
-import { TakeoverDoor } from './takeover-door.ts';
+import type { TakeoverDoor } from './takeover-door.ts';
 
 /** Implements the port Nodes with one Node: this machine. */
 export class RunnerFleet implements Nodes {
-  /** Handles requests that runners of an earlier control send to control's server. */
-  readonly takeover: TakeoverDoor;
   readonly #options: FleetOptions;
   readonly #members = new Members();
   readonly #blame = new Blame(() => performance.now());
   /** Prepared specs that the state read by a new runner does not contain yet. */
   readonly #prepared = new Map<string, DeploymentSpec>();
-  /**
-   * Maps the revision of a Release change to a promise that resolves when every runner has made the change; finished
-   * ones are removed.
-   */
-  readonly #applying = new Map<number, Promise<void>>();
-  /** Revision of the last change from the feed. */
-  #revision = 0;
+  readonly #applied = new AppliedChanges();
   readonly #unfollow: () => void;
   readonly #ownerLines: OwnerLines;
   readonly #restarts = new Restarts();
   readonly #waitingForLaunch: (() => void)[] = [];
-  readonly #record: OrphanRecord | null;
-  readonly #spools: LogSpools | null;
-  #spoolTimer: NodeJS.Timeout | null = null;
+  readonly #orphans: Orphans;
   readonly #profiling = new Profiling();
-  #grace: NodeJS.Timeout | null = null;
+  readonly #inbox: Inbox;
   #watch: NodeJS.Timeout | null = null;
   #port: number;
   #started = 0;
   #state: 'starting' | 'running' | 'stopping' = 'starting';
-  #isReplacing = false;
-  readonly #takenOver = Promise.withResolvers<void>();
-  #hasTakenOver = false;
   #isStale = false;
   #stopped: Promise<void> | null = null;
 
@@ -68,23 +54,18 @@ export class RunnerFleet implements Nodes {
     this.#options = options;
     this.#ownerLines = new OwnerLines(options.onLogs);
     this.#port = options.port;
-    this.#record = options.recordFile === undefined ? null : new OrphanRecord(options.recordFile);
-    this.#spools = options.spoolFolder === undefined ? null : new LogSpools(options.spoolFolder, options.onBlocks);
-    this.#unfollow = options.releases.changes((change) => this.#follow(change));
-    this.takeover = new TakeoverDoor({
-      platformId: options.platformId,
-      probeKey: options.probeKey,
-      bootId: options.bootId,
-      isReplaced: () => this.#isReplacing && this.isServing,
-      onReport: async ({ runnerId, logs, usage }) => {
-        if (usage !== undefined) await this.#store(usage);
-        if (logs === undefined) return true;
-        const { batch, blocks, lines = [], dropped } = logs;
-        const id = { origin: runnerId, number: batch };
-        if (blocks === undefined) return (await options.onLogs(lines, dropped, id)) !== 'lost';
-        return (await options.onBlocks(blocks.map(blockOfText), dropped, id)) !== 'lost';
-      },
+    this.#orphans = new Orphans(options, () => this.isServing);
+    this.#inbox = new Inbox({
+      fleet: options,
+      profiling: this.#profiling,
+      onUnloadable: (specId, reason) => this.#unloadable(specId, reason),
     });
+    this.#unfollow = options.releases.changes((change) => this.#follow(change));
+  }
+
+  /** Handles requests that runners of an earlier control send to control's server. */
+  get takeover(): TakeoverDoor {
+    return this.#orphans.door;
   }
 
   /** The functions' port, once `start` has resolved. */
@@ -97,12 +78,11 @@ export class RunnerFleet implements Nodes {
   }
 
   list(): readonly [NodeView] {
-    const [applying] = this.#applying.keys();
     return [
       {
         id: this.#options.bootId,
         url: this.runUrl,
-        revision: applying === undefined ? this.#revision : applying - 1,
+        revision: this.#applied.revision,
         isServing: this.isServing,
         runners: [...this.#members].map(({ runner, isServing }) => ({
           runnerId: runner.runnerId,
@@ -138,31 +118,10 @@ export class RunnerFleet implements Nodes {
       await this.stop();
       throw error;
     }
-    await this.#takeOver();
+    await this.#orphans.takeOver();
     if (this.#stopped !== null) return;
     this.#state = 'running';
-    void this.#deliverSpools();
-    this.#grace = setTimeout(
-      () => this.#endOrphans(this.#record?.orphans() ?? []),
-      this.#options.orphanGraceMs ?? fleetLimits.orphanGraceMs,
-    );
-    this.#grace.unref();
-  }
-
-  /** Stores log lines that earlier runners have left in files; looks again while such runners live. */
-  async #deliverSpools(): Promise<void> {
-    let left = 1;
-    try {
-      left = (await this.#spools?.deliver(this.#record?.orphans() ?? [])) ?? 0;
-    } catch (error) {
-      this.#options.onEvent?.({
-        kind: 'spool_unreadable',
-        reason: error instanceof Error ? error.message : String(error),
-      });
-    }
-    if (left === 0 || this.#state === 'stopping') return;
-    this.#spoolTimer = setTimeout(() => void this.#deliverSpools(), fleetLimits.spoolMs);
-    this.#spoolTimer.unref();
+    this.#orphans.windUp();
   }
 
   /** Lets runners finish (runnerLimits.drainMs), then ends them. */
@@ -194,19 +153,17 @@ export class RunnerFleet implements Nodes {
         runner.letGo();
       }),
     );
-    await this.#record?.written;
+    await this.#orphans.written();
     this.#unfollow();
   }
 
   /** Stops starting and watching runners. */
   #rest(): void {
     this.#state = 'stopping';
-    this.#takenOver.resolve();
+    this.#orphans.stop();
     this.#restarts.stop();
     for (const resolve of this.#waitingForLaunch.splice(0)) resolve();
     if (this.#watch !== null) clearInterval(this.#watch);
-    if (this.#grace !== null) clearTimeout(this.#grace);
-    if (this.#spoolTimer !== null) clearTimeout(this.#spoolTimer);
   }
 
   async #stop(): Promise<void> {
@@ -221,7 +178,7 @@ export class RunnerFleet implements Nodes {
       }),
     );
     clearTimeout(killer);
-    await this.#record?.written;
+    await this.#orphans.written();
     this.#unfollow();
   }
 
@@ -266,7 +223,7 @@ export class RunnerFleet implements Nodes {
 
   /** Whether all changes from the feed have taken effect, and no runner of an earlier control answers. */
   get isSettled(): boolean {
-    return this.#applying.size === 0 && this.#hasTakenOver;
+    return this.#applied.areAllMade && this.#orphans.haveClosed;
   }
 
   /** Makes every runner mark its answers as stale, or no longer. */
@@ -277,41 +234,21 @@ export class RunnerFleet implements Nodes {
 
   /** Lets every runner make a change from the feed. */
   #follow(change: ReleaseChange): void {
-    const { revision } = change;
-    this.#revision = revision;
-    // Several changes have one revision where a node reads everything again.
-    const before = this.#applying.get(revision);
-    const made: Promise<void> = this.#members
-      .make(async (runner) => {
-        if (change.kind === 'release') {
-          runner.send({ kind: 'release', label: change.label, specId: change.spec.specId, rollout: change.rollout });
-          await runner.sync();
-        } else if (change.kind === 'owner') {
-          runner.send({ kind: 'owner', owner: this.#shareOf(change.owner) });
-          await runner.sync();
-        } else if (change.kind === 'redirect') {
-          runner.send({ kind: 'redirect', label: change.label, to: change.to });
-          await runner.sync();
-        } else if (change.kind === 'domain') {
-          runner.send({ kind: 'domain', domain: change.domain, to: change.to });
-          await runner.sync();
-        } else runner.send({ kind: change.kind, label: change.label });
-      })
-      .then(async () => {
-        await before;
-        if (this.#applying.get(revision) === made) this.#applying.delete(revision);
+    const made = this.#members
+      .make((runner) => sendChange(runner, change, (owner) => this.#shareOf(owner)))
+      .then(() => {
         // The state that a new runner reads contains both specs from now on.
         if (change.kind !== 'release') return;
         this.#prepared.delete(change.spec.specId);
         if (change.rollout !== null) this.#prepared.delete(change.rollout.specId);
       });
-    this.#applying.set(revision, made);
+    this.#applied.add(change.revision, made);
   }
 
   async applied(revision: number): Promise<void> {
-    await Promise.all([...this.#applying].filter(([number]) => number <= revision).map(([, made]) => made));
+    await this.#applied.upTo(revision);
     // Waits for the takeover: runners of an earlier control would still answer with their old state.
-    await this.#takenOver.promise;
+    await this.#orphans.closed;
   }
 
   forget(specId: string): void {
@@ -352,8 +289,8 @@ export class RunnerFleet implements Nodes {
       programFolder: programFolder.endsWith('/') ? programFolder : `${programFolder}/`,
       env: { NODE_ENV: 'production', ...env },
       nodeFlags: nodeFlags ?? [],
-      spool: this.#spools?.open(runnerId),
-      onMessage: (message) => this.#receive(runner, activity, message),
+      spool: this.#orphans.spools?.open(runnerId),
+      onMessage: (message) => this.#inbox.receive(runner, activity, message),
       onStderr: (line) => onEvent?.({ kind: 'runner_stderr', runnerId, line }),
     });
     const member = new Member({ index, runner, activity });
@@ -361,7 +298,7 @@ export class RunnerFleet implements Nodes {
     // backlog.
     const prepared = [...this.#prepared.values()];
     this.#members.add(member);
-    if (runner.pid !== undefined) this.#record?.add(runner.pid);
+    this.#orphans.started(runner.pid);
     for (const resolve of this.#waitingForLaunch.splice(0)) resolve();
     void runner.ended.then((end) => this.#ended(member, end));
     let isLate = false;
@@ -405,9 +342,7 @@ export class RunnerFleet implements Nodes {
 
   #ended(member: Member, end: RunnerEnd): void {
     const { index, runner } = member;
-    if (runner.pid !== undefined) this.#record?.remove(runner.pid);
-    // A failure leaves an empty file, which the next control removes.
-    this.#spools?.ended(runner.runnerId, runner.pid ?? 0).catch(() => {});
+    this.#orphans.ended(runner.runnerId, runner.pid);
     this.#members.remove(member);
     const wasServing = member.isServing;
     member.isServing = false;
@@ -433,13 +368,6 @@ export class RunnerFleet implements Nodes {
     this.#restarts.later(delayMs, () =>
       this.#launch(index).catch((error: unknown) => this.#launchFailed(index, error)),
     );
-  }
-
-  #endOrphans(pids: readonly number[]): void {
-    for (const pid of this.#record?.end(pids) ?? []) {
-      const reason = `process ${pid}, a runner of an earlier control, did not end by itself`;
-      this.#options.onEvent?.({ kind: 'orphan_killed', pid, reason });
-    }
   }
 
   /** Ends a runner that is alive but could not be fed, because the database or the Artifacts could not be read. */
@@ -479,82 +407,4 @@ export class RunnerFleet implements Nodes {
     this.#ownerLines.error(specId, `cannot be loaded and is not served: ${reason}; push it again`);
     this.#options.onEvent?.({ kind: 'unloadable', specId, reason });
   }
-
-  #receive(runner: RunnerProcess, activity: Activity, message: FromRunner): void {
-    switch (message.kind) {
-      case 'logs':
-        if (!Array.isArray(message.blocks) || !isObject(message.dropped) || !Number.isSafeInteger(message.batch))
-          throw new Error('logs without blocks');
-        void this.#options
-          .onBlocks(message.blocks, message.dropped, { origin: runner.runnerId, number: message.batch })
-          .then((result) => runner.send({ kind: 'received', number: message.number, isLost: result === 'lost' }));
-        return;
-      case 'usage':
-        if (![message.records, message.counts].every((list) => Array.isArray(list) && list.every(isObject)))
-          throw new Error('usage without lists');
-        activity.note(message.counts);
-        this.#options.onRunning(runner.runnerId, message.running);
-        void this.#store(message).then(() => runner.send({ kind: 'received', number: message.number, isLost: false }));
-        return;
-      case 'spans':
-        this.#options.onSpans?.(message.spans, message.dropped);
-        return;
-      case 'profiled':
-        this.#profiling.answered(message.id, message.profile);
-        return;
-      case 'unloadable':
-        this.#unloadable(message.specId, message.reason);
-        return;
-      case 'request': {
-        const { id, request } = message;
-        const answer =
-          request.op === 'artifact.get' ? this.#options.readArtifact(request.name) : this.#options.onRequest(request);
-        answer.then(
-          (value) => runner.send({ kind: 'reply', id, ok: true, value }),
-          (error: unknown) =>
-            runner.send({
-              kind: 'reply',
-              id,
-              ok: false,
-              code: error instanceof PlatformError ? error.code : 'internal',
-              message: error instanceof Error ? error.message : String(error),
-            }),
-        );
-        return;
-      }
-    }
-  }
-
-  /** Stores usage. Counts without invocations only update which specs are in use. */
-  async #store(usage: {
-    readonly records: readonly PendingInvocationRecord[];
-    readonly counts: readonly UsageCount[];
-  }): Promise<void> {
-    const counts = usage.counts.filter(({ invocations }) => invocations > 0);
-    if (usage.records.length + counts.length > 0) await this.#options.onUsage(usage.records, counts);
-  }
-
-  /**
-   * Lets runners of an earlier control close when they ask for it, and waits until each has closed or ended. A runner
-   * that is silent for fleetLimits.takeoverMs hangs: it is killed, since it could still accept connections.
-   */
-  async #takeOver(): Promise<void> {
-    this.#isReplacing = true;
-    const endMs = performance.now() + fleetLimits.takeoverMs;
-    while (this.#stopped === null) {
-      const open = (this.#record?.orphans() ?? []).filter((pid) => !this.takeover.hasClosed(pid));
-      if (open.length === 0) break;
-      if (performance.now() >= endMs) {
-        this.#endOrphans(open);
-        break;
-      }
-      await this.takeover.nextClose(fleetLimits.takeoverLookMs);
-    }
-    this.#hasTakenOver = true;
-    this.#takenOver.resolve();
-  }
-}
-
-function isObject(value: unknown): boolean {
-  return typeof value === 'object' && value !== null;
 }

@@ -1,0 +1,84 @@
+/** Takes the messages of runners, checks those that a guest may have forged, and passes them on. */
+import { PlatformError } from '../../protocol/errors.ts';
+import type { FromRunner, UsageCount } from '../../protocol/messages.ts';
+import type { PendingInvocationRecord } from '../../protocol/nouns.ts';
+import type { Activity } from './activity.ts';
+import type { FleetOptions } from './options.ts';
+import type { Profiling } from './profiling.ts';
+import type { RunnerProcess } from './runner-process.ts';
+
+export interface InboxOptions {
+  readonly fleet: Pick<FleetOptions, 'onBlocks' | 'onRunning' | 'onSpans' | 'onUsage' | 'onRequest' | 'readArtifact'>;
+  readonly profiling: Pick<Profiling, 'answered'>;
+  /** Is called for a spec whose code a runner cannot load. */
+  readonly onUnloadable: (specId: string, reason: string) => void;
+}
+
+export class Inbox {
+  readonly #options: InboxOptions;
+
+  constructor(options: InboxOptions) {
+    this.#options = options;
+  }
+
+  /** Takes a message of `runner`, whose Invocations in use are noted in `activity`. Throws Error on a malformed one. */
+  receive(runner: RunnerProcess, activity: Activity, message: FromRunner): void {
+    const { fleet, profiling, onUnloadable } = this.#options;
+    switch (message.kind) {
+      case 'logs':
+        if (!Array.isArray(message.blocks) || !isObject(message.dropped) || !Number.isSafeInteger(message.batch))
+          throw new Error('logs without blocks');
+        void fleet
+          .onBlocks(message.blocks, message.dropped, { origin: runner.runnerId, number: message.batch })
+          .then((result) => runner.send({ kind: 'received', number: message.number, isLost: result === 'lost' }));
+        return;
+      case 'usage':
+        if (![message.records, message.counts].every((list) => Array.isArray(list) && list.every(isObject)))
+          throw new Error('usage without lists');
+        activity.note(message.counts);
+        fleet.onRunning(runner.runnerId, message.running);
+        void storeUsage(fleet, message).then(() =>
+          runner.send({ kind: 'received', number: message.number, isLost: false }),
+        );
+        return;
+      case 'spans':
+        fleet.onSpans?.(message.spans, message.dropped);
+        return;
+      case 'profiled':
+        profiling.answered(message.id, message.profile);
+        return;
+      case 'unloadable':
+        onUnloadable(message.specId, message.reason);
+        return;
+      case 'request': {
+        const { id, request } = message;
+        const answer = request.op === 'artifact.get' ? fleet.readArtifact(request.name) : fleet.onRequest(request);
+        answer.then(
+          (value) => runner.send({ kind: 'reply', id, ok: true, value }),
+          (error: unknown) =>
+            runner.send({
+              kind: 'reply',
+              id,
+              ok: false,
+              code: error instanceof PlatformError ? error.code : 'internal',
+              message: error instanceof Error ? error.message : String(error),
+            }),
+        );
+        return;
+      }
+    }
+  }
+}
+
+/** Stores usage. Counts without invocations only update which specs are in use. */
+export async function storeUsage(
+  { onUsage }: Pick<FleetOptions, 'onUsage'>,
+  usage: { readonly records: readonly PendingInvocationRecord[]; readonly counts: readonly UsageCount[] },
+): Promise<void> {
+  const counts = usage.counts.filter(({ invocations }) => invocations > 0);
+  if (usage.records.length + counts.length > 0) await onUsage(usage.records, counts);
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null;
+}
