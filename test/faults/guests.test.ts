@@ -156,6 +156,7 @@ describe('fault 17: guests that never end', () => {
     body: '(loop $again (memory.copy (i32.const 8) (i32.const 0) (i32.const 33554432)) (br $again))',
   });
   const loops = cwaGuest({ body: '(loop $again (br $again))' });
+  const grows = cwaGuest({ body: '(loop $again (drop (memory.grow (i32.const 65536))) (br $again))' });
   const catching = (inner: string) => `(module
     (import "cwa" "runtime_msleep" (func $sleep (param i32))) (memory (export "memory") 1) (tag $t)
     (func $deep (param i32)
@@ -176,6 +177,7 @@ describe('fault 17: guests that never end', () => {
   it.each([
     ['an endless loop', 'loops', loops, stingy, 500, 'out_of_gas'],
     ['tail calls in a circle', 'tail-calls', tailCalls, stingy, 500, 'out_of_gas'],
+    ['memory.grow that is refused, again and again', 'grows', grows, stingy, 500, 'out_of_gas'],
     ['memory.fill of 64 MiB, again and again', 'fills', fills, stingy, 500, 'out_of_gas'],
     ['memory.copy of 32 MiB, again and again', 'copies', copies, stingy, 500, 'out_of_gas'],
     ['exceptions that are thrown and caught, again and again', 'throws', throws, stingy, 500, 'out_of_gas'],

@@ -408,6 +408,13 @@ export const protections: readonly Protection[] = [
     tests: ['test/guest/wasm/reserve.test.ts'],
   },
   {
+    name: 'growth: a refused one is a place that checks',
+    file: 'src/guest/wasm/meter/helpers.ts',
+    find: 'put(writer, op.localSet, before);\n  constant(writer, 0);\n  put(writer, op.localSet, pages);',
+    replace: 'put(writer, op.return);',
+    tests: ['test/guest/wasm/meter.test.ts'],
+  },
+  {
     name: 'recycling: not where a table or a segment may have changed',
     file: 'src/runner/slot.ts',
     find: '!mutates.table && !mutates.segments && ',

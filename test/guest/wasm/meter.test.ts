@@ -310,6 +310,24 @@ describe('bulk work', () => {
     },
   );
 
+  // Not for ever: without the check the loop would hold the thread.
+  test.each([
+    ['memory.grow', 'i32.const 65536 memory.grow'],
+    ['memory.grow of as many pages as there cannot be', 'i32.const -1 memory.grow'],
+    ['table.grow', 'ref.null func i32.const -1 table.grow $t'],
+    ['table.grow beyond a cap', 'ref.null func i32.const 20000000 table.grow $t'],
+    ['memory.fill of nothing', 'i32.const 0 i32.const 0 i32.const 0 memory.fill i32.const 0'],
+    ['table.fill of nothing', 'i32.const 0 ref.null func i32.const 0 table.fill $t i32.const 0'],
+  ])('a loop of %s that costs nothing is stopped all the same', (_, instructions) => {
+    const loop = (close: string) => bulk(`(local i32) loop ${instructions} drop ${close} end`);
+    const rounds = loop('local.get 0 i32.const 1 i32.add local.tee 0 i32.const 1000000 i32.lt_u br_if 0');
+    for (const slice of [1_000, 100_000]) {
+      const metered = meter(wat(rounds), { limit: 100_000, slice });
+      expect(outcome(() => call(metered.exports, 'run'))).toEqual({ trap: 'unreachable' });
+      expect(metered.used()).toBeLessThan(200_000);
+    }
+  });
+
   test('a fill larger than the gas left is refused before it writes', () => {
     const text =
       '(module (memory (export "memory") 16) (func (export "run") i32.const 0 i32.const 7 i32.const 1000000 memory.fill))';

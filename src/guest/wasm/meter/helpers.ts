@@ -89,11 +89,14 @@ export function writeHelpers(writer: ByteWriter, { indices, hasMemory, costs, mo
   writer.sized(() => writeSettle(writer, indices));
   writer.sized(() => {
     locals(writer, 1);
+    constant(writer, 0);
+    put(writer, op.localGet, 0);
     put(writer, op.localGet, 0);
     constant(writer, tableEntriesMax);
     put(writer, op.i32GtU);
-    returnParameterIf(writer);
-    chargeLocal(writer, indices, { unit: costs.tableEntry, from: 0, credit: 1, rest: 2 });
+    put(writer, op.select);
+    put(writer, op.localSet, 2);
+    chargeLocal(writer, indices, { unit: costs.tableEntry, credit: 1, rest: 2 });
     put(writer, op.localGet, 0);
     put(writer, op.end);
   });
@@ -111,15 +114,17 @@ export function writeHelpers(writer: ByteWriter, { indices, hasMemory, costs, mo
     put(writer, op.if, emptyBlock);
     accessOutside(writer);
     put(writer, op.end);
-    chargeLocal(writer, indices, { unit: costs.memoryByte, from: 0, credit: 1, rest: 2 });
+    put(writer, op.localGet, 0);
+    put(writer, op.localSet, 2);
+    chargeLocal(writer, indices, { unit: costs.memoryByte, credit: 1, rest: 2 });
     put(writer, op.localGet, 0);
     put(writer, op.end);
   });
   writer.sized(() => {
-    locals(writer, 2);
-    growMemory(writer, indices, { pages: 0, before: 3 });
-    chargeLocal(writer, indices, { unit: costs.memoryPage, from: 0, credit: 1, rest: 2 });
-    put(writer, op.localGet, 3);
+    locals(writer, 1);
+    growMemory(writer, indices, { pages: 0, before: 2 });
+    chargeLocal(writer, indices, { unit: costs.memoryPage, credit: 1, rest: 0 });
+    put(writer, op.localGet, 2);
     put(writer, op.end);
   });
 }
@@ -154,7 +159,8 @@ function accessOutside(writer: ByteWriter): void {
 
 /**
  * Writes code that grows the memory by local `pages`, out of the reserve as far as possible, and sets local `before` to
- * the size before. If growing fails, the helper returns -1 and charges nothing. Growing touches no page.
+ * the size before. If growing fails, `before` is -1 and `pages` 0: nothing is charged, but the check that follows a charge
+ * has to be made, for a loop may have no other. Growing touches no page.
  */
 function growMemory(
   writer: ByteWriter,
@@ -180,10 +186,13 @@ function growMemory(
   put(writer, op.i32Eq);
   put(writer, op.if, emptyBlock);
   constant(writer, -1);
-  put(writer, op.return);
-  put(writer, op.end);
+  put(writer, op.localSet, before);
+  constant(writer, 0);
+  put(writer, op.localSet, pages);
+  put(writer, op.else);
   constant(writer, 0);
   put(writer, op.globalSet, indices.reserve);
+  put(writer, op.end);
   put(writer, op.end);
 }
 
@@ -191,13 +200,6 @@ function locals(writer: ByteWriter, count: number): void {
   writer.u32(1);
   writer.u32(count);
   writer.u8(i32);
-}
-
-function returnParameterIf(writer: ByteWriter): void {
-  put(writer, op.if, emptyBlock);
-  put(writer, op.localGet, 0);
-  put(writer, op.return);
-  put(writer, op.end);
 }
 
 /**
@@ -250,13 +252,13 @@ function writeSettle(writer: ByteWriter, indices: HelperIndices): void {
 }
 
 /**
- * Writes code that charges `unit` times local `from`, at most chargeMax at a time, with a check after each. Local
- * `credit` holds the credit; local `rest` is overwritten.
+ * Writes code that charges `unit` times local `rest`, at most chargeMax at a time, with a check after each and one check at
+ * least. Local `credit` holds the credit; local `rest` is overwritten.
  */
 function chargeLocal(
   writer: ByteWriter,
   indices: HelperIndices,
-  { unit, from, credit, rest }: { unit: number; from: number; credit: number; rest: number },
+  { unit, credit, rest }: { unit: number; credit: number; rest: number },
 ): void {
   const portion = Math.floor(chargeMax / unit);
   const charge = (amount: () => void) => {
@@ -274,8 +276,6 @@ function chargeLocal(
     put(writer, op.call, indices.slow);
     put(writer, op.end);
   };
-  put(writer, op.localGet, from);
-  put(writer, op.localSet, rest);
   put(writer, op.loop, emptyBlock);
   put(writer, op.localGet, rest);
   constant(writer, portion);
