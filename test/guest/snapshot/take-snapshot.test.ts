@@ -46,6 +46,20 @@ describe('what a start-up leaves', () => {
     expect(module.plan.initialize).toBeNull();
   });
 
+  it('memory that was grown to its limit: calls have all of it and get no more', async () => {
+    const source = guest(
+      `(loop $more (br_if $more (i32.ne (memory.grow (i32.const 1)) (i32.const -1))))
+       (i32.store (i32.sub (i32.shl (memory.size) (i32.const 16)) (i32.const 4)) (i32.const 77))`,
+      {
+        answer: `(i32.add (i32.load (i32.sub (i32.shl (memory.size) (i32.const 16)) (i32.const 4)))
+          (i32.add (memory.size) (memory.grow (i32.const 1))))`,
+      },
+    );
+    const snapshot = await take(source, { limits: { memoryPages: 30 } });
+    expect(snapshot.module.snapshot.memoryPages).toBe(30);
+    expect((await runVetted(snapshot, { limits: { memoryPages: 30 } })).end).toEqual(exits(77 + 30 - 1));
+  });
+
   it('globals of every type keep each bit, a NaN with a payload too', async () => {
     const source = guest(
       `(global.set $i (i32.const -5)) (global.set $l (i64.const -9000000000000000000))
