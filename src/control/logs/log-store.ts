@@ -20,21 +20,22 @@ import type {
   LogSink,
 } from '../../protocol/ports.ts';
 import type { Database } from '../db/database.ts';
-import { advanceOrigin, forgetOldOrigins } from '../db/origins.ts';
+import { forgetOldOrigins } from '../db/origins.ts';
 import { WriteQueue } from '../db/write-queue.ts';
-import { existingHandlers } from '../handlers/existing-handlers.ts';
-import { bytesOf, claimedLines, insertBlocks, plausibleBlock, rowOf } from './block-rows.ts';
-import { allLines } from './block-search.ts';
+import { type Batch, BatchWriter, lastOf, linesOf, type NumberedBlock } from './batch-writer.ts';
+import { bytesOf, claimedLines, plausibleBlock } from './block-rows.ts';
 import { BlockThread } from './block-thread.ts';
-import { Cursors, CursorsTaken } from './cursors.ts';
-import { foldCase, isSearch, matcher } from './log-filter.ts';
+import { Cursors } from './cursors.ts';
+import { LiveTails } from './live-tails.ts';
+import { isSearch, matcher } from './log-filter.ts';
 import type { LogKeeping, OwnKeeping } from './log-keeping.ts';
 import { type BlockSource, type LogRange, type LogRangeResult, queryLimits, readRange } from './log-query.ts';
-import { LogTail, tailLimits } from './log-tail.ts';
+import { type LogTail, tailLimits } from './log-tail.ts';
+import { isCount, LostLines } from './lost-lines.ts';
 import { mergePages } from './merge-pages.ts';
 import { LogMerger } from './merging.ts';
 import { moveOldLines } from './old-lines.ts';
-import { lossLine, plausible } from './pending-lines.ts';
+import { plausible } from './pending-lines.ts';
 import { RecentBlocks } from './recent-blocks.ts';
 import { LogRetention, retentionLimits } from './retention.ts';
 import { SearchTurns } from './search-turns.ts';
@@ -86,32 +87,9 @@ export interface LogCounters {
   readonly tails: number;
 }
 
-interface Batch {
-  readonly blocks: readonly LogBlock[];
-  readonly dropped: DroppedLines;
-  readonly id: LogBatchId | null;
+interface WaitingBatch extends Batch {
   /** Result, set when the batch has been written or has failed. */
   result: LogAppendResult;
-}
-
-/** Tails of one handler, whose name their lines carry. */
-interface HandlerTails {
-  readonly name: string;
-  readonly all: Set<LogTail>;
-}
-
-/** A block whose first line has the cursor `first`. */
-type NumberedBlock = LogBlock & { readonly first: number };
-
-/** Result of one transaction. */
-interface Stored {
-  readonly blocks: readonly NumberedBlock[];
-  /** Number of lines of handlers that do not exist. */
-  readonly unknown: number;
-  /** Batches that had been stored before. */
-  readonly known: ReadonlySet<Batch>;
-  /** Lost lines by handler id that the stored lines report. */
-  readonly lost: ReadonlyMap<HandlerId, number>;
 }
 
 export class LogStore implements LogSink, LogFeed {
@@ -119,18 +97,18 @@ export class LogStore implements LogSink, LogFeed {
   readonly #now: () => number;
   readonly #onError: (error: unknown) => void;
   readonly #onGrown: (handlerId: HandlerId, bytes: number) => void;
-  readonly #queue: WriteQueue<Batch>;
+  readonly #queue: WriteQueue<WaitingBatch>;
   readonly #retention: LogRetention;
   readonly #merger: LogMerger;
   readonly #thread = new BlockThread();
   readonly #recent = new RecentBlocks();
   readonly #source: BlockSource;
   readonly #cursors: Cursors;
+  readonly #writer: BatchWriter;
   readonly #searches = new SearchTurns();
-  readonly #tails = new Map<string, HandlerTails>();
-  /** Lines lost since the last write, by handler id; the next write reports them. */
-  #lost = new Map<HandlerId, number>();
-  #lossTimer: NodeJS.Timeout | null = null;
+  readonly #tails = new LiveTails();
+  /** Lines lost since the last write; the next write reports them. */
+  readonly #lost: LostLines;
   /** Timer that checks for lines of other controls; null: there are none. */
   readonly #follower: NodeJS.Timeout | null;
   #waitingBytes = 0;
@@ -139,8 +117,6 @@ export class LogStore implements LogSink, LogFeed {
   #stored = 0;
   #dropped = 0;
   #unknown = 0;
-  #tailCount = 0;
-  #isClosed = false;
 
   private constructor(options: LogStoreOptions, opened: { readonly cursors: Cursors; readonly published: number }) {
     this.#db = options.db;
@@ -155,12 +131,18 @@ export class LogStore implements LogSink, LogFeed {
       recent: (handlerId, { first_cursor, lines }) => this.#recent.get(handlerId, first_cursor, lines),
     };
     this.#cursors = opened.cursors;
+    this.#writer = new BatchWriter({ db: options.db, now: options.now, cursors: opened.cursors });
     this.#published = opened.published;
     this.#queue = new WriteQueue({
       waitingMax: storeLimits.waitingLines,
       batchMax: storeLimits.batchLines,
       weigh: (batch) => Math.max(1, linesOf(batch.blocks)),
       write: (batches) => this.#write(batches),
+    });
+    this.#lost = new LostLines({
+      reportMs: storeLimits.lossMs,
+      // A full queue is being written, and its next write reports the loss.
+      report: () => void this.#queue.push({ blocks: [], dropped: {}, id: null, result: 'lost' }),
     });
     this.#follower = this.#db.isShared ? setInterval(() => this.#follow(), storeLimits.followMs).unref() : null;
   }
@@ -209,7 +191,7 @@ export class LogStore implements LogSink, LogFeed {
     id: LogBatchId | undefined,
   ): Promise<LogAppendResult> {
     const bytes = blocks.reduce((sum, block) => sum + bytesOf(block), 0);
-    const batch: Batch = { blocks, dropped, id: id === undefined ? null : checkedId(id), result: 'lost' };
+    const batch: WaitingBatch = { blocks, dropped, id: id === undefined ? null : checkedId(id), result: 'lost' };
     const roomy = this.#waitingBytes === 0 || this.#waitingBytes + bytes <= storeLimits.waitingBytes;
     const done = roomy ? this.#queue.push(batch) : null;
     if (done === null) {
@@ -263,9 +245,9 @@ export class LogStore implements LogSink, LogFeed {
   }
 
   tail(handler: LogHandler, options: LogReaderOptions): LogTail {
-    // Synchronous from here to `add`: nothing is published in between.
     const ceiling = this.#published;
-    const tail: LogTail = new LogTail({
+    // Synchronous from the line above: nothing is published in between.
+    return this.#tails.add(handler, {
       after: Math.min(options.after ?? ceiling, ceiling),
       ceiling,
       matches: matcher(options),
@@ -282,14 +264,7 @@ export class LogStore implements LogSink, LogFeed {
           limit: tailLimits.frameLines,
           bytes: tailLimits.frameBytes,
         }),
-      bytesMax: () => Math.min(tailLimits.bytes, tailLimits.allBytes / this.#tailCount),
-      onClose: () => this.#removeTail(handler.id, tail),
     });
-    const tails = this.#tails.get(handler.id) ?? { name: handler.name, all: new Set() };
-    this.#tails.set(handler.id, tails);
-    tails.all.add(tail);
-    this.#tailCount += 1;
-    return tail;
   }
 
   /** Looks at once for lines that other controls have stored, for live tails. */
@@ -303,7 +278,7 @@ export class LogStore implements LogSink, LogFeed {
       dropped: this.#dropped,
       unknown: this.#unknown,
       waiting: this.#queue.weight,
-      tails: this.#tailCount,
+      tails: this.#tails.count,
     };
   }
 
@@ -344,17 +319,16 @@ export class LogStore implements LogSink, LogFeed {
    * loss that cannot be stored (the database fails) goes to `onError`.
    */
   async close(): Promise<void> {
-    this.#isClosed = true;
+    this.#lost.close();
     if (this.#follower !== null) clearInterval(this.#follower);
-    if (this.#lossTimer !== null) clearTimeout(this.#lossTimer);
     await this.#queue.idle();
-    if (this.#lost.size > 0) await this.#write([]);
+    if (!this.#lost.isEmpty) await this.#write([]);
     for (const [handlerId, count] of this.#lost)
       this.#onError(new Error(`${count} lost log lines of handler ${handlerId} could not be told in its log`));
     await this.#retention.close();
     await this.#merger.close();
     await this.#thread.close();
-    for (const tails of [...this.#tails.values()]) for (const tail of [...tails.all]) tail.close();
+    this.#tails.close();
   }
 
   /** Runs searches of one user one after the other; reads without a filter end after a page. */
@@ -366,78 +340,26 @@ export class LogStore implements LogSink, LogFeed {
     return isSearch(range.filter) ? this.#searches.run(userId, read) : read();
   }
 
-  async #write(batches: readonly Batch[]): Promise<void> {
-    const earlier = this.#lost;
-    this.#lost = new Map();
+  async #write(batches: readonly WaitingBatch[]): Promise<void> {
+    const earlier = this.#lost.take();
     try {
-      const { blocks, unknown, known, lost } = await this.#store(batches, earlier);
+      const { blocks, unknown, known, lost } = await this.#writer.store(batches, {
+        earlier,
+        newest: this.#published,
+      });
       for (const batch of batches) batch.result = known.has(batch) ? 'known' : 'stored';
       this.#stored += linesOf(blocks);
       this.#unknown += unknown;
       for (const [handlerId, count] of lost) {
         this.#dropped += count - (earlier.get(handlerId) ?? 0); // The earlier ones were counted when they were lost.
-        for (const tail of this.#tailsOf(handlerId)) tail.lost(count);
+        this.#tails.lost(handlerId, count);
       }
       this.#publish(blocks);
     } catch (error) {
-      for (const [handlerId, count] of earlier) this.#tellLater(handlerId, count);
+      for (const [handlerId, count] of earlier) this.#lost.add(handlerId, count);
       for (const batch of batches) this.#lose(batch);
       this.#onError(error);
     }
-  }
-
-  /** Stores the batches, and one line for each handler of which lines were lost, in one transaction. */
-  async #store(batches: readonly Batch[], earlier: ReadonlyMap<HandlerId, number>): Promise<Stored> {
-    let count = earlier.size;
-    for (const { blocks, dropped } of batches) count += linesOf(blocks) + Object.keys(dropped).length;
-    let last = this.#published;
-    for (;;) {
-      await this.#cursors.reserve(last, count);
-      try {
-        return await this.#storeOnce(batches, earlier);
-      } catch (error) {
-        if (!(error instanceof CursorsTaken)) throw error;
-        last = error.last;
-      }
-    }
-  }
-
-  #storeOnce(batches: readonly Batch[], earlier: ReadonlyMap<HandlerId, number>): Promise<Stored> {
-    return this.#db.relaxed.transaction().execute(async (trx) => {
-      const known = new Set<Batch>();
-      for (const batch of batches)
-        if (batch.id !== null && !(await advanceOrigin(trx, batch.id, this.#now()))) known.add(batch);
-      const fresh = batches.filter((batch) => !known.has(batch));
-      const lost = new Map(earlier);
-      for (const { dropped } of fresh)
-        for (const [id, count] of Object.entries(dropped))
-          if (isCount(count)) lost.set(handlerIdOf(id), (lost.get(handlerIdOf(id)) ?? 0) + count);
-      const pending = [
-        ...fresh.flatMap((batch) => batch.blocks),
-        ...packByHandler([...lost].map(([handlerId, count]) => lossLine(handlerId, count, this.#now()))),
-      ];
-      // Read each time: a handler may have been purged, and a runner that a guest has taken over may invent ids.
-      const existing = await existingHandlers(
-        trx,
-        pending.map(({ handlerId }) => handlerId),
-      );
-      const owned = pending.filter(({ handlerId }) => existing.has(handlerId));
-      const count = linesOf(owned);
-      const unknown = linesOf(pending) - count;
-      if (count === 0) return { blocks: [], unknown, known, lost };
-      const taken = await this.#cursors.take(trx, count);
-      if ('last' in taken) throw new CursorsTaken(taken.last);
-      let first = taken.first;
-      const blocks = owned.map((block): NumberedBlock => {
-        first += block.lines;
-        return { ...block, first: first - block.lines };
-      });
-      await insertBlocks.insert(
-        trx,
-        blocks.map((block) => rowOf(block, { first: block.first, last: lastOf(block) })),
-      );
-      return { blocks, unknown, known, lost };
-    });
   }
 
   #publish(blocks: readonly NumberedBlock[]): void {
@@ -454,23 +376,7 @@ export class LogStore implements LogSink, LogFeed {
       this.#merger.grown(handlerId, theirs.length);
       this.#onGrown(handlerId, bytes);
       for (const block of theirs) this.#recent.add(handlerId, block, block.data);
-      const tails = this.#tails.get(handlerId);
-      if (tails !== undefined && isNext) this.#show(theirs, tails);
-    }
-  }
-
-  /** Passes lines just stored to the tails of their handler. Blocks are unpacked once for all of them. */
-  #show(blocks: readonly NumberedBlock[], tails: HandlerTails): void {
-    for (const block of blocks) {
-      const { first, lines: count, lastMs, data } = block;
-      const stored = { first_cursor: first, last_cursor: lastOf(block), lines: count, last_ms: lastMs, data };
-      const lines = allLines(stored, tails.name);
-      const texts: string[] = [];
-      const folded = (index: number): string => {
-        texts[index] ??= foldCase(lines[index]!.text);
-        return texts[index];
-      };
-      for (const tail of tails.all) tail.push(lines, folded);
+      if (isNext) this.#tails.push(handlerId, theirs);
     }
   }
 
@@ -478,7 +384,7 @@ export class LogStore implements LogSink, LogFeed {
   #skipTo(cursor: number): void {
     if (cursor <= this.#published) return;
     this.#published = cursor;
-    for (const tails of this.#tails.values()) for (const tail of tails.all) tail.extend(cursor);
+    this.#tails.extend(cursor);
   }
 
   async #catchUp(): Promise<void> {
@@ -486,7 +392,7 @@ export class LogStore implements LogSink, LogFeed {
   }
 
   #follow(): void {
-    if (this.#tailCount === 0) return;
+    if (this.#tails.count === 0) return;
     // Every writer reports a database that does not answer.
     void this.#catchUp().catch(() => {});
   }
@@ -501,44 +407,8 @@ export class LogStore implements LogSink, LogFeed {
   #countLost(handlerId: HandlerId, count: number): void {
     if (!isCount(count)) return;
     this.#dropped += count;
-    this.#tellLater(handlerId, count);
+    this.#lost.add(handlerId, count);
   }
-
-  /** Stores a loss for the next write to report; without further lines, a write of its own reports it. */
-  #tellLater(handlerId: HandlerId, count: number): void {
-    // Every write empties the map.
-    this.#lost.set(handlerId, (this.#lost.get(handlerId) ?? 0) + count);
-    if (this.#lossTimer !== null || this.#isClosed) return;
-    this.#lossTimer = setTimeout(() => {
-      this.#lossTimer = null;
-      // A full queue is being written, and its next write reports the loss.
-      if (this.#lost.size > 0) void this.#queue.push({ blocks: [], dropped: {}, id: null, result: 'lost' });
-    }, storeLimits.lossMs);
-    this.#lossTimer.unref();
-  }
-
-  #tailsOf(handlerId: HandlerId): Iterable<LogTail> {
-    return this.#tails.get(handlerId)?.all ?? [];
-  }
-
-  #removeTail(handlerId: HandlerId, tail: LogTail): void {
-    const tails = this.#tails.get(handlerId);
-    if (tails?.all.delete(tail) !== true) return;
-    this.#tailCount -= 1;
-    if (tails.all.size === 0) this.#tails.delete(handlerId);
-  }
-}
-
-function linesOf(blocks: readonly Pick<LogBlock, 'lines'>[]): number {
-  return blocks.reduce((sum, { lines }) => sum + lines, 0);
-}
-
-function lastOf({ first, lines }: Pick<NumberedBlock, 'first' | 'lines'>): number {
-  return first + lines - 1;
-}
-
-function isCount(count: number): boolean {
-  return Number.isSafeInteger(count) && count > 0;
 }
 
 /** Checks an id; ids come from the platform's own runners and nodes, so a bad one is a mistake in this program. */
