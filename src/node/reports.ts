@@ -12,6 +12,7 @@ import type { LogBlock } from '../protocol/log-block.ts';
 import type { DroppedLines, UsageCount } from '../protocol/messages.ts';
 import type { ReportItem } from '../protocol/node-report.ts';
 import type { PendingInvocationRecord } from '../protocol/nouns.ts';
+import { plausibleBlocks } from '../protocol/plausible-blocks.ts';
 import type { LogAppendResult, LogBatchId } from '../protocol/ports.ts';
 import { nodeLimits } from './limits.ts';
 
@@ -50,13 +51,17 @@ export class Reports {
     this.#options = options;
   }
 
-  /** Stores lines, as LogSink.appendBlocks does. A batch without id gets one of this node. */
+  /**
+   * Stores lines, as LogSink.appendBlocks does. A batch without id gets one of this node. Blocks are looked at here: a control
+   * refuses a message with one that it cannot read, and what came with it.
+   */
   async logs(blocks: readonly LogBlock[], dropped: DroppedLines = {}, id?: LogBatchId): Promise<LogAppendResult> {
     const { nodeId, bootId } = this.#options;
     this.#lastOwn += 1;
     const { origin, number } = id ?? { origin: `${nodeId}/${bootId}`, number: this.#lastOwn };
-    const { parts, lost } = this.#parts(blocks);
-    const all = { ...dropped };
+    const plausible = plausibleBlocks(blocks, dropped);
+    const { parts, lost } = this.#parts(plausible.blocks);
+    const all = { ...plausible.dropped };
     for (const { handlerId, lines } of lost) all[handlerId] = (all[handlerId] ?? 0) + lines;
     // Each part of a batch has a sender of its own: numbers of one sender are given once.
     const results = await Promise.all(
@@ -70,11 +75,18 @@ export class Reports {
     return results.every((isStored) => isStored) ? 'stored' : 'lost';
   }
 
-  /** Stores usage; resolves when NATS has it, or when there is no room for it. */
+  /**
+   * Stores usage; resolves when NATS has it, or when there is no room for it. What says of no Deployment that it is its own
+   * is left out: a control refuses a message with it.
+   */
   async usage(records: readonly PendingInvocationRecord[], counts: readonly UsageCount[]): Promise<void> {
     const { nodeId, bootId } = this.#options;
     this.#lastUsage += 1;
-    await this.#send({ kind: 'usage', origin: `${nodeId}/${bootId}`, number: this.#lastUsage, records, counts });
+    await this.#send({
+      ...{ kind: 'usage', origin: `${nodeId}/${bootId}`, number: this.#lastUsage },
+      records: records.filter((record) => isPlaced(record) && typeof record.id === 'string'),
+      counts: counts.filter(isPlaced),
+    });
   }
 
   /** Sends what waits, for at most `ms` milliseconds; then nothing more is sent or taken. */
@@ -165,6 +177,10 @@ export class Reports {
     }
     return false;
   }
+}
+
+function isPlaced({ handlerId, deployment }: Pick<UsageCount, 'handlerId' | 'deployment'>): boolean {
+  return typeof handlerId === 'string' && Number.isFinite(deployment);
 }
 
 function bytesOf(blocks: readonly LogBlock[]): number {

@@ -1754,10 +1754,17 @@ export const protections: readonly Protection[] = [
   },
   {
     name: 'logs: a block of a runner is looked at before it is stored',
-    file: 'src/control/logs/log-store.ts',
+    file: 'src/protocol/plausible-blocks.ts',
     find: 'const plausible = plausibleBlock(block);',
     replace: 'const plausible = block as LogBlock | null;\n      plausibleBlock(block);',
     tests: ['test/control/logs/blocks.test.ts'],
+  },
+  {
+    name: 'nodes: a block of a runner is looked at before it is sent with those of others',
+    file: 'src/node/reports.ts',
+    find: 'const plausible = plausibleBlocks(blocks, dropped);',
+    replace: 'const plausible = { blocks, dropped };\n    plausibleBlocks([], {});',
+    tests: ['test/control/ports/log-sink.test.ts'],
   },
   {
     name: 'logs: a damaged block is not read as lines',
@@ -1789,7 +1796,7 @@ export const protections: readonly Protection[] = [
   },
   {
     name: 'logs: a block has no more bytes than its facts explain',
-    file: 'src/control/logs/block-rows.ts',
+    file: 'src/protocol/plausible-blocks.ts',
     find: 'columnBytesOf(data) <= columnBytesMax(block)',
     replace: 'columnBytesOf(data) >= 0',
     tests: ['test/control/logs/blocks.test.ts'],

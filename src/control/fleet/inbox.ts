@@ -26,7 +26,7 @@ export class Inbox {
     const { fleet, profiling, onUnloadable } = this.#options;
     switch (message.kind) {
       case 'logs':
-        if (!Array.isArray(message.blocks) || !isObject(message.dropped) || !Number.isSafeInteger(message.batch))
+        if (!Array.isArray(message.blocks) || !isObject(message.dropped) || !isWhole(message.batch))
           throw new Error('logs without blocks');
         void fleet
           .onBlocks(message.blocks, message.dropped, { origin: runner.runnerId, number: message.batch })
@@ -77,6 +77,10 @@ export async function storeUsage(
 ): Promise<void> {
   const counts = usage.counts.filter(({ invocations }) => invocations > 0);
   if (usage.records.length + counts.length > 0) await onUsage(usage.records, counts);
+}
+
+function isWhole(value: unknown): boolean {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
 }
 
 function isObject(value: unknown): boolean {

@@ -2,13 +2,13 @@
 import { type LogBlock, packByHandler } from '../../protocol/log-block.ts';
 import type { DroppedLines } from '../../protocol/messages.ts';
 import { type HandlerId, handlerIdOf } from '../../protocol/names.ts';
+import { isCount } from '../../protocol/plausible-blocks.ts';
 import type { LogBatchId } from '../../protocol/ports.ts';
 import type { Database } from '../db/database.ts';
 import { advanceOrigin } from '../db/origins.ts';
 import { existingHandlers } from '../handlers/existing-handlers.ts';
 import { insertBlocks, rowOf } from './block-rows.ts';
 import { type Cursors, CursorsTaken } from './cursors.ts';
-import { isCount } from './lost-lines.ts';
 import { lossLine } from './pending-lines.ts';
 
 export interface Batch {

@@ -1,16 +1,13 @@
 /** Rows of the table of blocks: what a search needs to know of a block, and its bytes. */
 import { type Insertable, type Kysely, type Selectable, type SelectQueryBuilder, sql } from 'kysely';
 import {
-  blockLimits,
   blockStreams,
-  columnBytesMax,
   type LogBlock,
   levelBitsUpTo,
   lineWords,
   mayHaveWord,
   type PackedLines,
 } from '../../protocol/log-block.ts';
-import { columnBytesOf, hasValidHead } from '../../protocol/log-block-reader.ts';
 import type { HandlerId } from '../../protocol/names.ts';
 import type { LogFilter } from '../../protocol/ports.ts';
 import { BatchInsert } from '../db/batch-insert.ts';
@@ -89,41 +86,6 @@ export function rowOf(
 
 export function bytesOf({ words, data }: Pick<LogBlock, 'words' | 'data'>): number {
   return words.length + data.length;
-}
-
-/**
- * Returns the block if readers can be expected to unpack it, else null. Only its facts and head are looked at; `block`
- * is any value. A runner runs hostile guests: a bad block of a runner never breaks the batch of others. Readers choose
- * by the facts how much they unpack at once, so the columns may have no more bytes than the facts explain.
- */
-export function plausibleBlock(block: LogBlock | null | undefined): LogBlock | null {
-  if (typeof block !== 'object' || block === null) return null;
-  const { handlerId, lines, firstMs, lastMs, levels, streams, textChars, words, data } = block;
-  const isWhole = (value: unknown, most: number) =>
-    Number.isSafeInteger(value) && Number(value) >= 0 && Number(value) <= most;
-  const isValid =
-    typeof handlerId === 'string' &&
-    isWhole(lines, blockLimits.lines) &&
-    lines > 0 &&
-    isWhole(firstMs, Number.MAX_SAFE_INTEGER) &&
-    isWhole(lastMs, Number.MAX_SAFE_INTEGER) &&
-    isWhole(levels, 2 ** 16 - 1) &&
-    isWhole(streams, 2 ** blockStreams.length - 1) &&
-    isWhole(textChars, blockLimits.textChars + blockLimits.lineChars) &&
-    words instanceof Uint8Array &&
-    words.length <= blockLimits.wordsBytes &&
-    data instanceof Uint8Array &&
-    hasValidHead(data) &&
-    columnBytesOf(data) <= columnBytesMax(block);
-  return isValid ? block : null;
-}
-
-/** Returns how many lines a block says that it has, for one that is lost; at least 1. `block` is any value. */
-export function claimedLines(block: Pick<LogBlock, 'lines'> | null | undefined): number {
-  const lines: unknown = block?.lines;
-  return typeof lines === 'number' && Number.isSafeInteger(lines) && lines > 0 && lines <= blockLimits.lines
-    ? lines
-    : 1;
 }
 
 /**

@@ -9,6 +9,7 @@ import { type LogBlock, packByHandler } from '../../protocol/log-block.ts';
 import type { DroppedLines } from '../../protocol/messages.ts';
 import { type HandlerId, handlerIdOf } from '../../protocol/names.ts';
 import type { PendingLogLine } from '../../protocol/nouns.ts';
+import { isCount, plausibleBlocks } from '../../protocol/plausible-blocks.ts';
 import type {
   LogAppendResult,
   LogBatchId,
@@ -23,7 +24,7 @@ import type { Database } from '../db/database.ts';
 import { forgetOldOrigins } from '../db/origins.ts';
 import { WriteQueue } from '../db/write-queue.ts';
 import { type Batch, BatchWriter, lastOf, linesOf, type NumberedBlock } from './batch-writer.ts';
-import { bytesOf, claimedLines, plausibleBlock } from './block-rows.ts';
+import { bytesOf } from './block-rows.ts';
 import { BlockThread } from './block-thread.ts';
 import { Cursors } from './cursors.ts';
 import { LiveTails } from './live-tails.ts';
@@ -31,7 +32,7 @@ import { isSearch, matcher } from './log-filter.ts';
 import type { LogKeeping, OwnKeeping } from './log-keeping.ts';
 import { type BlockSource, type LogRange, type LogRangeResult, queryLimits, readRange } from './log-query.ts';
 import { type LogTail, tailLimits } from './log-tail.ts';
-import { isCount, LostLines } from './lost-lines.ts';
+import { LostLines } from './lost-lines.ts';
 import { mergePages } from './merge-pages.ts';
 import { LogMerger } from './merging.ts';
 import { moveOldLines } from './old-lines.ts';
@@ -170,19 +171,8 @@ export class LogStore implements LogSink, LogFeed {
     dropped: DroppedLines = {},
     id?: LogBatchId,
   ): Promise<LogAppendResult> {
-    const blocks: LogBlock[] = [];
-    const lost = new Map(Object.entries(dropped));
-    for (const block of given) {
-      const plausible = plausibleBlock(block);
-      if (plausible !== null) {
-        blocks.push(plausible);
-        continue;
-      }
-      const claimed: unknown = (block as LogBlock | null | undefined)?.handlerId;
-      const id = typeof claimed === 'string' ? claimed : 'unknown';
-      lost.set(id, (lost.get(id) ?? 0) + claimedLines(block));
-    }
-    return this.#append(blocks, blocks.length === given.length ? dropped : Object.fromEntries(lost), id);
+    const plausible = plausibleBlocks(given, dropped);
+    return this.#append(plausible.blocks, plausible.dropped, id);
   }
 
   async #append(

@@ -46,8 +46,3 @@ export class LostLines implements Iterable<readonly [HandlerId, number]> {
     if (this.#timer !== null) clearTimeout(this.#timer);
   }
 }
-
-/** Returns whether `count`, which a runner may have forged, is a count of lines. */
-export function isCount(count: number): boolean {
-  return Number.isSafeInteger(count) && count > 0;
-}

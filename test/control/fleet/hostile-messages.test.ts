@@ -20,6 +20,7 @@ test.each([
   ['logs without blocks', { kind: 'logs', blocks: {}, dropped: {}, batch: 1 }],
   ['logs without blocks', { kind: 'logs', blocks: [], dropped: null, batch: 1 }],
   ['logs without blocks', { kind: 'logs', blocks: [], dropped: {}, batch: 'first' }],
+  ['logs without blocks', { kind: 'logs', blocks: [], dropped: {}, batch: -1 }],
   ['', { kind: 'request', id: 1, request: null }],
 ])('a message that cannot be read ends its runner: %s', async (reason, message) => {
   const fleet = new TestFleet({
