@@ -67,7 +67,7 @@ export class Bus {
       reconnectJitter: 100,
       maxReconnectAttempts: -1,
       pingInterval: busLimits.pingMs,
-      maxPingOut: 2,
+      maxPingOut: busLimits.pingsMax,
       ...(user === null ? {} : { user }),
       ...(password === null ? {} : { pass: password }),
       ...(isTls ? { tls: {} } : {}),

@@ -7,8 +7,10 @@ export const busLimits = {
   reconnectMs: 250,
   /** Milliseconds for one attempt to connect. */
   connectMs: 5_000,
-  /** Milliseconds between two questions whether the connection lives; two without an answer end it. */
-  pingMs: 1_500,
+  /** Milliseconds between two questions whether the connection lives. */
+  pingMs: 1_250,
+  /** Questions without an answer that end the connection: it ends pingMs after the last of them. */
+  pingsMax: 2,
   /** Milliseconds for the answer to a request, and for the confirmation that a stream has stored a message. */
   answerMs: 4_000,
   /** Milliseconds between two messages by which a control or a node says that it lives. */

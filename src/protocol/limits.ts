@@ -83,6 +83,14 @@ export const olinLimits: Limits = { ...defaultLimits, memoryPages: 128, gas: 33_
 /** Greatest values that a manifest may ask for. */
 export const maximumLimits: Limits = recordOf(limitNames, (name) => limitTable[name].maximum);
 
+export const outageLimits = {
+  /**
+   * Milliseconds within which a push that is under way is refused when NATS or PostgreSQL goes away or hangs
+   * (docs/cluster.md). The times that it waits for one of them are shorter together.
+   */
+  pushRefusedMs: 5_000,
+} as const;
+
 export const pushLimits = {
   /** Bytes of a module as pushed. Interpreters reach 25 MB, compilers 75 MB (LLVM). */
   moduleBytes: 128 * MIB,

@@ -18,6 +18,11 @@ export const liveNodeLimits = {
   prepareAskMs: 4_000,
   /** Milliseconds after which a node that lives and has not compiled a spec counts as failing. */
   prepareMs: 70_000,
+  /**
+   * Milliseconds without a connection after which a push is refused: time to connect to another server. Together with the
+   * time in which the bus notices that NATS hangs it stays below outageLimits.pushRefusedMs.
+   */
+  awayMs: 1_000,
   /** Milliseconds for which a node may be unable to reach this control before a push is refused. */
   outageMs: 5_000,
   /** Milliseconds after which nothing waits any longer for a node that lives and does not take a Release. */
@@ -152,10 +157,10 @@ export class LiveNodes implements Nodes {
   async applied(revision: number): Promise<void> {
     const late = (): readonly Alive[] => this.#current().filter((alive) => alive.revision < revision);
     const endMs = performance.now() + liveNodeLimits.appliedMs;
-    while (late().length > 0 && !this.#isAway() && performance.now() < endMs)
+    while (late().length > 0 && !this.#isAway(busLimits.leaseMs) && performance.now() < endMs)
       await this.#changed(liveNodeLimits.lookMs);
     const names = late().map(({ url }) => url);
-    if (names.length > 0 && !this.#isAway())
+    if (names.length > 0 && !this.#isAway(busLimits.leaseMs))
       this.#options.report(
         `nodes have not taken revision ${revision} within ${liveNodeLimits.appliedMs} ms`,
         new Error(names.join(', ')),
@@ -233,13 +238,13 @@ export class LiveNodes implements Nodes {
 
   async #goneOrAway(id: string, isOver: { readonly now: boolean }): Promise<'gone'> {
     const isHere = (): boolean => this.#living.get(id)?.alive.isStale === false;
-    while (!isOver.now && isHere() && !this.#isAway()) await this.#changed(liveNodeLimits.lookMs);
+    while (!isOver.now && isHere() && !this.#isAway(liveNodeLimits.awayMs)) await this.#changed(liveNodeLimits.lookMs);
     return 'gone';
   }
 
-  /** Whether this control has had no connection for as long as a lease lasts. */
-  #isAway(): boolean {
-    return this.#awaySinceMs !== null && performance.now() - this.#awaySinceMs >= busLimits.leaseMs;
+  /** Whether this control has had no connection for `ms` milliseconds. */
+  #isAway(ms: number): boolean {
+    return this.#awaySinceMs !== null && performance.now() - this.#awaySinceMs >= ms;
   }
 
   #hear({ subject, data }: BusMessage): void {

@@ -2,7 +2,9 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Database, type DatabaseEvent, openDatabase } from '../../../src/control/db/database.ts';
+import { postgresLimits } from '../../../src/control/db/dialects/postgres-pool.ts';
 import { isOutage, isUnreachable } from '../../../src/control/db/sql-error.ts';
+import { outageLimits } from '../../../src/protocol/limits.ts';
 import { command } from '../../support/database.ts';
 import { type PostgresServer, postgresMissing, postgresPassword, startPostgres } from '../../support/postgres.ts';
 
@@ -104,6 +106,11 @@ describe.skipIf(postgresMissing !== null)('PostgreSQL that fails', () => {
       expect(isUnreachable(error), String(error)).toBe(true);
       await server.start();
       expect(await db.selectFrom('settings').select('key').where('key', 'like', '%half').execute()).toEqual([]);
+    });
+
+    test('a question ends in less than the time in which a push is refused', () => {
+      const { connectMs, statementMs, graceMs } = postgresLimits;
+      expect(Math.max(connectMs, statementMs + graceMs)).toBeLessThan(outageLimits.pushRefusedMs);
     });
 
     test('a server that hangs holds nobody: each question ends with an outage', async () => {

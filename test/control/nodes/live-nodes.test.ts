@@ -6,6 +6,7 @@ import { busLimits, subjects } from '../../../src/bus/limits.ts';
 import { type Alive, kinds, type Prepared } from '../../../src/bus/messages.ts';
 import { LiveNodes, liveNodeLimits } from '../../../src/control/nodes/live-nodes.ts';
 import { SpecShelf } from '../../../src/control/nodes/spec-shelf.ts';
+import { outageLimits } from '../../../src/protocol/limits.ts';
 import type { DeploymentSpec } from '../../../src/protocol/messages.ts';
 
 let isConnected: boolean;
@@ -160,6 +161,36 @@ test('a module that a node refuses is refused; a node that does not reach this c
   });
   const prepared = live.prepare(spec);
   await vi.advanceTimersByTimeAsync(1_000);
+  await prepared;
+});
+
+test('a push is refused in the time of the contract when NATS hangs while nodes compile, and at once without it', async () => {
+  say('a');
+  answers.set('a', () => new Promise(() => {}));
+  let refusal: unknown = null;
+  void live.prepare(spec).catch((error: unknown) => {
+    refusal = error;
+  });
+  await vi.advanceTimersByTimeAsync(500);
+  // The bus notices by then that its questions have no answers.
+  const noticedMs = (busLimits.pingsMax + 1) * busLimits.pingMs;
+  isConnected = false;
+  await vi.advanceTimersByTimeAsync(outageLimits.pushRefusedMs - noticedMs);
+  expect(refusal).toMatchObject({ code: 'unavailable', message: expect.stringContaining('NATS does not answer') });
+  await expect(live.prepare(spec)).rejects.toMatchObject({ code: 'unavailable' });
+});
+
+test('a push goes on when the connection is back soon', async () => {
+  say('a');
+  const a = Promise.withResolvers<Prepared>();
+  answers.set('a', () => a.promise);
+  const prepared = live.prepare(spec);
+  await vi.advanceTimersByTimeAsync(500);
+  isConnected = false;
+  await vi.advanceTimersByTimeAsync(2 * busLimits.reconnectMs);
+  isConnected = true;
+  await vi.advanceTimersByTimeAsync(busLimits.leaseMs - liveNodeLimits.lookMs);
+  a.resolve({ error: null });
   await prepared;
 });
 

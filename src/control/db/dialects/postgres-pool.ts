@@ -22,7 +22,7 @@ export const postgresLimits = {
   waitMs: 15_000,
   /**
    * Milliseconds that the server may work on one statement, including waits for locks. Together with `graceMs` it stays
-   * below the 5 s within which a push must be refused when the database hangs.
+   * below outageLimits.pushRefusedMs.
    */
   statementMs: 3_500,
   /** Milliseconds beyond `statementMs` after which a silent server counts as gone. */
