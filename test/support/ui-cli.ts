@@ -118,7 +118,13 @@ export async function startControl(options: { readonly registration?: Registrati
     deployer: deployer(db, handlers),
     nodes: {
       cancel: (invocation) => usage.running('r', { started: [], ended: [invocation] }),
-      profile: async () => ({ gas: 3, calls: 1, samples: 1, functions: ['main'], nodes: [[-1, 0, 3]] }),
+      profile: async () => ({
+        ...{ gas: 3, calls: 1, samples: 1, functions: ['main', 'parse'] },
+        nodes: [
+          [-1, 0, 1],
+          [0, 1, 2],
+        ],
+      }),
     },
     quota: testQuota(db),
     audit: new AuditLog({ db, now }),

@@ -3,8 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { gasProfileLimits } from '../../src/protocol/gas-profile.ts';
 import type { Context } from '../context.ts';
 import { writeProfile } from '../exports/profile-file.ts';
-import { formatCount } from '../text/format.ts';
-import { profileLines, profileTree } from '../text/gas-profile.ts';
+import { profileLines, profileSum, profileTree } from '../text/gas-profile.ts';
 import { handlerArgument } from './arguments.ts';
 
 export function addProfileCommand(program: Command, context: Context): void {
@@ -23,10 +22,9 @@ export function addProfileCommand(program: Command, context: Context): void {
         for (const line of await writeProfile(options.output, name, profile)) context.out.note(line);
       if (context.json) return context.out.json(profile);
       for (const line of profileLines(profileTree(profile))) context.out.line(line);
-      const { calls, gas, samples } = profile;
-      if (samples === 0 && calls === 0)
+      if (profile.samples === 0 && profile.calls === 0)
         context.out.note(`no calls within ${options.seconds} s\nhint: wasmcloud invoke ${name}`);
-      else context.out.note(`${formatCount(gas)} gas in ${formatCount(calls)} calls, ${formatCount(samples)} stacks`);
+      else context.out.note(profileSum(profile));
     });
 }
 

@@ -31,3 +31,14 @@ export function drainTable(drains: readonly DrainView[], nowMs: number): string[
     ]),
   );
 }
+
+/** Returns lines about one drain: a rule, where it leads, and what went wrong. */
+export function drainDetail(drain: DrainView, nowMs: number, width: number): string[] {
+  const { target, error, failedMs, retryMs } = drain;
+  return [
+    '─'.repeat(Math.max(0, width)),
+    visible(target),
+    ...(error === null ? [] : [`${failedMs === null ? '' : `${formatAgo(failedMs, nowMs)}: `}${visible(error)}`]),
+    ...(retryMs === null ? [] : [`next try ${formatIn(retryMs, nowMs)}`]),
+  ];
+}

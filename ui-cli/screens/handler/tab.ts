@@ -19,6 +19,8 @@ const tabKeys = {
   calls: 'C',
   team: 'T',
   audit: 'A',
+  profile: 'F',
+  drains: 'H',
 } as const;
 
 export type TabName = keyof typeof tabKeys;

@@ -6,6 +6,8 @@ import { DangerView } from '../danger/DangerView.tsx';
 import { DangerTab } from '../danger/danger-tab.ts';
 import { DeploymentsView } from '../deployments/DeploymentsView.tsx';
 import { DeploymentsTab } from '../deployments/deployments-tab.ts';
+import { DrainsView } from '../drains/DrainsView.tsx';
+import { DrainsTab } from '../drains/drains-tab.ts';
 import { EnvView } from '../env/EnvView.tsx';
 import { EnvTab } from '../env/env-tab.ts';
 import { InvocationsView } from '../invocations/InvocationsView.tsx';
@@ -20,6 +22,8 @@ import { OverviewView } from '../overview/OverviewView.tsx';
 import { OverviewTab } from '../overview/overview-tab.ts';
 import { PreviewsView } from '../previews/PreviewsView.tsx';
 import { PreviewsTab } from '../previews/previews-tab.ts';
+import { ProfileView } from '../profile/ProfileView.tsx';
+import { ProfileTab } from '../profile/profile-tab.ts';
 import { handlerAudit } from '../records/places.ts';
 import { RecordsView } from '../records/RecordsView.tsx';
 import { RecordsScreen } from '../records/records-screen.ts';
@@ -46,6 +50,8 @@ export const tabs: Readonly<Record<TabName, (handler: HandlerContext) => Page>> 
   calls: (handler) => page(new CallsTab(handler), CallsView),
   team: (handler) => page(new TeamTab(handler), TeamView),
   audit: (handler) => page(new RecordsScreen(handler.app, handlerAudit(handler.app, handler.name)), RecordsView),
+  profile: (handler) => page(new ProfileTab(handler), ProfileView),
+  drains: (handler) => page(new DrainsTab(handler), DrainsView),
 };
 
 /** Makes the tab of previews, which opens tabs of the handler for one preview. */
