@@ -1,4 +1,4 @@
-import type { DrainView } from '../../client/views.ts';
+import type { DrainView } from '../../../src/protocol/views.ts';
 import type { Binding } from '../../frame/bindings.ts';
 import { ListScreen } from '../../frame/list-screen.ts';
 import { pollMs } from '../../frame/loader.ts';
