@@ -16,8 +16,22 @@ import { connectionLimits } from './limits.ts';
 
 const unread: unique symbol = Symbol('answered request whose body is still arriving');
 
+const whole: unique symbol = Symbol('request whose body has been read to its last byte');
+
 interface LingeringSocket extends Socket {
   [unread]?: IncomingMessage;
+}
+
+interface ReadRequest extends IncomingMessage {
+  [whole]?: true;
+}
+
+/**
+ * Says that the last byte of the body has been read. http reports the body's completion after that, when the function may
+ * have answered already: then nothing is left to wait for.
+ */
+export function bodyIsWhole(request: IncomingMessage): void {
+  (request as ReadRequest)[whole] = true;
 }
 
 /** Prepares a new connection; called once for each. */
@@ -32,7 +46,7 @@ export function lingerAfterAnswer(request: IncomingMessage, response: ServerResp
   // Runs before http's own listener, which closes the connection after its last answer.
   response.prependOnceListener('finish', () => {
     if (request.readableEnded || request.destroyed) return;
-    if (!request.complete) watchUnread(request);
+    if (!request.complete && (request as ReadRequest)[whole] === undefined) watchUnread(request);
     // Drops unread bytes that have arrived; otherwise the request would never end and close.
     request.resume();
   });
@@ -49,7 +63,7 @@ function destroySoonUnlessUnread(this: LingeringSocket): void {
 
 /**
  * Destroys the connection if the rest of the body is longer than connectionLimits.lingerBytes or takes longer than
- * lingerMs. The rest may be empty: http reports a body's last byte before its completion.
+ * lingerMs. The rest of a chunked body may be empty: http reports its last byte before its completion.
  */
 function watchUnread(request: IncomingMessage): void {
   const socket: LingeringSocket = request.socket;

@@ -9,6 +9,7 @@ import { Errno } from '../guest/kernel/errno.ts';
 import type { Resource } from '../guest/kernel/resource.ts';
 import { runnerLimits } from '../protocol/limits.ts';
 import type { ByteBudget } from '../waiting/byte-budget.ts';
+import { bodyIsWhole } from './linger.ts';
 
 export interface StandardInput extends Resource {
   /** Bytes of the body received so far. */
@@ -152,6 +153,7 @@ export class RequestBody implements StandardInput {
     const chunk = this.#request.read() as Buffer | null;
     if (chunk === null) return null;
     this.bytes += chunk.length;
+    if (this.bytes === this.#options.length) bodyIsWhole(this.#request);
     if (this.bytes <= this.#options.bytesMax) return chunk;
     this.#options.onTooLarge();
     return null;

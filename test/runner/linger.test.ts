@@ -1,0 +1,47 @@
+/** What a call leaves on its connection, which lives for many of them. */
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect, it, onTestFinished } from 'vitest';
+import { bodyIsWhole, lingerAfterAnswer, lingerBeforeClose } from '../../src/runner/linger.ts';
+
+/**
+ * Sends one POST to a server that reads its body and answers in the turn in which the body came. Returns whether http had
+ * reported the body's completion by then, and the listeners that the answer has left on the connection.
+ */
+async function post(read: (asked: IncomingMessage) => void) {
+  const answered = Promise.withResolvers<{ isComplete: boolean; listeners: number }>();
+  const handle = async (asked: IncomingMessage, answer: ServerResponse): Promise<void> => {
+    const { socket } = asked;
+    lingerAfterAnswer(asked, answer);
+    answer.once('finish', () => {
+      answered.resolve({ isComplete: asked.complete, listeners: socket.listenerCount('close') });
+    });
+    await Promise.resolve();
+    read(asked);
+    answer.end('read');
+  };
+  const server = createServer((asked, answer) => void handle(asked, answer));
+  server.on('connection', lingerBeforeClose);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const outgoing = request({ host: '127.0.0.1', port, method: 'POST', agent: false });
+  outgoing.end('a whole body');
+  const [response] = (await once(outgoing, 'response')) as [IncomingMessage];
+  response.resume();
+  // The connection is closed, not reset: that would be an error here.
+  await once(response, 'close');
+  return answered.promise;
+}
+
+it('a body that has been read to its last byte is not watched, though http has not reported its completion', async () => {
+  const watched = await post((asked) => void asked.read());
+  const whole = await post((asked) => {
+    expect(String(asked.read())).toBe('a whole body');
+    bodyIsWhole(asked);
+  });
+  expect([watched.isComplete, whole.isComplete]).toEqual([false, false]);
+  expect(whole.listeners).toBe(watched.listeners - 1);
+});
