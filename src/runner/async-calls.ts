@@ -185,9 +185,9 @@ export function receiveBody(request: Readable, most: number, budget: ByteBudget)
   });
 }
 
-/** Returns the number of attempts set by a handler's TRISIEL_RETRY; 1 when it sets none. */
-function attemptsOf(retry: string | undefined): number {
-  const attempts = /^\d{1,3}$/.test(retry ?? '') ? Number(retry) : 1;
+/** Returns the number of attempts set by a handler's TRISIEL_RETRY; 1 when it sets none, or something else. */
+export function attemptsOf(retry: string | undefined): number {
+  const attempts = /^\d+$/.test(retry ?? '') ? Number(retry) : 1;
   return Math.min(callLimits.attempts, Math.max(1, attempts));
 }
 

@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { isOwnPath, prefersAsync, receiveBody } from '../../src/runner/async-calls.ts';
+import { attemptsOf, isOwnPath, prefersAsync, receiveBody } from '../../src/runner/async-calls.ts';
 import { asyncLimits } from '../../src/runner/limits.ts';
 import { ByteBudget } from '../../src/waiting/byte-budget.ts';
 
@@ -51,4 +51,19 @@ it.each([
   ['/a/b.trisiel', false],
 ])('the path %s belongs to the platform: %s', (path, own) => {
   expect(isOwnPath(path)).toBe(own);
+});
+
+it.each([
+  [undefined, 1],
+  ['', 1],
+  ['often', 1],
+  ['-1', 1],
+  ['1.5', 1],
+  ['0', 1],
+  ['3', 3],
+  ['100', 100],
+  ['101', 100],
+  ['9'.repeat(400), 100],
+])('TRISIEL_RETRY=%s: %s attempts', (value, attempts) => {
+  expect(attemptsOf(value)).toBe(attempts);
 });

@@ -52,6 +52,9 @@ export function newestTicks(
 
 /** Returns why a cron expression is invalid; null when it is valid. */
 export function cronProblem(cron: string): string | null {
+  const fields = cron.trim().split(/\s+/);
+  // croner takes a date as well, which comes once or has passed; names such as @daily stand for all fields.
+  if (!cron.trim().startsWith('@') && fields.length !== 5 && fields.length !== 6) return 'it needs five or six fields';
   try {
     cronOf({ cron, timezone: 'UTC', everyMs: null });
     return null;

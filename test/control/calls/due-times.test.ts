@@ -78,12 +78,23 @@ it('the newest ticks of a long time are found without going through it all', () 
   );
 });
 
-it.each(['', 'nonsense', '61 * * * *', '* * * *', '* * * * * * *', '0 0 0 0 0 0 0 0'])(
-  '%j is no expression',
-  (text) => {
-    expect(cronProblem(text)).not.toBeNull();
-  },
-);
+it.each([
+  '',
+  ' ',
+  'nonsense',
+  '2020-01-01T00:00:00',
+  '2099-01-01T00:00:00Z',
+  '61 * * * *',
+  '* * * *',
+  '* * * * * * *',
+  '0 0 0 0 0 0 0 0',
+])('%j is no expression', (text) => {
+  expect(cronProblem(text)).not.toBeNull();
+});
+
+it.each(['* * * * *', ' 0  0\t1 1 * ', '*/5 * * * * *', '@daily'])('%j is one', (text) => {
+  expect(cronProblem(text)).toBeNull();
+});
 
 it.each([
   ['Europe/Berlin', true],

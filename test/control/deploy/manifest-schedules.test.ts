@@ -32,6 +32,7 @@ path = "/job?x=1"\nbody = "Grüße"\noverlap = "allow"\ncatch-up = 0\ntimeout-ms
 it.each([
   ['cron = "0 0 30 2 *"', 'never comes', 2],
   ['cron = "61 * * * *"', 'is no cron expression: Invalid value for minute: 61', 2],
+  ['cron = "2020-01-01T00:00:00"', 'is no cron expression: it needs five or six fields', 2],
   ['cron = "@daily@"', 'is no cron expression', 2],
   ['cron = "0 0 1 1 1 1 2020"', 'is no cron expression', 2],
   ['timezone = "Mars/Base"\ncron = "0 0 * * *"', 'is no time zone', 2],
