@@ -1,13 +1,11 @@
 /** Command queue: fills, watches, empties and exports a user's queues (docs/queues.md). */
-import { createReadStream } from 'node:fs';
-import process from 'node:process';
-import { buffer } from 'node:stream/consumers';
 import { type Command, Option } from 'commander';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import { queueLimits } from '../../src/protocol/limits.ts';
 import { type MessageState, messageStates } from '../../src/protocol/nouns.ts';
 import type { Context } from '../context.ts';
 import { exportedQueue } from '../exports/export-file.ts';
+import { readInput, sendFile } from '../exports/import-file.ts';
 import { formatBytes, plural } from '../text/format.ts';
 import { messageTable, queueLines, queueTable } from '../text/queue.ts';
 import { parseCount } from './arguments.ts';
@@ -61,10 +59,10 @@ export function addQueueCommand(program: Command, context: Context): void {
     .command('import')
     .description('publish a message for each line of an NDJSON file, as export writes them; - is standard input')
     .argument('<queue>', queueArgument)
-    .argument('<file>', 'the file')
+    .argument('<file>', 'the file; decompressed where it ends in .gz or .zst')
     .action(async (name: string, file: string) => {
-      const stream = file === '-' ? process.stdin : createReadStream(file);
-      const done = await (await context.client()).queues.publishLines(name, stream);
+      const client = await context.client();
+      const done = await sendFile(file, (bytes) => client.queues.publishLines(name, bytes));
       const again = done.duplicates === 0 ? '' : `, ${done.duplicates} had been published before`;
       context.result(done, [`published ${plural(done.published, 'message')} to ${name}${again}`]);
     });
@@ -170,8 +168,7 @@ async function publish(
       ],
     });
   }
-  const bytes =
-    text === undefined ? await buffer(file === '-' ? process.stdin : createReadStream(file!)) : Buffer.from(text);
+  const bytes = file === undefined ? Buffer.from(text ?? '') : await readInput(file, queueLimits.messageBytes);
   const done = await (await context.client()).queues.publish(name, {
     bytes,
     type: type ?? (text === undefined ? null : 'text/plain; charset=utf-8'),

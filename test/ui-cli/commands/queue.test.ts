@@ -1,6 +1,8 @@
 import { appendFile, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { queueLimits } from '../../../src/protocol/limits.ts';
 import { type Control, Home, startControl } from '../../support/ui-cli.ts';
 
 let control: Control;
@@ -102,6 +104,51 @@ test('an export that was cut goes on where it stopped, and is imported as it was
   expect((await wasmcloud('queue', 'export', 'all', '--out', out, '--resume')).stderr).toContain(
     'does not end like this export',
   );
+});
+
+test.each([
+  ['.gz', gzipSync],
+  ['.zst', zstdCompressSync],
+])(
+  'a file that ends in %s is decompressed for the import; one that is damaged or cut is said',
+  async (end, compress) => {
+    await control.publish(adaId, 'packed', ['a', 'b']);
+    const out = join(control.folder, `packed${end}`);
+    await wasmcloud('queue', 'export', 'packed', '--out', out);
+    expect((await wasmcloud('queue', 'import', `to${end}`, out)).stdout).toBe(`published 2 messages to to${end}\n`);
+    const cut = join(control.folder, `cut${end}`);
+    await writeFile(cut, (await readFile(out)).subarray(0, -5));
+    await writeFile(join(control.folder, `damaged${end}`), compress('{"text":"a"}\n').fill(0, 0, 4));
+    for (const name of ['cut', 'damaged']) {
+      const failed = await wasmcloud('queue', 'import', `none${end}`, join(control.folder, `${name}${end}`));
+      expect(failed).toMatchObject({ status: 1, stderr: expect.stringContaining('cannot be read (') });
+    }
+    await wasmcloud('queue', 'delete', 'packed', '--yes');
+  },
+);
+
+test.each([
+  ['that is not there', 'nowhere', 'nowhere cannot be read (ENOENT)'],
+  ['that is a folder', '.', 'cannot be read (EISDIR)'],
+])('a file %s is said, and nothing is published', async (_what, name, why) => {
+  const file = join(control.folder, name);
+  for (const words of [
+    ['import', 'unread', file],
+    ['publish', 'unread', '--file', file],
+  ]) {
+    const { status, stderr } = await wasmcloud('queue', ...words);
+    expect([status, stderr]).toEqual([1, expect.stringMatching(/^error: [^\n]+\n$/)]);
+    expect(stderr).toContain(why);
+  }
+  expect((await wasmcloud('queue', 'show', 'unread')).stderr).toContain('no queue');
+});
+
+test('a file that is no message for its length is refused before it is sent', async () => {
+  const file = join(control.folder, 'long.bin');
+  await writeFile(file, Buffer.alloc(queueLimits.messageBytes + 1));
+  expect((await wasmcloud('queue', 'publish', 'long', '--file', file)).stderr).toContain('more than 1048576 bytes');
+  await truncate(file, queueLimits.messageBytes);
+  expect((await wasmcloud('queue', 'publish', 'long', '--file', file)).status).toBe(0);
 });
 
 test('a queue that is not there is said', async () => {
