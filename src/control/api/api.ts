@@ -33,6 +33,7 @@ import { type AuditedCall, auditDone, auditFailed } from './audited.ts';
 import { authenticate } from './authenticate.ts';
 import { bodyLimits, readJson } from './body.ts';
 import { compressed } from './compression.ts';
+import { answerEarly } from './early-answer.ts';
 import { sendPage, wantsPage } from './html.ts';
 import { type KeptAnswers, type KeyedRequest, readKey } from './kept-answers.ts';
 import { openApiDocument } from './openapi.ts';
@@ -189,8 +190,12 @@ function observed(deps: ApiDeps): Koa.Middleware<State> {
       'x-content-type-options': 'nosniff',
     });
     await next();
-    // The answer is ready before the end of the body: the rest of the body is not read, so the connection ends.
-    if (!ctx.req.complete) ctx.set('connection', 'close');
+    if (!ctx.req.complete) {
+      if (typeof ctx.body === 'string' && ctx.method !== 'HEAD') {
+        ctx.respond = false;
+        answerEarly(ctx.req, ctx.res, ctx.body);
+      } else ctx.set('connection', 'close');
+    }
     const seconds = (performance.now() - startedMs) / 1000;
     deps.metrics.observe({ operation: ctx.state.operation, status: ctx.status, seconds });
     deps.log.debug({

@@ -8,8 +8,8 @@ import { exportedFields } from './download.ts';
 import { checkMessage, type EndedMessage, type NewMessage } from './new-message.ts';
 
 export const transferLimits = {
-  /** Bytes of a line: a message in base64, and its other fields. */
-  lineBytes: Math.ceil((queueLimits.messageBytes * 4) / 3) + 4096,
+  /** Bytes of a line: a message as text, each byte of which JSON may escape as \\u00XX, and its other fields. */
+  lineBytes: queueLimits.messageBytes * 6 + 8192,
   /** Bytes of the lines of one batch; a batch ends at this number or at queueLimits.batch lines. */
   batchBytes: 8 * MIB,
   /** Invalid lines of a batch that the error names. */
@@ -89,23 +89,42 @@ export async function upload(
   return { published, duplicates };
 }
 
-/** Yields each line without its end; null for a line that is too long, after which it ends. */
-async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer | null> {
-  let rest = Buffer.alloc(0);
+/**
+ * Yields each line without its end; null for a line that is too long, after which it ends. The bytes of a line are valid
+ * until the next one is asked for.
+ */
+async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array | null> {
+  // The begin of a line whose end has not come: `length` bytes of `begun`, which grows by doubling.
+  let begun = Buffer.alloc(0);
+  let length = 0;
+  const add = (bytes: Uint8Array): void => {
+    if (length + bytes.length > begun.length) {
+      const larger = Buffer.alloc(Math.max(2 * begun.length, length + bytes.length));
+      begun.copy(larger, 0, 0, length);
+      begun = larger;
+    }
+    begun.set(bytes, length);
+    length += bytes.length;
+  };
   for await (const chunk of chunks) {
-    rest = rest.length === 0 ? Buffer.from(chunk) : Buffer.concat([rest, chunk]);
     let from = 0;
-    for (let end = rest.indexOf(10); end !== -1; end = rest.indexOf(10, from)) {
-      yield rest.subarray(from, end);
+    for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, from)) {
+      const bytes = chunk.subarray(from, end);
+      if (length === 0) yield bytes;
+      else {
+        add(bytes);
+        yield begun.subarray(0, length);
+        length = 0;
+      }
       from = end + 1;
     }
-    rest = rest.subarray(from);
-    if (rest.length > transferLimits.lineBytes) {
+    add(chunk.subarray(from));
+    if (length > transferLimits.lineBytes) {
       yield null;
       return;
     }
   }
-  if (rest.length > 0) yield rest;
+  if (length > 0) yield begun.subarray(0, length);
 }
 
 /** Fields of a line: those that a publisher may set, and those of a download, so that it can be uploaded as it is. */
@@ -113,7 +132,7 @@ const known = new Set<string>([...exportedFields, 'key', 'delayMs']);
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
-function textOf(line: Buffer): string {
+function textOf(line: Uint8Array): string {
   try {
     return utf8.decode(line);
   } catch {
@@ -167,7 +186,11 @@ function endedOf(fields: Readonly<Record<string, unknown>>, nowMs: number): Ende
 function bodyOf({ text, base64 }: Readonly<Record<string, unknown>>): Uint8Array {
   const isText = typeof text === 'string';
   if (isText === (typeof base64 === 'string')) throw new PlatformError('bad_request', 'needs either text or base64');
-  if (isText) return Buffer.from(text);
+  if (isText) {
+    // Half of a surrogate pair, which JSON can escape but UTF-8 cannot hold.
+    if (!text.isWellFormed()) throw new PlatformError('bad_request', 'text has a lone surrogate; use base64');
+    return Buffer.from(text);
+  }
   const bytes = Buffer.from(String(base64), 'base64');
   // Buffer skips characters that are not base64.
   if (bytes.toString('base64').replace(/=+$/, '') !== String(base64).replace(/=+$/, ''))

@@ -1,7 +1,8 @@
 /** Queues over the API: published to, listed, read, exported, paused, retried, purged, deleted, by their owner alone. */
 import { once } from 'node:events';
 import { request } from 'node:http';
-import { buffer } from 'node:stream/consumers';
+import { connect } from 'node:net';
+import { buffer, text } from 'node:stream/consumers';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Deliveries } from '../../../src/control/queues/deliveries.ts';
@@ -96,6 +97,7 @@ test.each([
   ['both bodies', '{"text":"x","base64":"eA=="}', 'either text or base64'],
   ['no body', '{"group":"g"}', 'either text or base64'],
   ['damaged base64', '{"base64":"%%%"}', 'base64 is damaged'],
+  ['half of a surrogate pair', '{"text":"a\\ud83d"}', 'text has a lone surrogate'],
   ['a negative delay', '{"text":"x","delayMs":-1}', 'delayMs must be'],
   ['a group that is no text', '{"text":"x","group":7}', 'group must be text'],
   ['an unknown state', '{"text":"x","state":"lost"}', 'state must be one of'],
@@ -142,6 +144,19 @@ test('a line without end is refused before it fills the memory', async () => {
   sent.destroy();
 });
 
+test('an upload that is refused gets its answer, also where the client reads nothing before it has sent all', async () => {
+  const body = Buffer.alloc(24 * 1024 * 1024, `{"text":"good"}\n{bad\n`);
+  const socket = connect(Number(new URL(platform.url).port), '127.0.0.1');
+  await once(socket, 'connect');
+  socket.write(`POST /api/v1/queues/refused/messages HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${ada}\r\n`);
+  socket.write(`content-type: ${ndjson}\r\ncontent-length: ${body.length}\r\n\r\n`);
+  const failed = new Promise<never>((_, reject) => socket.once('error', reject));
+  await Promise.race([new Promise((resolve) => socket.write(body, resolve)), failed]);
+  const answer = await Promise.race([text(socket), failed]);
+  expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+  expect(answer).toContain('line 2: is no JSON');
+});
+
 test('an export has every message, can be imported, and goes on from a position', async () => {
   await publish('source', 'ä "quoted", text\n');
   await publish('source', Uint8Array.of(0xff));
@@ -168,6 +183,23 @@ test('an export has every message, can be imported, and goes on from a position'
     group,
   });
   expect((await get('/queues/copy/messages')).body.messages.map(kept)).toEqual(lines.map(kept));
+});
+
+test.each([
+  ['zero bytes', '\u0000'],
+  ['quotes', '"'],
+  ['letters of two bytes', 'ä'],
+])('a message of a megabyte of %s is imported as it was exported', async (_what, character) => {
+  const body = Buffer.alloc(queueLimits.messageBytes, character);
+  await publish('swollen', body);
+  const answer = await fetch(`${platform.url}/api/v1/queues/swollen/export`, {
+    headers: { authorization: `Bearer ${ada}` },
+  });
+  const imported = await post('/queues/shrunken/messages', await answer.text(), ndjson);
+  expect([imported.status, await imported.json()]).toEqual([201, { id: null, published: 1, duplicates: 0 }]);
+  const [message] = (await get('/queues/shrunken/messages')).body.messages;
+  expect(Buffer.from(message.text).equals(body)).toBe(true);
+  for (const queue of ['swollen', 'shrunken']) await api(platform, ada, 'DELETE', `/queues/${queue}`);
 });
 
 test('an export in CSV quotes what it must', async () => {

@@ -133,7 +133,8 @@ export function queueOperations(deps: {
         if (type?.split(';')[0]?.trim().toLowerCase() === ndjson) {
           if (Object.keys(query).length > 0 || idempotencyKey !== undefined)
             throw new PlatformError('bad_request', 'key, group and delayMs stand in each line here');
-          const uploaded = await upload(request, {
+          // An upload that is refused in the middle gets an answer, so its request is not destroyed.
+          const uploaded = await upload(request.iterator({ destroyOnReturn: false }), {
             nowMs: now(),
             publish: async (batch, bytes) => ({
               duplicates: (await add(batch, bytes)).filter(({ isDuplicate }) => isDuplicate).length,
