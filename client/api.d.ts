@@ -93,6 +93,10 @@ export type Deployment = {
   readonly number: number;
   readonly state: 'staged' | 'live' | 'retired' | 'failed';
   readonly commit: string;
+  /** who wrote the commit, as it says itself; null: not known */
+  readonly author: string | null;
+  /** first paragraph of the commit's message, cut; null: not known */
+  readonly subject: string | null;
   readonly ref: string;
   /** branch of the preview that it belongs to; null: the handler itself */
   readonly preview: string | null;
@@ -119,6 +123,8 @@ export type Deployment = {
     readonly allow: readonly (string)[];
     readonly disallow: readonly (string)[];
   } | null;
+  /** what it may do that the version that was live at its push may not, one sentence each */
+  readonly newlyAllowed: readonly (string)[];
   readonly vetMs: number;
   readonly failure: string | null;
 };

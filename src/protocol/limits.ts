@@ -100,6 +100,8 @@ export const pushLimits = {
   tableEntries: 1_000_000,
   /** Number of files in the deployed tree. */
   treeFiles: 10_000,
+  /** Code points of a commit's author, and of its subject, that are kept. */
+  commitWordsMax: 200,
   /** Bytes of the files under the manifest's `files.root`. Runners hold them in memory. */
   fileBytes: 16 * MIB,
   /** Bytes of one pack (git's receive.maxInputSize). */

@@ -27,12 +27,22 @@ export interface TreeEntry {
   readonly isUtf8: boolean;
 }
 
+/** Words about a commit, in valid UTF-16, cut to `pushLimits.commitWordsMax` code points; null: they cannot be read. */
+export interface CommitWords {
+  /** Name of who wrote it, as the commit says; nobody has checked it. */
+  readonly author: string | null;
+  /** First paragraph of its message, on one line. */
+  readonly subject: string | null;
+}
+
 /** Reads the objects of a push while they are still in git's quarantine. */
 export interface PushedObjects {
   /** Returns all files below `commit`. Throws `tree_invalid` past `pushLimits.treeFiles`. */
   list(commit: string): Promise<readonly TreeEntry[]>;
   /** Returns a blob's bytes, unchanged. Throws `limit_exceeded` above `bytesMax`. */
   read(oid: string, bytesMax: number): Promise<Uint8Array>;
+  /** Returns what a commit says about itself. */
+  about(commit: string): Promise<CommitWords>;
 }
 
 /** Shows one or more lines to the user who pushes, at once. Lines end with \n, without `remote: `. */

@@ -193,6 +193,10 @@ export interface DeploymentView {
   readonly number: number;
   readonly state: DeploymentState;
   readonly commit: string;
+  /** Who wrote the commit, as it says itself; null: not known. */
+  readonly author: string | null;
+  /** First paragraph of the commit's message, cut to `pushLimits.commitWordsMax` code points; null: not known. */
+  readonly subject: string | null;
   readonly ref: string;
   /** Branch of the preview that the Deployment belongs to; null: it belongs to the handler itself. */
   readonly preview: string | null;
@@ -206,6 +210,8 @@ export interface DeploymentView {
   readonly interfaces: readonly string[];
   readonly limits: Limits;
   readonly policy: Policy | null;
+  /** What it may do that the version that was live at its push may not, one sentence each. */
+  readonly newlyAllowed: readonly string[];
   /** Milliseconds that the vet child took to read, meter and compile the module. */
   readonly vetMs: number;
   /** Reason of the failure; null: it has not failed. */

@@ -7,7 +7,7 @@ import { formatAgo, formatBytes, formatDate, formatDuration } from './format.ts'
 import { settingsLines } from './settings.ts';
 import { facts, table } from './table.ts';
 import { visible } from './visible.ts';
-import { wrap } from './width.ts';
+import { cut, wrap } from './width.ts';
 
 export interface RollbackPreview {
   /** Text of the change: swift-otter: v5 -> v3 */
@@ -71,7 +71,13 @@ export function previewRollback(
   };
 }
 
-/** Returns the cells VERSION, STATE, COMMIT, WHEN, BY, SIZE, ABI, MODULE (or the reason of a failure). */
+/** Cells of a commit's subject in a table. */
+const subjectCells = 50;
+
+/** Lines below a version that say what it may do and the one before may not; further ones are counted. */
+const newlyLines = 3;
+
+/** Returns the cells VERSION, STATE, COMMIT, WHEN, BY, SIZE, ABI, MODULE (or the reason of a failure), SUBJECT. */
 export function deploymentCells(deployment: DeploymentView, nowMs: number): string[] {
   return [
     `v${deployment.number}`,
@@ -85,14 +91,25 @@ export function deploymentCells(deployment: DeploymentView, nowMs: number): stri
       deployment.failure ??
         (deployment.preview === null ? deployment.modulePath : `${deployment.modulePath} (${deployment.preview})`),
     ),
+    cut(visible(deployment.subject ?? ''), subjectCells),
   ];
 }
 
+/** Returns a table of versions; below each one what it may do that the version before may not. */
 export function deploymentTable(deployments: readonly DeploymentView[], nowMs: number): string[] {
   const rows = deployments.map((deployment) => deploymentCells(deployment, nowMs));
   const size = { title: 'SIZE', align: 'right' } as const;
   const titles = ['VERSION', 'STATE', 'COMMIT', 'WHEN', 'BY'].map((title) => ({ title }));
-  return table([...titles, size, { title: 'ABI' }, { title: 'MODULE' }], rows);
+  const [head = '', ...lines] = table(
+    [...titles, size, ...['ABI', 'MODULE', 'SUBJECT'].map((title) => ({ title }))],
+    rows,
+  );
+  return [head, ...lines.flatMap((line, at) => [line, ...newlyAllowedLines(deployments[at]!.newlyAllowed)])];
+}
+
+function newlyAllowedLines(all: readonly string[]): readonly string[] {
+  const more = all.length - newlyLines;
+  return [...all.slice(0, newlyLines), ...(more > 0 ? [`and ${more} more`] : [])].map((text) => `  ${visible(text)}`);
 }
 
 /** Returns a table of BRANCH, VERSION, COMMIT, PUSHED, CALLED, ENDS, URL. */
@@ -115,13 +132,14 @@ export function previewTable(previews: readonly PreviewView[], nowMs: number): s
   );
 }
 
-/** Returns six rows about a Deployment, with a line above them. */
+/** Returns eight rows about a Deployment, with a line above them. */
 export function deploymentDetail(deployment: DeploymentView, width: number): string[] {
-  const { moduleSha256, failure } = deployment;
+  const { moduleSha256, failure, author, subject, newlyAllowed } = deployment;
   return [
     '─'.repeat(Math.max(0, width)),
     ...facts([
       ['commit', `${deployment.commit} (${visible(deployment.ref)})`],
+      ['subject', `${visible(subject ?? '')}${author === null ? '' : ` (by ${visible(author)})`}`],
       ['pushed', `${formatDate(deployment.createdMs)} by ${visible(deployment.pushedBy)}`],
       ['module', `${visible(deployment.modulePath)}, ${formatBytes(deployment.moduleBytes)}`],
       ['sha256', moduleSha256],
@@ -134,6 +152,7 @@ export function deploymentDetail(deployment: DeploymentView, width: number): str
               .join(', '),
           ]
         : ['failed', visible(failure)],
+      ['newly', newlyAllowed.length === 0 ? 'nothing' : visible(newlyAllowed.join(', '))],
     ]),
   ];
 }

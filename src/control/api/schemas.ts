@@ -89,6 +89,8 @@ export const deploymentSchema: z.ZodType<DeploymentView> = z
     number: z.number(),
     state: z.enum(['staged', 'live', 'retired', 'failed']),
     commit: z.string(),
+    author: z.string().nullable().describe('who wrote the commit, as it says itself; null: not known'),
+    subject: z.string().nullable().describe("first paragraph of the commit's message, cut; null: not known"),
     ref: z.string(),
     preview: z.string().nullable().describe('branch of the preview that it belongs to; null: the handler itself'),
     pushedBy: z.string(),
@@ -100,6 +102,9 @@ export const deploymentSchema: z.ZodType<DeploymentView> = z
     interfaces: z.array(z.string()).describe('interfaces of the platform that the module imports'),
     limits: z.object(recordOf(limitNames, (name) => z.number().describe(limitMeanings[name]))),
     policy: z.object(recordOf(policyLists, () => z.array(z.string()))).nullable(),
+    newlyAllowed: z
+      .array(z.string())
+      .describe('what it may do that the version that was live at its push may not, one sentence each'),
     vetMs: z.number(),
     failure: z.string().nullable(),
   })

@@ -27,6 +27,7 @@ import { domains } from './migrations/0050-domains.ts';
 import { drains } from './migrations/0055-drains.ts';
 import { homesOfControls } from './migrations/0056-homes-of-controls.ts';
 import { codeTries } from './migrations/0057-code-tries.ts';
+import { commitWords } from './migrations/0058-commit-words.ts';
 
 /** Migrations in order. A released migration is never edited; a later one corrects it. */
 const migrations: Readonly<Record<string, Migration>> = {
@@ -55,6 +56,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0055-drains': drains,
   '0056-homes-of-controls': homesOfControls,
   '0057-code-tries': codeTries,
+  '0058-commit-words': commitWords,
 };
 
 /** Names of all migrations, in order. */

@@ -128,6 +128,12 @@ export interface Schema {
     ended_ms: number | null;
     /** Branch of the preview that it belongs to; '': the deploy branch. */
     branch: Generated<string>;
+    /** Who wrote the commit, as it says; null: not known. */
+    author: Generated<string | null>;
+    /** First paragraph of the commit's message; null: not known. */
+    subject: Generated<string | null>;
+    /** What it may do that the version before may not, a JSON array of sentences; null: nothing, or not known. */
+    newly: Generated<string | null>;
   };
   /** Previews of branches that are not the deploy branch. */
   previews: {

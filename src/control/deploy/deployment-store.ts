@@ -10,6 +10,7 @@ import type { Transaction } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import { artifactName, type VettedModule } from '../../protocol/module.ts';
 import type { HandlerId } from '../../protocol/names.ts';
+import type { CommitWords } from '../../protocol/push.ts';
 import { newId, type RandomBytes } from '../accounts/secrets.ts';
 import { replaceSchedules } from '../calls/schedules.ts';
 import type { Database } from '../db/database.ts';
@@ -35,6 +36,9 @@ export interface Staging {
   readonly modulePath: string;
   readonly manifest: string;
   readonly vetMs: number;
+  /** What it may do that the version before may not, one sentence each. */
+  readonly newly: readonly string[];
+  readonly words: CommitWords;
 }
 
 export class DeploymentStore {
@@ -114,6 +118,9 @@ export class DeploymentStore {
         created_ms: nowMs,
         ended_ms: null,
         branch: staging.branch,
+        author: staging.words.author,
+        subject: staging.words.subject,
+        newly: staging.newly.length === 0 ? null : JSON.stringify(staging.newly),
       };
       if (staging.branch !== deployBranch) {
         const id = newId('p', this.#randomBytes);

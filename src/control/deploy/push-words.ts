@@ -1,6 +1,5 @@
 /** Makes the lines that a push prints step by step (docs/push.md). */
 
-import { type Capabilities, newCapabilities } from '../../protocol/capabilities.ts';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { IncomingPush, RefUpdate } from '../../protocol/push.ts';
 import {
@@ -77,11 +76,10 @@ export function snapshotTaken({ module, startUp }: Pick<Vetted, 'module' | 'star
 const listedMax = 10;
 
 /**
- * Returns what a version may do that the live one may not, one line each: the user who pushes sees that a dependency has
- * brought more than code.
+ * Returns what a version may do that the live one may not (`newCapabilities`), one line each: the user who pushes sees
+ * that a dependency has brought more than code.
  */
-export function newlyAllowed(live: Capabilities, next: Capabilities): string {
-  const lines = newCapabilities(live, next);
+export function newlyAllowed(lines: readonly string[]): string {
   const more = lines.length - listedMax;
   return [...lines.slice(0, listedMax), ...(more > 0 ? [`and ${more} more`] : [])].map(step).join('');
 }

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { isComponent, LINKER_VERSION } from '../../guest/component/recognise.ts';
 import { METER_VERSION } from '../../guest/wasm/meter/costs.ts';
-import { interfacesOf } from '../../protocol/capabilities.ts';
+import { interfacesOf, newCapabilities } from '../../protocol/capabilities.ts';
 import { type ErrorCode, PlatformError } from '../../protocol/errors.ts';
 import { pushLimits } from '../../protocol/limits.ts';
 import type { TreeFile } from '../../protocol/messages.ts';
@@ -15,7 +15,7 @@ import type { HandlerId } from '../../protocol/names.ts';
 import type { HandlerKind, LogLevelName } from '../../protocol/nouns.ts';
 import type { Blobs } from '../../protocol/ports.ts';
 import { previewLabel, previewLimits } from '../../protocol/previews.ts';
-import type { IncomingPush, Print, PushedObjects, PushSession, RefUpdate } from '../../protocol/push.ts';
+import type { CommitWords, IncomingPush, Print, PushedObjects, PushSession, RefUpdate } from '../../protocol/push.ts';
 import type { Semaphore } from '../../waiting/semaphore.ts';
 import {
   anyErrorText,
@@ -407,12 +407,14 @@ export class DeployPush implements PushSession {
     print(snapshotTaken(vetted));
     // The first version of a preview is compared with the handler's own live version.
     const compared = before ?? this.#live;
+    let newly: readonly string[] = [];
     if (compared !== null) {
       const known = await this.#parts.artifactRows.moduleOf(compared.artifact);
       const { policy } = candidate.effective;
       const next = { policy, interfaces: interfacesOf(vetted.module.plan.imports) };
       const interfaces = known === null ? next.interfaces : interfacesOf(known.plan.imports);
-      print(newlyAllowed({ policy: readEffectiveManifest(compared.manifest).policy, interfaces }, next));
+      newly = newCapabilities({ policy: readEffectiveManifest(compared.manifest).policy, interfaces }, next);
+      print(newlyAllowed(newly));
     }
     if (branch === deployBranch || candidate.manifest.preview?.schedules === true)
       for (const text of scheduleWarnings(candidate.manifest.schedules)) print(warning(text));
@@ -423,7 +425,7 @@ export class DeployPush implements PushSession {
     const usedBytes = (await quota.usedBytes(this.#ownerId)) + newBytes;
     const quotaBytes = await quota.quotaOf(this.#ownerId);
     if (usedBytes > quotaBytes * warnShare) print(warning(nearQuota(usedBytes, quotaBytes)));
-    await this.#stage({ ...target, candidate, manifest, vetted });
+    await this.#stage({ ...target, candidate, manifest, vetted, newly, words: await objects.about(commit) });
     stopIf(signal);
   }
 
@@ -458,8 +460,10 @@ export class DeployPush implements PushSession {
     readonly candidate: Candidate;
     readonly manifest: string;
     readonly vetted: Vetted;
+    readonly newly: readonly string[];
+    readonly words: CommitWords;
   }): Promise<void> {
-    const { ref, commit, branch, candidate, manifest, vetted } = options;
+    const { ref, commit, branch, candidate, manifest, vetted, newly, words } = options;
     const { artifacts } = this.#parts;
     const artifact = artifactName(vetted.module);
     const bundle = candidate.effective.files?.bundle ?? null;
@@ -478,6 +482,8 @@ export class DeployPush implements PushSession {
         modulePath: candidate.modulePath,
         manifest,
         vetMs: Math.round(vetted.rewriteMs + vetted.compileMs),
+        newly,
+        words,
       });
     });
     const staged = { row, module: vetted.module, files: candidate.files };

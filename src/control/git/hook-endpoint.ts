@@ -23,6 +23,8 @@ export const hookLimits = {
   headBytes: 64 * KIB,
   /** Bytes of one object, or of a listing of `pushLimits.treeFiles` long paths. */
   bytes: Math.max(pushLimits.moduleBytes, 16 * MIB),
+  /** Bytes of what a commit says about itself, of which control keeps the beginning. */
+  aboutBytes: 16 * KIB,
   /** Bytes of output that a hook has not taken yet; above that, output is dropped. */
   outputBytes: MIB,
 } as const;
@@ -129,6 +131,7 @@ export class HookEndpoint {
         push: id,
         secret,
         treeFiles: pushLimits.treeFiles,
+        aboutBytes: hookLimits.aboutBytes,
         listBytes: hookLimits.bytes,
       };
       await rm(file, { force: true }); // Removes the file of a crashed control; 'wx' below never follows a link.

@@ -3,13 +3,14 @@ import type { Socket } from 'node:net';
 import { z } from 'zod';
 import { PlatformError } from '../../protocol/errors.ts';
 import { pushLimits } from '../../protocol/limits.ts';
-import type { PushedObjects, TreeEntry } from '../../protocol/push.ts';
+import type { CommitWords, PushedObjects, TreeEntry } from '../../protocol/push.ts';
 import { encodeFrame, type Frame, type FrameReader } from './frames.ts';
 
 const answer = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('listing') }),
   z.object({ kind: z.literal('toomany') }),
   z.object({ kind: z.literal('object') }),
+  z.object({ kind: z.literal('about') }),
   z.object({ kind: z.literal('failed'), message: z.string() }),
 ]);
 
@@ -43,6 +44,10 @@ export class HookObjects implements PushedObjects {
     const { bytes } = await this.#ask({ kind: 'read', oid, bytesMax });
     if (bytes.length > bytesMax) throw new PlatformError('limit_exceeded', `an object has more than ${bytesMax} bytes`);
     return bytes;
+  }
+
+  async about(commit: string): Promise<CommitWords> {
+    return parseAbout((await this.#ask({ kind: 'about', commit })).bytes);
   }
 
   /** Asks one question at a time, since the hook answers in order. Throws `internal`, `bad_request`. */
@@ -112,6 +117,17 @@ export function parseTree(bytes: Uint8Array): readonly TreeEntry[] {
     entries.push({ mode, oid, size: size === '-' ? 0 : Number(size), ...nameOf(all.subarray(tab + 1, end)) });
   }
   return entries;
+}
+
+/** Parses `author NUL subject NUL`, the beginning of which may be all that there is. */
+export function parseAbout(bytes: Uint8Array): CommitWords {
+  const [author, subject] = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8').split('\0');
+  return { author: words(author), subject: words(subject) };
+}
+
+function words(text = ''): string | null {
+  const cut = [...text.trim()].slice(0, pushLimits.commitWordsMax).join('');
+  return cut === '' ? null : cut;
 }
 
 function nameOf(bytes: Buffer): Pick<TreeEntry, 'path' | 'isUtf8'> {

@@ -112,7 +112,7 @@ export class HandlerViews {
       .innerJoin('artifacts', 'artifacts.name', 'deployments.artifact')
       .innerJoin('users', 'users.id', 'deployments.user_id')
       .select(['deployments.number', 'deployments.state', 'deployments.commit', 'deployments.ref'])
-      .select('deployments.branch')
+      .select(['deployments.branch', 'deployments.author', 'deployments.subject', 'deployments.newly'])
       .select(['deployments.created_ms', 'deployments.module_path', 'deployments.manifest'])
       .select(['deployments.vet_ms', 'deployments.failure'])
       .select(['artifacts.original_bytes', 'artifacts.sha256', 'artifacts.module', 'users.name as pushed_by'])
@@ -127,6 +127,8 @@ export class HandlerViews {
         number: row.number,
         state: row.state,
         commit: row.commit,
+        author: row.author,
+        subject: row.subject,
         ref: row.ref,
         preview: row.branch === '' ? null : row.branch,
         pushedBy: row.pushed_by,
@@ -138,6 +140,7 @@ export class HandlerViews {
         interfaces: interfacesOf(module.plan.imports),
         limits,
         policy,
+        newlyAllowed: row.newly === null ? [] : JSON.parse(row.newly),
         vetMs: row.vet_ms,
         failure: row.failure,
       };

@@ -39,6 +39,8 @@ function staging(commit: string): Staging {
     modulePath: 'm.wasm',
     manifest: '{"files":null}',
     vetMs: 1,
+    newly: [],
+    words: { author: null, subject: null },
   };
 }
 

@@ -35,6 +35,8 @@ onEachDatabase('deployments', (dialect) => {
       modulePath: 'm.wasm',
       manifest: '{"files":null}',
       vetMs: 1,
+      newly: [],
+      words: { author: null, subject: null },
     });
   }
 

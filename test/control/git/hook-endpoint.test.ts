@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { encodeFrame, FrameReader } from '../../../src/control/git/frames.ts';
 import { HookEndpoint, type OpenPush, pushFileName } from '../../../src/control/git/hook-endpoint.ts';
-import { parseTree } from '../../../src/control/git/hook-objects.ts';
+import { parseAbout, parseTree } from '../../../src/control/git/hook-objects.ts';
 import { PlatformError } from '../../../src/protocol/errors.ts';
 import type { PushSession } from '../../../src/protocol/push.ts';
 
@@ -165,5 +165,15 @@ describe('listings of trees', () => {
     expect(parseTree(Buffer.alloc(0))).toEqual([]);
     for (const text of ['nonsense\0', `100644 blob ${oid} 1\tno end`])
       expect(() => parseTree(Buffer.from(text))).toThrow(PlatformError);
+  });
+
+  it('are read from what git says of a commit, cut anywhere and in any encoding', () => {
+    const all = Buffer.from('Ada\0Größe\0\n');
+    expect(parseAbout(all)).toEqual({ author: 'Ada', subject: 'Größe' });
+    expect(parseAbout(all.subarray(0, 7))).toEqual({ author: 'Ada', subject: 'Gr\ufffd' });
+    expect(parseAbout(all.subarray(0, 3))).toEqual({ author: 'Ada', subject: null });
+    expect(parseAbout(Buffer.from('\0\0\n'))).toEqual({ author: null, subject: null });
+    expect(parseAbout(Buffer.alloc(0))).toEqual({ author: null, subject: null });
+    expect(parseAbout(Buffer.from('A\0\xff\xfe\0', 'latin1'))).toEqual({ author: 'A', subject: '\ufffd\ufffd' });
   });
 });

@@ -247,6 +247,52 @@ describe('a push that deploys', () => {
     expect(printed(await platform.push(user, repo, handler))).toContain(
       '-----> newly imported: wasi_snapshot_preview1\n',
     );
+    // The list of versions tells it too, for later.
+    const { id } = (await platform.handlers.find(handler))!;
+    const rows = await platform.db
+      .selectFrom('deployments')
+      .select('newly')
+      .where('handler_id', '=', id)
+      .orderBy('number')
+      .execute();
+    expect(rows.map(({ newly }) => newly)).toEqual([
+      null,
+      '["newly allowed: https://api.example.com/","newly allowed: ^wss?://"]',
+      '["newly allowed: everything, there is no policy any more"]',
+      '["newly imported: wasi_snapshot_preview1"]',
+    ]);
+  });
+
+  it.each<[what: string, author: string, message: string, kept: { author: string | null; subject: string | null }]>([
+    ['words', 'Ada Lovelace', 'Say hello\n\nMore.', { author: 'Ada Lovelace', subject: 'Say hello' }],
+    ['a first paragraph of two lines', 'Ada', 'Say\nhello', { author: 'Ada', subject: 'Say hello' }],
+    ['no message', 'Ada', '', { author: 'Ada', subject: null }],
+    ['very long words', 'Ada', '\u{1f9a6}'.repeat(20_000), { author: 'Ada', subject: '\u{1f9a6}'.repeat(200) }],
+    [
+      'foreign words',
+      'Größe \u202e',
+      "'; drop table x; --",
+      { author: 'Größe \u202e', subject: "'; drop table x; --" },
+    ],
+    ['escape sequences', 'A\u001b[2J', '\u001b]0;x\u0007', { author: 'A\u001b[2J', subject: '\u001b]0;x\u0007' }],
+    ['words of the format', '%s', '%x00%an', { author: '%s', subject: '%x00%an' }],
+  ])('keeps author and subject of a commit with %s', async (_what, author, message, kept) => {
+    const handler = freshName();
+    const repo = await makeRepo({ 'hello.wasm': hello });
+    await writeFile(join(repo, '.git', 'message'), message);
+    const written = ['commit', '-q', '--amend', '--allow-empty-message', '--cleanup=verbatim', '-F', '.git/message'];
+    const amended = await git(repo, ...written, `--author=${author} <a@example.com>`);
+    expect(amended.status, amended.stderr).toBe(0);
+    // Branches besides the first one are asked for by themselves.
+    const result = await platform.push(user, repo, handler, 'main', 'main:refs/heads/dev');
+    expect(result.status, result.stderr).toBe(0);
+    const { id } = (await platform.handlers.find(handler))!;
+    const rows = await platform.db
+      .selectFrom('deployments')
+      .select(['author', 'subject'])
+      .where('handler_id', '=', id)
+      .execute();
+    expect(rows).toEqual([kept, kept]);
   });
 
   it("takes Olin's policy file with Olin's defaults", async () => {

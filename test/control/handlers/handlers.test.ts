@@ -416,6 +416,8 @@ onEachDatabase('handlers', (dialect) => {
         number: 5,
         state: 'live',
         commit: '8a1c0de',
+        author: 'Ada Lovelace',
+        subject: 'Say hello',
         ref: 'refs/heads/main',
         preview: null,
         pushedBy: 'ada',
@@ -427,6 +429,7 @@ onEachDatabase('handlers', (dialect) => {
         interfaces: ['cwa'],
         limits: defaultLimits,
         policy: { allow: ['^https:'], disallow: [] },
+        newlyAllowed: ['newly allowed: https:'],
         vetMs: 12,
         failure: null,
       });
@@ -482,6 +485,9 @@ onEachDatabase('handlers', (dialect) => {
         failure: state === 'failed' ? 'why' : null,
         vet_ms: 12,
         created_ms: number * 10,
+        author: 'Ada Lovelace',
+        subject: 'Say hello',
+        newly: '["newly allowed: https:"]',
       })
       .execute();
     if (state !== 'live') return;

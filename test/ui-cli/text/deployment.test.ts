@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
 import { defaultLimits } from '../../../src/protocol/limits.ts';
 import type { DeploymentView } from '../../../src/protocol/views.ts';
-import { previewRollback } from '../../../ui-cli/text/deployment.ts';
+import { deploymentDetail, deploymentTable, previewRollback } from '../../../ui-cli/text/deployment.ts';
 
 const deployment = (more: Partial<DeploymentView>): DeploymentView => ({
   ...{ number: 1, state: 'retired', commit: '3dd7df0aa', ref: 'refs/heads/main', preview: null, pushedBy: 'ada' },
   ...{ createdMs: 0, modulePath: 'a.wasm', moduleBytes: 1_024, moduleSha256: '', abis: ['cwa'], interfaces: ['cwa'] },
-  ...{ limits: defaultLimits, policy: null, vetMs: 1, failure: null },
+  ...{ limits: defaultLimits, policy: null, newlyAllowed: [], vetMs: 1, failure: null, author: null, subject: null },
   ...more,
 });
 
@@ -40,4 +40,17 @@ test('during a gradual release the version that has the other calls is the live 
     deployment({ number: 4, preview: 'dev' }),
   ];
   expect(previewRollback('otter', [...ofPreview, ...all], 4, { branch: 'dev', live: 2 }).from).toBe(5);
+});
+
+test('versions are listed with the subject of their commit, and with what they may do that those before may not', () => {
+  const newlyAllowed = ['newly allowed: https://a/', 'newly allowed: b', 'newly imported: c', 'newly imported: d'];
+  const next = deployment({ number: 2, subject: `Say\u001b ${'hello '.repeat(20)}`, author: 'Ada', newlyAllowed });
+  const lines = deploymentTable([next, deployment({})], 0);
+  expect(lines[0]).toMatch(/ABI +MODULE +SUBJECT$/);
+  expect(lines[1]).toMatch(/a\.wasm +Say\^\[ hello (hello )+.*$/);
+  expect(lines.slice(2, 6)).toEqual([...newlyAllowed.slice(0, 3), 'and 1 more'].map((text) => `  ${text}`));
+  expect(lines[6]).toMatch(/^v1 .* a\.wasm$/);
+  expect(deploymentDetail(next, 80)).toContainEqual(expect.stringMatching(/^subject +Say\^\[ hello .* \(by Ada\)$/));
+  expect(deploymentDetail(next, 80)).toContainEqual(expect.stringContaining(newlyAllowed.join(', ')));
+  expect(deploymentDetail(deployment({}), 80)).toContain('newly    nothing');
 });

@@ -45,6 +45,8 @@ export const deploymentAnswer: z.ZodMiniType<DeploymentView> = z.object({
   number,
   state: z.enum(['staged', 'live', 'retired', 'failed']),
   commit: plain,
+  author: orNull(text),
+  subject: orNull(text),
   ref: text,
   preview: orNull(text),
   pushedBy: text,
@@ -56,6 +58,7 @@ export const deploymentAnswer: z.ZodMiniType<DeploymentView> = z.object({
   interfaces: z.array(text),
   limits,
   policy: orNull(policy),
+  newlyAllowed: z.array(text),
   vetMs: number,
   failure: orNull(text),
 });

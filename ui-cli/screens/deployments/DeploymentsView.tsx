@@ -16,6 +16,7 @@ const columns = [
   { title: 'SIZE', align: 'right', dropAt: 1 },
   { title: 'ABI', dropAt: 3 },
   { title: 'MODULE', shrinkTo: 10 },
+  { title: 'SUBJECT', dropAt: 4, shrinkTo: 10 },
 ] as const;
 
 const stateStyles = {

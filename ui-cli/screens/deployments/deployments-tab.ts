@@ -8,7 +8,7 @@ import { errorLines } from '../../text/error-lines.ts';
 import { type HandlerContext, type OfPreview, previewCrumbs } from '../handler/tab.ts';
 
 /** Rows below the list that describe the selected deployment. */
-export const detailRows = 7;
+export const detailRows = 9;
 
 export class DeploymentsTab extends PagedListScreen<DeploymentView, number> {
   readonly crumbs: readonly string[];
@@ -41,8 +41,8 @@ export class DeploymentsTab extends PagedListScreen<DeploymentView, number> {
     return String(deployment.number);
   }
 
-  protected textOf({ number, state, commit, pushedBy, modulePath, preview }: DeploymentView): string {
-    return `v${number} ${state} ${commit} ${pushedBy} ${modulePath} ${preview ?? ''}`;
+  protected textOf({ number, state, commit, pushedBy, modulePath, preview, subject, author }: DeploymentView): string {
+    return `v${number} ${state} ${commit} ${pushedBy} ${modulePath} ${preview ?? ''} ${subject ?? ''} ${author ?? ''}`;
   }
 
   bindings(): readonly Binding[] {
