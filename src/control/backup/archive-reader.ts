@@ -1,6 +1,6 @@
 /** Reads an archive, which is foreign input: sizes, names and order are checked before they are used. */
 import { createHash } from 'node:crypto';
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { PlatformError } from '../../protocol/errors.ts';
 import { MIB } from '../../protocol/limits.ts';
 import {
@@ -52,9 +52,12 @@ export class ArchiveReader {
    * `archive_invalid` with what is wrong.
    */
   static async open(path: string): Promise<ArchiveReader> {
-    const file = await open(path, 'r').catch((cause: NodeJS.ErrnoException) => {
+    const unreadable = (cause: NodeJS.ErrnoException) => {
       throw new PlatformError('not_found', `cannot read ${path} (${cause.code})`, { cause });
-    });
+    };
+    // A pipe would block whoever opens it.
+    if (!(await stat(path).catch(unreadable)).isFile()) throw damaged(`${path} is no file`);
+    const file = await open(path, 'r').catch(unreadable);
     try {
       const { size } = await file.stat();
       const first = await entryAt(file, 0, size);

@@ -236,7 +236,10 @@ describe('restoring', () => {
     await writeFile(join(place, 'empty'), '');
     await writeFile(join(place, 'text'), 'not an archive\n'.repeat(100));
     execFileSync('tar', ['-cf', join(place, 'tar'), '-C', place, 'text']);
-    for (const name of ['empty', 'text', 'tar']) expect(await attempt(join(place, name))).toBe('archive_invalid');
+    await mkdir(join(place, 'folder'));
+    execFileSync('mkfifo', [join(place, 'pipe')]);
+    for (const name of ['empty', 'text', 'tar', 'folder', 'pipe'])
+      expect(await attempt(join(place, name))).toBe('archive_invalid');
     expect(await attempt(join(place, 'missing'))).toBe('not_found');
   });
 
