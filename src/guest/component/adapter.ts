@@ -3,18 +3,21 @@
  * caller's core values and memory and lowers them to those of the callee, calls, and brings the result back. It is
  * ordinary code of the linked module, so it costs gas and its calls of `realloc` may suspend.
  *
- * Spec: component-model, CanonicalABI.md "canon lift", "canon lower", for synchronous calls.
+ * Spec: component-model, CanonicalABI.md "canon lift", "canon lower", "canon task.return".
  */
 import type { FuncType, ValType } from '../../protocol/module.ts';
 import { constant, emptyBlock, op } from '../wasm/format/instructions.ts';
 import { valTypeBytes } from '../wasm/format/types.ts';
 import { ByteWriter } from '../wasm/format/writer.ts';
+import { elementName } from './element-name.ts';
 import {
   alignment,
+  type CallStyle,
   casesOf,
   discriminantBytes,
   elementBytes,
   type FlatType,
+  flatAsyncParamsMax,
   flatParamsMax,
   flatResultsMax,
   flattenFunction,
@@ -57,6 +60,8 @@ export interface AdapterCalls {
   readonly lend: number;
   readonly returned: number;
   readonly lendRep: number;
+  /** Host functions that pass ends of streams and futures on, by endName. */
+  readonly passEnd: ReadonlyMap<string, number>;
   /** Numbers of the component instances that define resources, by resource id. Absent: a resource of the host. */
   readonly definers: ReadonlyMap<string, number>;
   /** Global that is 1 while code of the callee's component runs. */
@@ -65,6 +70,20 @@ export interface AdapterCalls {
   readonly confined: number;
   /** Globals of the callee's context, which is 0 when a call begins. */
   readonly context: readonly number[];
+}
+
+/** What an asynchronous call gives the adapter besides. Functions are indices of host functions in the glue module. */
+export interface TaskCalls {
+  readonly lowering: 'sync' | 'async';
+  readonly lifting: CallStyle;
+  readonly enter: number;
+  readonly arg: number;
+  readonly result: number;
+  readonly returned: number;
+  readonly keep: number;
+  readonly leave: number;
+  /** Writes code that tells the host that the callee makes the next call. */
+  readonly select: (code: ByteWriter) => void;
 }
 
 /** Number that stands for all resources of the host. */
@@ -86,14 +105,61 @@ export function writeAdapter(calls: AdapterCalls): Uint8Array {
   return new Adapter(calls).write();
 }
 
+/**
+ * Returns the body of the function that begins a task, whose number is its parameter: it brings the arguments over and calls
+ * the callee. The result of a callee that is lifted without `async` is brought back at once.
+ */
+export function writeTask(calls: AdapterCalls, tasks: TaskCalls): Uint8Array {
+  return new Adapter(calls, { params: ['i32'], results: [] }).writeTask(tasks);
+}
+
+/**
+ * Returns the body of the function that brings the result of a task back, which the callee gives to `task.return`. `callee`
+ * is the side that the options of `task.return` name. Its parameters are those of `task.return`, and the task's number.
+ */
+export function writeReturn(calls: AdapterCalls, tasks: TaskCalls, callee: AdapterSide): Uint8Array {
+  const { params } = taskReturnType(calls.type.result);
+  return new Adapter({ ...calls, callee }, { params: [...params, 'i32'], results: [] }).writeReturn(tasks);
+}
+
+/** Returns the type of the core function `task.return` for a result. */
+export function taskReturnType(result: WitType | null): FuncType {
+  const params = result === null ? [] : [{ name: 'result', type: result }];
+  return flattenFunction({ params, result: null, async: true }, 'lower');
+}
+
+/** Returns the types of streams and futures in a value of `type`. */
+export function endsIn(type: WitType): readonly EndType[] {
+  if (typeof type === 'string') return [];
+  switch (type.kind) {
+    case 'stream':
+    case 'future':
+      return [type];
+    case 'list':
+    case 'option':
+      return endsIn(type.of);
+    case 'tuple':
+      return type.of.flatMap(endsIn);
+    case 'record':
+      return type.fields.flatMap((field) => endsIn(field.type));
+    case 'variant':
+    case 'result':
+      return casesOf(type).flatMap((one) => (one.type === null ? [] : endsIn(one.type)));
+    default:
+      return [];
+  }
+}
+
+export type EndType = Extract<WitType, { readonly kind: 'stream' | 'future' }>;
+
 /** Returns whether a value of `type` holds a borrowed handle. */
 export function hasBorrows(type: WitType): boolean {
   return contains(type, 'borrow');
 }
 
-/** Returns whether a value of `type` holds a stream or future, or an error context, which no adapter passes on. */
-export function isAsynchronous(type: WitType): boolean {
-  return contains(type, 'stream') || contains(type, 'future') || contains(type, 'error-context');
+/** Returns whether a value of `type` holds an error context, which no adapter passes on. */
+export function hasErrorContexts(type: WitType): boolean {
+  return contains(type, 'error-context');
 }
 
 function contains(type: WitType, kind: string): boolean {
@@ -126,9 +192,9 @@ class Adapter {
   #from: AdapterSide;
   #to: AdapterSide;
 
-  constructor(calls: AdapterCalls) {
+  constructor(calls: AdapterCalls, core: FuncType = flattenFunction(calls.type, 'lower')) {
     this.#calls = calls;
-    this.#core = flattenFunction(calls.type, 'lower');
+    this.#core = core;
     this.#from = calls.caller;
     this.#to = calls.callee;
   }
@@ -141,7 +207,12 @@ class Adapter {
     this.#trapIf();
     this.#setGlobal(entered, 1);
     for (const slot of context) this.#setGlobal(slot, 0);
-    const params = this.#params();
+    const flat = this.#calls.type.params.flatMap((param) => flattenType(param.type));
+    const given = flat.length > flatParamsMax ? [0] : flat.keys();
+    const params = this.#params(
+      [...given].map((local) => ({ local, type: flat.length > flatParamsMax ? 'i32' : (flat[local] as FlatType) })),
+      flatParamsMax,
+    );
     for (const { local } of params) this.#get(local);
     this.#code.instruction(op.call, target);
     const lifted = flattenFunction(type, 'lift').results[0];
@@ -151,7 +222,10 @@ class Adapter {
       constant(this.#code, this.#calls.callee.component);
       this.#code.instruction(op.call, this.#calls.returned);
     }
-    const returned = result === null ? null : this.#result(type.result as WitType, result);
+    const returned =
+      result === null
+        ? null
+        : this.#result(type.result as WitType, result, flatResultsMax, this.#core.params.length - 1);
     if (postReturn !== null) {
       this.#setGlobal(confined, 1);
       if (result !== null) this.#get(result.local);
@@ -175,36 +249,166 @@ class Adapter {
     return body.view();
   }
 
-  /** Brings the arguments over. Returns the locals with the core arguments of the callee. */
-  #params(): readonly Slot[] {
+  writeTask({ lowering, lifting, enter, arg, result, returned, keep, leave, select }: TaskCalls): Uint8Array {
+    const { type, target, postReturn, entered, confined, context } = this.#calls;
+    const code = this.#code;
+    const lowered = flattenFunction(type, 'lower', lowering);
+    const resultCount = type.result === null ? 0 : flattenType(type.result).length;
+    const isStored = resultCount > (lowering === 'async' ? 0 : flatResultsMax);
+    const args = lowered.params.map((one, index): Slot => {
+      const local = this.#local(one as FlatType);
+      this.#get(0);
+      constant(code, index);
+      code.instruction(op.call, arg);
+      this.#fromWord(one as FlatType);
+      this.#set(local);
+      return { local, type: one };
+    });
+    this.#setGlobal(entered, 1);
+    for (const slot of context) this.#setGlobal(slot, 0);
+    this.#get(0);
+    code.instruction(op.call, enter);
+    const params = this.#params(
+      isStored ? args.slice(0, -1) : args,
+      lowering === 'async' ? flatAsyncParamsMax : flatParamsMax,
+    );
+    select(code);
+    for (const { local } of params) this.#get(local);
+    code.instruction(op.call, target);
+    const how = this.#local('i32');
+    if (lifting === 'callback') this.#set(how);
+    if (lifting === 'sync') {
+      const lifted = flattenFunction(type, 'lift').results[0];
+      const value = lifted === undefined ? null : { local: this.#local(lifted as FlatType), type: lifted };
+      if (value !== null) {
+        this.#set(value.local);
+        const pointer = isStored ? (args[args.length - 1] as Slot).local : 0;
+        this.#giveBack(value, pointer, isStored, () => this.#get(0), result);
+      }
+      this.#get(0);
+      code.instruction(op.call, returned);
+      if (postReturn !== null) {
+        this.#setGlobal(confined, 1);
+        if (value !== null) this.#get(value.local);
+        code.instruction(op.call, postReturn);
+        this.#setGlobal(confined, 0);
+      }
+    }
+    this.#get(0);
+    for (const slot of context) this.#get(slot, op.globalGet);
+    code.instruction(op.call, keep);
+    select(code);
+    this.#get(0);
+    if (lifting === 'callback') this.#get(how);
+    else constant(code, 0);
+    code.instruction(op.call, leave);
+    this.#setGlobal(entered, 0);
+    this.#ops(op.end);
+    return this.#body();
+  }
+
+  writeReturn({ lowering, arg, result }: TaskCalls): Uint8Array {
+    const { type } = this.#calls;
+    const returned = type.result;
+    if (returned !== null) {
+      const flat = flattenType(returned);
+      const task = this.#core.params.length - 1;
+      const isStored = flat.length > (lowering === 'async' ? 0 : flatResultsMax);
+      const pointer = this.#local('i32');
+      if (isStored) {
+        this.#get(task);
+        constant(this.#code, flattenFunction(type, 'lower', lowering).params.length - 1);
+        this.#code.instruction(op.call, arg);
+        this.#ops(i32WrapI64);
+        this.#set(pointer);
+      }
+      this.#from = this.#calls.callee;
+      this.#to = this.#calls.caller;
+      const from: Place =
+        flat.length > flatParamsMax
+          ? this.#region(this.#from, 0, returned)
+          : { kind: 'flat', slots: flat.map((one, local) => ({ local, type: one })) };
+      this.#store(returned, from, { pointer, isStored, task: () => this.#get(task), result });
+    }
+    this.#ops(op.end);
+    return this.#body();
+  }
+
+  /** Brings the core result of a callee that is lifted without `async` back. */
+  #giveBack(lifted: Slot, pointer: number, isStored: boolean, task: () => void, result: number): void {
+    const type = this.#calls.type.result as WitType;
+    this.#from = this.#calls.callee;
+    this.#to = this.#calls.caller;
+    const from: Place =
+      flattenType(type).length > flatResultsMax
+        ? this.#region(this.#from, lifted.local, type)
+        : { kind: 'flat', slots: [lifted] };
+    this.#store(type, from, { pointer, isStored, task, result });
+  }
+
+  /** Stores a result for the caller: in its memory, or with the host as one core value. */
+  #store(
+    type: WitType,
+    from: Place,
+    to: { readonly pointer: number; readonly isStored: boolean; readonly task: () => void; readonly result: number },
+  ): void {
+    if (to.isStored) {
+      this.#transfer(type, from, this.#region(this.#to, to.pointer, type));
+      return;
+    }
+    const slots = this.#slots(flattenType(type));
+    this.#transfer(type, from, { kind: 'flat', slots });
+    for (const slot of slots) {
+      to.task();
+      this.#get(slot.local);
+      this.#toWord(slot.type as FlatType);
+      this.#code.instruction(op.call, to.result);
+    }
+  }
+
+  /** Turns the i64 on the stack, in which the host keeps a core value, into a value of `type`. */
+  #fromWord(type: FlatType): void {
+    if (type === 'i32' || type === 'f32') this.#ops(i32WrapI64);
+    if (type === 'f32') this.#ops(f32ReinterpretI32);
+    if (type === 'f64') this.#ops(f64ReinterpretI64);
+  }
+
+  #toWord(type: FlatType): void {
+    wordOf(this.#code, type);
+  }
+
+  /** Brings the arguments over, which lie in memory beyond `flatMax`. Returns the locals with those of the callee. */
+  #params(given: readonly Slot[], flatMax: number): readonly Slot[] {
     const types = this.#calls.type.params.map((param) => param.type);
     const flat = types.flatMap(flattenType);
     if (types.length === 0) return [];
     const tuple: WitType = { kind: 'tuple', of: types };
+    const from: Place =
+      flat.length > flatMax
+        ? this.#region(this.#from, (given[0] as Slot).local, tuple)
+        : { kind: 'flat', slots: given };
     if (flat.length <= flatParamsMax) {
       const to = this.#slots(flat);
-      const slots = flat.map((type, local) => ({ local, type }));
-      this.#transfer(tuple, { kind: 'flat', slots }, { kind: 'flat', slots: to });
+      this.#transfer(tuple, from, { kind: 'flat', slots: to });
       return to;
     }
-    const from = this.#region(this.#from, 0, tuple);
     const pointer = this.#allocate(elementBytes(tuple), alignment(tuple));
     this.#transfer(tuple, from, this.#memory(this.#to, pointer));
     return [{ local: pointer, type: 'i32' }];
   }
 
   /** Brings the result back. Returns the local with the core result of the adapter; null: it lies in memory. */
-  #result(type: WitType, lifted: Slot): number | null {
+  #result(type: WitType, lifted: Slot, flatMax: number, pointer: number): number | null {
     this.#from = this.#calls.callee;
     this.#to = this.#calls.caller;
     const flat = flattenType(type);
-    if (flat.length <= flatResultsMax) {
+    if (flat.length <= flatMax) {
       const slots = this.#slots(flat);
       this.#transfer(type, { kind: 'flat', slots: [lifted] }, { kind: 'flat', slots });
       return (slots[0] as Slot).local;
     }
     const from = this.#region(this.#from, lifted.local, type);
-    const to = this.#region(this.#to, this.#core.params.length - 1, type);
+    const to = this.#region(this.#to, pointer, type);
     this.#transfer(type, from, to);
     return null;
   }
@@ -298,7 +502,12 @@ class Adapter {
         return;
       case 'stream':
       case 'future':
-        throw new Error('a type of asynchronous calls');
+        this.#word(from, to, 4, () => {
+          constant(this.#code, this.#from.component);
+          constant(this.#code, this.#to.component);
+          this.#code.instruction(op.call, this.#calls.passEnd.get(endName(type)) as number);
+        });
+        return;
       default:
         this.#variant(type, from, to);
     }
@@ -709,6 +918,18 @@ const zeros: Readonly<Record<FlatType, { readonly opcode: number; readonly bytes
 function memoryOf(side: AdapterSide): AdapterMemory {
   if (side.memory === null) throw new Error('a side without memory');
   return side.memory;
+}
+
+/** Returns a name for `type` under which AdapterCalls.passEnd has its function. */
+export function endName(type: EndType): string {
+  return `${type.kind} ${elementName(type.of)}`;
+}
+
+/** Writes the change of a core value on the stack into the i64 in which the host keeps it. */
+export function wordOf(code: ByteWriter, type: ValType): void {
+  if (type === 'f32') code.u8(i32ReinterpretF32);
+  if (type === 'f64') code.u8(i64ReinterpretF64);
+  if (type === 'i32' || type === 'f32') code.u8(op.i64ExtendI32U);
 }
 
 /** Returns a part of a place: `offset` bytes further in memory, or `count` core values from `at` on. */

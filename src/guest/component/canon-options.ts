@@ -80,6 +80,12 @@ export function usesMemory(type: FunctionType): boolean {
   return params.hasLists || params.flat > flatParamsMax || result.hasLists || result.flat > flatResultsMax;
 }
 
+/** Returns whether a function of `type` that is lowered `async` uses memory of its caller. */
+export function lowerUsesMemory(type: FunctionType): boolean {
+  const { params, result } = layoutOf(type);
+  return params.hasLists || params.flat > flatAsyncParamsMax || result.flat > 0;
+}
+
 /** Returns what a lowered function lacks: the memory and the realloc that its type needs; null: nothing. */
 export function lowerProblem(type: FunctionType, options: Options): string | null {
   const { params, result } = layoutOf(type);

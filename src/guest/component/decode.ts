@@ -427,8 +427,8 @@ class Decoder {
     };
     const plain = plainOf[code];
     if (plain !== undefined) {
-      if (plain === 'subtask.cancel' || plain === 'thread.yield') reader.u8('async');
-      return { op: plain };
+      const isAsync = (plain === 'subtask.cancel' || plain === 'thread.yield') && reader.u8('async') === 1;
+      return plain === 'subtask.cancel' ? { op: plain, async: isAsync } : { op: plain };
     }
     const stream = streamOf[code];
     if (stream !== undefined) {
@@ -513,7 +513,7 @@ const primitiveOf: Readonly<Record<number, PrimitiveType>> = {
   100: 'error-context',
 };
 
-const plainOf: Readonly<Record<number, PlainOperation>> = {
+const plainOf: Readonly<Record<number, PlainOperation | 'subtask.cancel'>> = {
   5: 'task.cancel',
   6: 'subtask.cancel',
   8: 'backpressure.set',

@@ -18,11 +18,13 @@ import { valTypeBytes } from '../wasm/format/types.ts';
 import { ByteWriter } from '../wasm/format/writer.ts';
 import { type AdapterCalls, type AdapterSide, writeAdapter } from './adapter.ts';
 import { componentCaps } from './caps.ts';
-import { flattenFunction } from './flatten.ts';
+import { type CallStyle, flattenFunction } from './flatten.ts';
 import type { ImportTarget } from './fuse.ts';
+import type { Part } from './graph.ts';
 import { memoryExports } from './memories.ts';
 import { tooLargeComponent } from './refusals.ts';
-import { type FunctionType, type TextEncoding, textEncodings } from './wit.ts';
+import { TaskGlue } from './task-glue.ts';
+import { type FunctionType, type TextEncoding, textEncodings, type WitType } from './wit.ts';
 
 /** Import module of the functions that only glue calls; src/guest/kernel/abi/wasi2/component/glue.ts provides them. */
 export const glueModule = 'trisiel:component/glue';
@@ -32,15 +34,6 @@ export const reallocType: FuncType = { params: ['i32', 'i32', 'i32', 'i32'], res
 interface Call {
   readonly target: ImportTarget;
   readonly type: FuncType;
-}
-
-/** A part of a composed component: the number of its component instance and that of its memory. */
-export interface Part {
-  readonly component: number;
-  /** Null: it has no memory, or the only one. */
-  readonly memory: number | null;
-  /** Whether it has the only memory of the component. */
-  readonly hasOnlyMemory: boolean;
 }
 
 /** How glue calls a function of the host. */
@@ -67,6 +60,19 @@ export interface PartCall {
   readonly target: Call;
   readonly postReturn: ImportTarget | null;
   readonly definers: ReadonlyMap<string, number>;
+  /** Host functions that pass the ends of streams and futures in the type on, by endName. */
+  readonly ends: ReadonlyMap<string, ImportTarget>;
+}
+
+export interface AsyncPartCall extends PartCall {
+  readonly lowering: 'sync' | 'async';
+  readonly lifting: CallStyle;
+  readonly callback: ImportTarget | null;
+  /** The callee's realloc, for the results of its own asynchronous calls; null: none of them has lists. */
+  readonly realloc: ImportTarget | null;
+  /** The two parts as they call the host for events. */
+  readonly callerPart: Part;
+  readonly calleePart: Part;
 }
 
 /** Memories that lie in the memory of unit `unit` (memories.ts). */
@@ -119,6 +125,7 @@ export class Glue {
   readonly #globals = new Map<string, number>();
   readonly #subject: string;
   readonly #memories: GlueMemories | null;
+  #tasks: TaskGlue | null = null;
 
   /** Index of the global that is 1 while `realloc` or `post-return` runs: neither may leave its component. */
   readonly #confined: number;
@@ -128,6 +135,110 @@ export class Glue {
     this.#subject = subject;
     this.#memories = memories;
     this.#confined = this.#global('confined');
+  }
+
+  /**
+   * Returns the functions of asynchronous calls between parts; the linker uses them if there are such calls.
+   */
+  get tasks(): TaskGlue {
+    this.#tasks ??= new TaskGlue({
+      host: (name, params, results) =>
+        this.#import({ kind: 'host', module: asyncModule, name, type: { params, results } }, { params, results }),
+      add: (type, locals, write) => this.#add(type, locals, write),
+      addBody: (type, body) => this.#addBody(type, body),
+      call: (code, name) => this.#call(code, name),
+      selector: (part) => this.#selector(part),
+      trapIfConfined: (code) => this.#trapIfConfinedAnyhow(code),
+    });
+    return this.#tasks;
+  }
+
+  #addBody(type: FuncType, body: () => Uint8Array): string {
+    return String(this.#functions.push({ type, locals: 0, write: () => undefined, exportName: null, body }) - 1);
+  }
+
+  /** Adds a function through which one part calls another, of which one side is asynchronous. Returns the name of its export. */
+  taskCall(call: AsyncPartCall): string {
+    const { lowering, lifting, callerPart: caller, calleePart: callee, callback, realloc } = call;
+    return this.tasks.call({
+      call: this.#adapterCalls(call),
+      lowering,
+      lifting,
+      caller,
+      callee,
+      callback: callback === null ? null : this.#import(callback, callbackType),
+      fill: realloc === null ? null : this.#filler(this.#import(realloc, reallocType), callee),
+    });
+  }
+
+  /** Adds the function `task.return` of `part` for tasks of calls between parts. Returns the name of its export. */
+  taskReturn(part: PartOptions, result: WitType | null, entry: HostCall | null): string {
+    const name = entry === null ? null : this.host(entry);
+    const params = entry?.type.params ?? [];
+    return this.tasks.taskReturn(
+      this.#side(part),
+      result,
+      name === null
+        ? null
+        : (code) => {
+            putParams(code, params);
+            this.#call(code, name);
+          },
+    );
+  }
+
+  /** Adds a function that waits as `wait` says and then calls the function `name` of the glue module. */
+  waiting(name: string, type: FuncType, part: Part, wait: 'set' | 'turn'): string {
+    if (wait === 'turn') {
+      const round = this.tasks.round();
+      return this.#add(type, 0, (code) => {
+        this.#call(code, round);
+        putParams(code, type.params);
+        this.#call(code, name);
+      });
+    }
+    const waitFor = this.tasks.waitFor(wait, part);
+    return this.#add(type, 0, (code) => {
+      waitFor(code, () => code.instruction(op.localGet, 0));
+      putParams(code, type.params);
+      this.#call(code, name);
+    });
+  }
+
+  /**
+   * Adds a copy that waits until it has ended, or `subtask.cancel` that waits if it is not `isAsync`. `started` is the
+   * function of the host that starts it: it returns the payload, or -1 if the copy has not ended; null: it returns nothing.
+   */
+  waitingFor(started: HostCall, isAsync: boolean, hasPayload: boolean): string {
+    const { host, type, realloc, part } = started;
+    if (part === null) throw new Error('a part was expected');
+    const waitFor = this.tasks.waitFor('waitable', part);
+    const round = this.tasks.round();
+    const select = this.#selector(part);
+    const start = this.#import(host, type);
+    const take = this.#import(hostTake, hostTake.type);
+    const fill = realloc === null ? null : this.#filler(this.#import(realloc, reallocType), part);
+    const payload = type.params.length;
+    return this.#add({ params: type.params, results: ['i32'] }, 1, (code) => {
+      this.#trapIfConfined(code, part);
+      select(code);
+      putParams(code, type.params);
+      code.instruction(op.call, start);
+      if (hasPayload) code.instruction(op.localTee, payload);
+      else constant(code, -1);
+      constant(code, -1);
+      code.raw(Uint8Array.of(op.i32Eq, op.if, emptyBlock));
+      if (isAsync) {
+        this.#call(code, round);
+        select(code);
+      } else waitFor(code, () => code.instruction(op.localGet, 0));
+      code.instruction(op.localGet, 0);
+      code.instruction(op.call, take);
+      code.instruction(op.localSet, payload);
+      code.u8(op.end);
+      if (fill !== null) this.#call(code, fill);
+      code.instruction(op.localGet, payload);
+    });
   }
 
   /** Adds a function that calls a function of the host and allocates the lists of its result. Returns the name of its export. */
@@ -160,9 +271,14 @@ export class Glue {
   }
 
   /** Adds a function through which one part calls another. Returns the name of its export. */
-  partCall({ type, caller, callee, target, postReturn, definers }: PartCall): string {
+  partCall(call: PartCall): string {
+    const calls = this.#adapterCalls(call);
+    return this.#addBody(flattenFunction(call.type, 'lower'), () => writeAdapter(calls));
+  }
+
+  #adapterCalls({ type, caller, callee, target, postReturn, definers, ends }: PartCall): AdapterCalls {
     const results = target.type.results;
-    const call: AdapterCalls = {
+    return {
       type,
       caller: this.#side(caller),
       callee: this.#side(callee),
@@ -175,14 +291,12 @@ export class Glue {
       lend: this.#import(hostLend, hostLend.type),
       returned: this.#import(hostReturned, hostReturned.type),
       lendRep: this.#import(hostLendRep, hostLendRep.type),
+      passEnd: new Map([...ends].map(([name, target]) => [name, this.#import(target, passType)])),
       definers,
       entered: this.#global(`entered ${callee.component}`),
       confined: this.#confined,
       context: [0, 1].map((slot) => this.#global(`context ${callee.component} ${slot}`)),
     };
-    const body = () => writeAdapter(call);
-    const added = { type: flattenFunction(type, 'lower'), locals: 0, write: () => undefined, exportName: null, body };
-    return String(this.#functions.push(added) - 1);
   }
 
   #side({ component, memory, realloc, encoding }: PartOptions): AdapterSide {
@@ -210,7 +324,10 @@ export class Glue {
 
   /** Writes a trap for code of `realloc` and `post-return`, which may not leave its component. */
   #trapIfConfined(code: ByteWriter, part: Part | null): void {
-    if (part === null) return;
+    if (part !== null) this.#trapIfConfinedAnyhow(code);
+  }
+
+  #trapIfConfinedAnyhow(code: ByteWriter): void {
     code.instruction(op.globalGet, this.#confined);
     code.raw(Uint8Array.of(op.if, emptyBlock, op.unreachable, op.end));
   }
@@ -338,6 +455,7 @@ export class Glue {
     const before = args.map(({ target, type }) => this.#import(target, type));
     const call = this.#import(func.target, func.type);
     const after = postReturn === null ? null : this.#import(postReturn, { params: func.type.results, results: [] });
+    const waitForAll = this.#tasks?.waitForAll() ?? (() => undefined);
     this.#functions.push({
       type: { params: [], results: take === null ? func.type.results : [] },
       locals: result === undefined ? 0 : 1,
@@ -357,12 +475,14 @@ export class Glue {
           code.instruction(op.localGet, 0);
           code.instruction(op.call, take);
           encode(code, 'utf8');
+          waitForAll(code);
           if (after === null) return;
           this.#confine(code, part, 1);
           code.instruction(op.localGet, 0);
           code.instruction(op.call, after);
           return;
         }
+        waitForAll(code);
         if (after === null) return;
         this.#confine(code, part, 1);
         if (result !== undefined) code.instruction(op.localTee, 0);
@@ -387,6 +507,9 @@ export class Glue {
       this.#import(target, target.type),
     ) as [number, number, number];
     const fill = realloc === null ? null : this.#filler(this.#import(realloc, reallocType), part);
+    const waitFor = this.#tasks === null || part === null ? null : this.#tasks.waitFor('set', part);
+    const round = this.#tasks?.round() ?? null;
+    const waitForAll = this.#tasks?.waitForAll() ?? (() => undefined);
     this.#functions.push({
       type: { params: [], results: finished.type.results },
       locals: 2,
@@ -406,6 +529,21 @@ export class Glue {
           constant(code, 15);
           code.u8(op.i32And);
           code.raw(Uint8Array.of(op.if, emptyBlock));
+          if (waitFor !== null && round !== null) {
+            code.instruction(op.localGet, 0);
+            constant(code, 15);
+            code.u8(op.i32And);
+            constant(code, 2);
+            code.raw(Uint8Array.of(op.i32Eq, op.if, emptyBlock));
+            waitFor(code, () => {
+              code.instruction(op.localGet, 0);
+              constant(code, 4);
+              code.u8(op.i32ShrU);
+            });
+            code.u8(op.else);
+            this.#call(code, round);
+            code.u8(op.end);
+          }
           select(code);
           code.instruction(op.localGet, 0);
           code.instruction(op.call, next);
@@ -419,6 +557,7 @@ export class Glue {
           code.instruction(op.br, 1);
           code.raw(Uint8Array.of(op.end, op.end));
         }
+        waitForAll(code);
         code.instruction(op.call, after);
       },
     });
@@ -431,6 +570,7 @@ export class Glue {
   }
 
   write(): Uint8Array {
+    this.#tasks?.finish();
     const writer = new ByteWriter(4096);
     writer.raw(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0));
     const types = [...this.#imports.map((one) => one.type), ...this.#functions.map((one) => one.type)];
@@ -574,6 +714,11 @@ export class Glue {
   }
 }
 
+/** Puts all parameters of a function on the stack. */
+function putParams(code: ByteWriter, params: FuncType['params']): void {
+  for (let index = 0; index < params.length; index += 1) code.instruction(op.localGet, index);
+}
+
 const i32Shl = 0x74;
 
 function glueFunction(name: string, type: FuncType): Extract<ImportTarget, { readonly kind: 'host' }> {
@@ -607,6 +752,8 @@ const callbackType: FuncType = { params: ['i32', 'i32', 'i32'], results: ['i32']
 export const asyncModule = 'trisiel:component/async';
 const asyncFunction = (name: string, params: FuncType['params']) =>
   ({ kind: 'host', module: asyncModule, name, type: { params, results: ['i32'] } }) as const;
+const hostTake = asyncFunction('waitable-take', ['i32']);
+const passType: FuncType = { params: ['i32', 'i32', 'i32'], results: ['i32'] };
 const hostNextEvent = asyncFunction('next-event', ['i32']);
 const hostEventHandle = asyncFunction('event-handle', []);
 const hostEventPayload = asyncFunction('event-payload', []);

@@ -48,6 +48,7 @@ export type CanonFunction =
   | { readonly op: 'context.get' | 'context.set'; readonly slot: number }
   | { readonly op: 'waitable-set.wait' | 'waitable-set.poll'; readonly memory: CoreItem }
   | { readonly op: 'error-context.new' | 'error-context.debug-message'; readonly options: Options }
+  | { readonly op: 'subtask.cancel'; readonly async: boolean }
   | { readonly op: PlainOperation };
 
 export interface HostFunction {
@@ -148,6 +149,15 @@ export interface Signature {
   readonly item: CoreItem;
   readonly type: FuncType;
   readonly what: string;
+}
+
+/** A part of a composed component: the number of its component instance and that of its memory. */
+export interface Part {
+  readonly component: number;
+  /** Null: it has no memory, or the only one. */
+  readonly memory: number | null;
+  /** Whether it has the only memory of the component. */
+  readonly hasOnlyMemory: boolean;
 }
 
 export interface Graph {

@@ -6,8 +6,8 @@
 import { PlatformError } from '../../protocol/errors.ts';
 import type { FuncType } from '../../protocol/module.ts';
 import { cutDetails, plural, printable } from '../wasm/inspect/findings.ts';
-import { isAsynchronous } from './adapter.ts';
-import { usesMemory } from './canon-options.ts';
+import { type EndType, endName, endsIn, hasBorrows, hasErrorContexts } from './adapter.ts';
+import { lowerUsesMemory, usesMemory } from './canon-options.ts';
 import { CoreModules } from './core-modules.ts';
 import { decodeComponent } from './decode.ts';
 import { elementName, otherElement } from './element-name.ts';
@@ -17,13 +17,14 @@ import { fuse, type ImportTarget, type KeptExport, type Unit } from './fuse.ts';
 import {
   asyncModule,
   Glue,
+  type HostCall,
   hostOutparam,
   hostRequest,
   hostRequest3,
   hostResponded,
   hostRespondFrom,
   hostRunStatus,
-  type Part,
+  type PartCall,
   type PartOptions,
   respondName,
   runReturnName,
@@ -37,6 +38,7 @@ import type {
   HostFunction,
   LiftedFunction,
   Options,
+  Part,
   ResourceItem,
 } from './graph.ts';
 import { httpErrorCode } from './http-error-code.ts';
@@ -112,6 +114,8 @@ class Linker {
   readonly #memories: Memories;
   /** Whether code of several component instances is linked, or one with several memories: the host is told who calls. */
   readonly #isComposed: boolean;
+  /** Whether parts call each other asynchronously. */
+  readonly #hasTasks: boolean;
   readonly #canons = new Map<CanonFunction, ImportTarget>();
   readonly #problems: string[] = [];
   readonly #hints = new Set<string>();
@@ -131,7 +135,8 @@ class Linker {
     this.#interfaces = new Set(provided.map((one) => one.interfaceName));
     this.#modules = new CoreModules(subject);
     checkSignatures(graph, this.#modules, subject);
-    this.#memories = new Memories(graph, this.#modules, subject);
+    this.#hasTasks = hasTasks(graph);
+    this.#memories = new Memories(graph, this.#modules, subject, this.#hasTasks);
     const { areMerged, placed } = this.#memories;
     this.#isComposed = areMerged || new Set(graph.instances.map(({ component }) => component)).size > 1;
     this.#glue = new Glue(subject, areMerged ? { unit: this.#memoriesUnit, count: placed.length } : null);
@@ -296,10 +301,16 @@ class Linker {
     const kind = this.#entry?.kind;
     const type = func(returned === null ? {} : { result: returned });
     const core = flattenFunction(type, 'lower');
-    if (kind?.taskReturn === undefined || !sameWitType(returned, kind.type.result))
-      return this.#ofGlue(this.#glue.trap(core));
-    const host: HostTarget = { kind: 'host', ...kind.taskReturn, type: core };
-    return this.#called(host, null, this.#part(component, options), options.encoding);
+    const isOfEntry = kind?.taskReturn !== undefined && sameWitType(returned, kind.type.result);
+    const host: HostTarget | null = isOfEntry ? { kind: 'host', ...kind.taskReturn, type: core } : null;
+    const part = this.#partOf(component, options);
+    const { encoding } = options;
+    if (this.#hasTasks) {
+      const entry = host === null ? null : { host, type: core, realloc: null, part, encoding };
+      return this.#ofGlue(this.#glue.taskReturn(part, returned, entry));
+    }
+    if (host === null) return this.#ofGlue(this.#glue.trap(core));
+    return this.#called(host, null, this.#part(component, options), encoding);
   }
 
   #asyncFunction(canon: Extract<CanonFunction, { readonly op: AsyncOperation }>, component: number): ImportTarget {
@@ -316,7 +327,30 @@ class Linker {
     const realloc = isDelivering ? this.#reallocOf(component) : null;
     const options = 'options' in canon ? canon.options : null;
     const part = this.#deliveringPart(component, options);
-    return this.#called(host, realloc, part, options?.encoding);
+    const { encoding = 'utf8' } = options ?? {};
+    if (part === null || !this.#hasTasks) return this.#called(host, realloc, part, encoding);
+    return this.#waiting(canon, { host, type, realloc, part, encoding }) ?? this.#called(host, realloc, part, encoding);
+  }
+
+  /** Returns the function that runs tasks of other parts while the part waits; null for a function that does not wait. */
+  #waiting(
+    canon: Extract<CanonFunction, { readonly op: AsyncOperation }>,
+    call: HostCall & { readonly part: Part },
+  ): ImportTarget | null {
+    const { host, type, part } = call;
+    if (canon.op === 'waitable-set.wait' || canon.op === 'thread.yield') {
+      const wait = canon.op === 'thread.yield' ? 'turn' : 'set';
+      return this.#ofGlue(this.#glue.waiting(this.#glue.host(call), type, part, wait));
+    }
+    if (canon.op === 'subtask.cancel') {
+      const cancel = { kind: 'host', module: asyncModule, name: 'subtask-cancel', type: core(1, 0) } as const;
+      return this.#ofGlue(this.#glue.waitingFor({ ...call, host: cancel, type: cancel.type }, canon.async, false));
+    }
+    const isCopy = canon.op.endsWith('.read') || canon.op.endsWith('.write');
+    if (!isCopy || !('of' in canon) || canon.options?.async !== false || host.kind !== 'host') return null;
+    const [operation, element] = host.name.split(' ');
+    const started = { ...host, name: `${operation} async ${element}` };
+    return this.#ofGlue(this.#glue.waitingFor({ ...call, host: started }, false, true));
   }
 
   /**
@@ -370,12 +404,6 @@ class Linker {
     return this.#ofGlue(this.#glue.resource(operation, Number(resource.id.slice(1)), after, { part, definer }));
   }
 
-  #composedAsync(): PlatformError {
-    return unsupportedComponent(this.#subject, 'asynchronous calls between the parts of a composed component', [
-      'deploy the parts as functions of their own, or compose components whose calls of each other are synchronous',
-    ]);
-  }
-
   #lower(item: FunctionItem, options: Options, component: number): ImportTarget {
     if (item.kind === 'lifted') return this.#partCall(item, options, component);
     const host = this.#host(item, options.async);
@@ -401,25 +429,47 @@ class Linker {
   /** Returns the function through which the component instance `component` calls a function of another one. */
   #partCall(item: LiftedFunction, options: Options, component: number): ImportTarget {
     const { type } = item;
-    const params = type.params.map((param) => param.type);
-    const returned = type.result === null ? [] : [type.result];
-    if (options.async || item.options.async || [...params, ...returned].some(isAsynchronous))
-      throw this.#composedAsync();
+    const types = [...type.params.map((param) => param.type), ...(type.result === null ? [] : [type.result])];
+    if (types.some(hasErrorContexts))
+      throw unsupportedComponent(this.#subject, 'error contexts between the parts of a composed component');
     const caller = this.#partOf(component, options);
     const callee = this.#partOf(item.component, item.options);
-    if (usesMemory(type) && (caller.memory === null || callee.memory === null))
+    const isTask = options.async || item.options.async;
+    const isInMemory = usesMemory(type) || (options.async && lowerUsesMemory(type));
+    if (isInMemory && (caller.memory === null || (usesMemory(type) && callee.memory === null)))
       throw unsupportedComponent(this.#subject, 'one memory in several components');
     const { postReturn } = item.options;
+    const lifting = !item.options.async ? 'sync' : item.options.callback === null ? 'async' : 'callback';
+    const call: PartCall = {
+      type,
+      caller,
+      callee,
+      target: { target: this.#target(item.core), type: flattenFunction(type, 'lift', lifting) },
+      postReturn: postReturn === null ? null : this.#target(postReturn),
+      definers: this.#graph.definers,
+      ends: new Map(types.flatMap(endsIn).map((end) => [endName(end), this.#passEnd(end)])),
+    };
+    if (!isTask) return this.#ofGlue(this.#glue.partCall(call));
+    if (types.some(hasBorrows))
+      throw unsupportedComponent(this.#subject, 'borrowed resources in asynchronous calls between parts');
+    const { callback } = item.options;
     return this.#ofGlue(
-      this.#glue.partCall({
-        type,
-        caller,
-        callee,
-        target: { target: this.#target(item.core), type: flattenFunction(type, 'lift') },
-        postReturn: postReturn === null ? null : this.#target(postReturn),
-        definers: this.#graph.definers,
+      this.#glue.taskCall({
+        ...call,
+        lowering: options.async ? 'async' : 'sync',
+        lifting,
+        callback: callback === null ? null : this.#target(callback),
+        realloc: this.#reallocOf(item.component),
+        callerPart: this.#deliveringPart(component, options) ?? caller,
+        calleePart: this.#deliveringPart(item.component, item.options) ?? callee,
       }),
     );
+  }
+
+  #passEnd(type: EndType): ImportTarget {
+    const element = elementName(type.of);
+    const name = `${type.kind}.pass ${this.#elements.has(element) ? element : otherElement}`;
+    return { kind: 'host', module: asyncModule, name, type: core(3, 1) };
   }
 
   /**
@@ -552,6 +602,23 @@ class Linker {
       encoding: options.encoding,
     });
   }
+}
+
+/** Returns whether a part of a component calls another one asynchronously, or calls a function that is lifted so. */
+function hasTasks({ instances }: Graph): boolean {
+  return instances.some(({ args }) =>
+    [...args.values()].some(
+      (item) =>
+        item.kind === 'bundle' &&
+        [...item.exports.values()].some(
+          (one) =>
+            one.kind === 'canon' &&
+            one.canon.op === 'lower' &&
+            one.canon.func.kind === 'lifted' &&
+            (one.canon.options.async || one.canon.func.options.async),
+        ),
+    ),
+  );
 }
 
 /** What results of asynchronous calls go to. Null: no call names one. */

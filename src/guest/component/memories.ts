@@ -42,12 +42,15 @@ export class Memories {
   /** Memories in the order in which they lie, from address 0 on. */
   readonly placed: readonly PlacedMemory[];
   readonly #graph: Graph;
+  readonly #isOneMerged: boolean;
   readonly #modules: CoreModules;
   /** Index in `placed` by the instance that defines the memory. */
   readonly #numbers: ReadonlyMap<CoreInstance, number>;
 
   /** Throws as CoreModules.read does, and `module_too_large` beyond componentCaps.memories or 4 GiB of initial size. */
-  constructor(graph: Graph, modules: CoreModules, subject: string) {
+  /** `isOneMerged`: a single memory is laid out like several, for code of the linker that reaches it. */
+  constructor(graph: Graph, modules: CoreModules, subject: string, isOneMerged = false) {
+    this.#isOneMerged = isOneMerged;
     this.#graph = graph;
     this.#modules = modules;
     const owners = graph.instances.flatMap((instance) => {
@@ -68,9 +71,9 @@ export class Memories {
     this.#numbers = new Map(owners.map(({ instance }, index) => [instance, index]));
   }
 
-  /** Whether there are several memories, which lie in one. */
+  /** Whether the memories lie in one: there are several. */
   get areMerged(): boolean {
-    return this.placed.length > 1;
+    return this.placed.length > (this.#isOneMerged ? 0 : 1);
   }
 
   /** Returns the number of the memory that the code of core instance `index` uses; null: it has none. */

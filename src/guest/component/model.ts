@@ -92,6 +92,7 @@ export type Canon =
   | { readonly op: 'context.get' | 'context.set'; readonly slot: number }
   | { readonly op: 'waitable-set.wait' | 'waitable-set.poll'; readonly memory: number }
   | { readonly op: 'error-context.new' | 'error-context.debug-message'; readonly options: CanonOptions }
+  | { readonly op: 'subtask.cancel'; readonly async: boolean }
   | { readonly op: PlainOperation };
 
 export type StreamOperation =
@@ -99,7 +100,6 @@ export type StreamOperation =
 
 export type PlainOperation =
   | 'task.cancel'
-  | 'subtask.cancel'
   | 'subtask.drop'
   | 'backpressure.set'
   | 'backpressure.inc'

@@ -239,6 +239,7 @@ describe('a task', () => {
     await guest.canon('backpressure.set', 1);
     await guest.canon('backpressure.inc');
     await guest.canon('backpressure.dec');
+    await guest.canon('backpressure.set', 0);
     await expect(guest.canon('backpressure.dec')).rejects.toThrow('backpressure of -1');
     await expect(guest.canon('task.cancel')).rejects.toThrow('nobody has cancelled');
     await expect(guest.canon('waitable.join', 99, 0)).rejects.toThrow('no resource handle');

@@ -197,22 +197,20 @@ interface Pair {
   readonly inner?: string;
   /** Body of `run` of the component that calls it; it has 1 page, and `$f`. */
   readonly run: string;
-  readonly innerOptions?: readonly (readonly number[])[];
 }
 
 /** Two components, of which one calls the other. Each has a memory; that of the caller comes last. */
-function pair({ inner = '(local.get 0)', run, innerOptions = [] }: Pair): Uint8Array {
-  const isAsync = innerOptions.some(([option]) => option === 6);
-  const u32 = [isAsync ? 0x43 : 0x40, ...funcType({ x: 0x79 }, 0x79).slice(1)];
+function pair({ inner = '(local.get 0)', run }: Pair): Uint8Array {
+  const u32 = funcType({ x: 0x79 }, 0x79);
   const first = component(
     coreModule(
       assemble(`(module (memory (export "memory") 3) (data (i32.const 8) "inner")
-        (func (export "f") (param i32) ${isAsync ? '' : `(result i32) ${inner}`}))`),
+        (func (export "f") (param i32) (result i32) ${inner}))`),
     ),
     coreInstances(instantiateCore(0)),
     aliases(aliasCore(0, 'f'), aliasCore(0, 'memory', 2)),
     types(u32),
-    canons(lift(0, 0, ...innerOptions)),
+    canons(lift(0, 0)),
     exports(exportAs('f', 1, 0)),
   );
   const second = component(
@@ -389,13 +387,6 @@ describe('a composed component is refused', () => {
     }
     throw new Error('it was not refused');
   }
-
-  it.each([['asynchronous functions', [6], 'asynchronous calls between the parts of a composed component']])(
-    'with %s between its parts',
-    (_what, option, what) => {
-      expect(refusal(pair({ run: '(call $f (i32.const 0))', innerOptions: [option, [3, 0]] }))).toContain(what);
-    },
-  );
 
   it.each([
     ['a memory', [[0]]],

@@ -43,6 +43,16 @@ export abstract class Waitable {
     return this.#event !== null;
   }
 
+  /** Whether what the waitable stands for has ended, and its event says so. */
+  get isSettled(): boolean {
+    return this.hasEvent;
+  }
+
+  /** Tells of new events. */
+  get changed(): Wakeup {
+    return this.#changed;
+  }
+
   /**
    * Sets the event; replaces an event that has not been delivered. `deliver` is called at the delivery: it may write to
    * the guest's memory and request allocations. Returns the payload.
@@ -70,6 +80,7 @@ export abstract class Waitable {
     this.#set?.elements.delete(this);
     this.#set = set;
     set?.elements.add(this);
+    if (this.hasEvent) set?.changed.wake();
   }
 
   /** Leaves the handle table. Throws GuestFault if the specification traps. */
@@ -83,6 +94,11 @@ export const waitableSetResource: ResourceType = { kind: 'resource', id: 'trisie
 export class WaitableSet {
   readonly elements = new Set<Waitable>();
   readonly changed = new Wakeup();
+
+  get hasEvent(): boolean {
+    for (const element of this.elements) if (element.hasEvent) return true;
+    return false;
+  }
 
   /** Delivers an event of an element. Returns null if no element has one. */
   next(guest: Process): Event | null {

@@ -3,7 +3,7 @@
  * (`canon waitable-set.new`); the linker binds each to a row below. Functions of streams and futures have one row for
  * each type of values: `stream.read u8`.
  *
- * A Process runs one task, that of its entry point, which nobody cancels.
+ * The task of the entry point is cancelled by nobody; other tasks are those of calls between parts (tasks.ts).
  *
  * Spec: component-model, CanonicalABI.md "canon waitable-set.new" to "canon error-context.drop".
  */
@@ -15,6 +15,7 @@ import { allElements } from '../../../canonical/async/elements.ts';
 import { endResource } from '../../../canonical/async/end-handles.ts';
 import type { Element, Kind, Side } from '../../../canonical/async/shared.ts';
 import { type Subtask, subtaskResource } from '../../../canonical/async/subtask.ts';
+import { PartSubtask, type Task, tasksOf } from '../../../canonical/async/tasks.ts';
 import {
   type Event,
   noEvent,
@@ -93,14 +94,20 @@ const waitableSetRows = [
   }),
 ];
 
+/** A call of the host, or of another part of a composed component. */
+function callOf(guest: Process, handle: number): Subtask | PartSubtask {
+  return guest.component.handles.get(subtaskResource, handle) as Subtask | PartSubtask;
+}
+
 const subtaskRows = [
   row('subtask.cancel', ['subtask'], 'i32', (guest, handle) => {
-    const subtask = guest.component.handles.get(subtaskResource, handle as number) as Subtask;
-    subtask.cancel();
-    return subtask.take().payload;
+    const call = callOf(guest, handle as number);
+    if (call instanceof PartSubtask) throw new GuestFault('a call of a part is cancelled as one of the host');
+    call.cancel();
+    return call.take().payload;
   }),
   row('subtask.drop', ['subtask'], null, (guest, handle) => {
-    (guest.component.handles.get(subtaskResource, handle as number) as Subtask).leave();
+    callOf(guest, handle as number).leave();
     guest.component.handles.take(subtaskResource, handle as number);
     return undefined;
   }),
@@ -108,12 +115,13 @@ const subtaskRows = [
 
 /** Count of backpressure.inc that is too large: the count has 16 bits. */
 const backpressureMax = 2 ** 16;
-const backpressure = new WeakMap<Process, number>();
 
 function addBackpressure(guest: Process, change: number): undefined {
-  const count = (backpressure.get(guest) ?? 0) + change;
+  const tasks = tasksOf(guest);
+  const { handles } = guest.component;
+  const count = tasks.backpressure(handles.owner) + change;
   if (count < 0 || count >= backpressureMax) throw new GuestFault(`backpressure of ${count}`);
-  backpressure.set(guest, count);
+  tasks.setBackpressure(handles.owner, count);
   return undefined;
 }
 
@@ -126,11 +134,15 @@ function deliver(guest: Process, event: Event): number {
 }
 
 const taskRows = [
-  row('task.cancel', [], null, () => {
-    throw new GuestFault('task.cancel of a task that nobody has cancelled');
+  row('task.cancel', [], null, (guest) => {
+    tasksOf(guest).cancelled(guest.component.handles.owner);
+    return undefined;
   }),
-  // Backpressure holds back further calls of the component. There are none: a Process makes one call.
-  row('backpressure.set', ['enabled'], null, () => undefined),
+  // Backpressure holds back further calls of the component. Only other parts of it make some: a Process makes one call.
+  row('backpressure.set', ['enabled'], null, (guest, enabled) => {
+    tasksOf(guest).setBackpressure(guest.component.handles.owner, enabled === 0 ? 0 : 1);
+    return undefined;
+  }),
   row('backpressure.inc', [], null, (guest) => addBackpressure(guest, 1)),
   row('backpressure.dec', [], null, (guest) => addBackpressure(guest, -1)),
   row('thread.yield', [], 'i32', () => turn().then(() => 0), true),
@@ -152,6 +164,133 @@ const taskRows = [
   row('event-handle', [], 'i32', (guest) => delivered.get(guest)?.handle ?? 0),
   row('event-payload', [], 'i32', (guest) => delivered.get(guest)?.payload ?? 0),
 ];
+
+/** What the linker's code for calls between parts calls; a component cannot define these functions. */
+const partRows = [
+  row('task-begin', ['site', 'caller', 'callee'], 'i32', (guest, site, caller, callee) =>
+    tasksOf(guest).begin(site as number, caller as number, callee as number),
+  ),
+  {
+    name: 'task-push',
+    params: [{ name: 'value', type: 'i64' as const }],
+    result: null,
+    waits: false,
+    run: ((guest: Process, value: bigint) => tasksOf(guest).push(value)) as unknown as Syscall['run'],
+  },
+  row('task-arg', ['task', 'index'], 'i64', (guest, id, index) => taskOf(guest, id).args[index as number] ?? 0n),
+  row('task-admit', ['task'], 'i32', (guest, id) => (allTasks(guest).admits(taskOf(guest, id)) ? 1 : 0)),
+  row('task-queue', ['task'], null, (guest, id) => {
+    tasksOf(guest).queue(taskOf(guest, id));
+    return undefined;
+  }),
+  row('task-enter', ['task'], null, (guest, id) => {
+    tasksOf(guest).enter(taskOf(guest, id));
+    return undefined;
+  }),
+  row('task-keep', ['task', 'first', 'second'], null, (guest, id, first, second) => {
+    taskOf(guest, id).context = [first as number, second as number];
+    return undefined;
+  }),
+  row('task-context', ['task', 'slot'], 'i32', (guest, id, slot) => taskOf(guest, id).context[slot as 0 | 1]),
+  row('task-leave', ['task', 'code'], null, (guest, id, code) => {
+    allTasks(guest).leave(guest, taskOf(guest, id), code as number);
+    return undefined;
+  }),
+  row('task-take', ['task'], 'i32', (guest, id) => deliver(guest, tasksOf(guest).take(guest, taskOf(guest, id)))),
+  // Number of the task that a part runs; 0: that of the entry point.
+  row('task-running', ['part'], 'i32', (guest, part) => tasksOf(guest).running(part as number)?.id ?? 0),
+  row('task-site', ['task'], 'i32', (guest, id) => {
+    const task = taskOf(guest, id);
+    tasksOf(guest).checkUnresolved(task);
+    return task.site;
+  }),
+  {
+    name: 'task-result',
+    params: [
+      { name: 'task', type: 'i32' as const },
+      { name: 'value', type: 'i64' as const },
+    ],
+    result: null,
+    waits: false,
+    run: ((guest: Process, id: number, value: bigint) => {
+      taskOf(guest, id).result = value;
+    }) as unknown as Syscall['run'],
+  },
+  row('task-returned', ['task'], null, (guest, id) => {
+    tasksOf(guest).returned(taskOf(guest, id));
+    return undefined;
+  }),
+  row('task-status', ['task'], 'i32', (guest, id) => tasksOf(guest).status(guest, taskOf(guest, id))),
+  row('task-take-result', ['task'], 'i64', (guest, id) => tasksOf(guest).takeResult(taskOf(guest, id))),
+  row('task-retry', [], null, (guest) => {
+    allTasks(guest).retry();
+    return undefined;
+  }),
+  row('round', [], null, (guest) => {
+    allTasks(guest).beginRound();
+    return undefined;
+  }),
+  row('round-next', [], 'i32', (guest) => tasksOf(guest).next()),
+  row('round-task', [], 'i32', (guest) => tasksOf(guest).picked.id),
+  row('round-put-off', [], null, (guest) => {
+    tasksOf(guest).putOff();
+    return undefined;
+  }),
+  // These wait until what is asked for is there (0), or a task can run (1).
+  row(
+    'idle-set',
+    ['set'],
+    'i32',
+    (guest, handle) => {
+      const set = setOf(guest, handle as number);
+      return allTasks(guest).idle(() => set.hasEvent, [set.changed]);
+    },
+    true,
+  ),
+  row(
+    'idle-waitable',
+    ['waitable'],
+    'i32',
+    (guest, handle) => {
+      const waitable = waitableOf(guest, handle as number);
+      return allTasks(guest).idle(() => waitable.isSettled, [waitable.changed]);
+    },
+    true,
+  ),
+  row(
+    'idle-task',
+    ['task'],
+    'i32',
+    (guest, id) => {
+      const task = taskOf(guest, id);
+      return allTasks(guest).idle(() => task.isResolved, []);
+    },
+    true,
+  ),
+  row('idle-end', [], 'i32', (guest) => allTasks(guest).idle(() => tasksOf(guest).areDone, []), true),
+  // The payload of the event of a waitable; -1: it has not ended.
+  row('waitable-take', ['waitable'], 'i32', (guest, handle) => {
+    const waitable = waitableOf(guest, handle as number);
+    return waitable.isSettled ? waitable.take().payload : blocked;
+  }),
+  row('subtask-cancel', ['subtask'], null, (guest, handle) => {
+    const call = callOf(guest, handle as number);
+    if (call instanceof PartSubtask) tasksOf(guest).cancel(call);
+    else call.cancel();
+    return undefined;
+  }),
+];
+
+/** Returns the tasks of `guest`, all of which are looked at. */
+function allTasks(guest: Process): ReturnType<typeof tasksOf> {
+  const tasks = tasksOf(guest);
+  tasks.look(guest);
+  return tasks;
+}
+
+function taskOf(guest: Process, id: number | undefined): Task {
+  return tasksOf(guest).of(id as number);
+}
 
 class ErrorContext {
   readonly message: string;
@@ -226,6 +365,15 @@ function copyRows(kind: Kind, element: Element): readonly Syscall[] {
     ];
   };
   return [
+    // Passes the readable end on to another part of a composed component.
+    row(name('pass'), ['end', 'from', 'to'], 'i32', (guest, handle, from, to) => {
+      const { handles } = guest.component;
+      handles.owner = from as number;
+      const resource = endResource(kind, 'readable', element);
+      (handles.get(resource, handle as number) as CopyEnd).passOn();
+      handles.pass(resource, handle as number, to as number);
+      return handle as number;
+    }),
     row(name('new'), [], 'i64', (guest): CoreValue => {
       const { readable, writable } = makeEnds(guest, kind, element);
       return BigInt(readable) | (BigInt(writable) << 32n);
@@ -245,6 +393,7 @@ export function asyncFunctions(): Abi {
       ...waitableSetRows,
       ...subtaskRows,
       ...taskRows,
+      ...partRows,
       ...errorContextRows,
       ...allElements().flatMap((element) => [...copyRows('stream', element), ...copyRows('future', element)]),
     ],

@@ -1,0 +1,55 @@
+/** Asynchronous calls of one part of a composed component by another. */
+import { describe, expect, it } from 'vitest';
+import { vetProgram } from '../../../src/guest/component/vet-program.ts';
+import { providedInterfaces } from '../../../src/guest/kernel/abi/components.ts';
+import { providedFunctions } from '../../../src/guest/kernel/abi/modules.ts';
+import { RecordedHttp, type RequestOptions } from '../../support/incoming-http.ts';
+import { fixture, runGuest, runVetted } from '../../support/run-guest.ts';
+
+const endOf = async (name: string) => (await runGuest(fixture(`component/composed/tasks-${name}`))).end;
+
+describe('asynchronous calls between parts', () => {
+  it.each([
+    ['once', 'return at once where the callee does'],
+    ['later', 'run beside each other, each with a context of its own'],
+    ['echo', 'bring text there and back'],
+    ['cancel', 'are cancelled, before they start and while they wait'],
+    ['backpressure', 'wait until the callee takes calls'],
+    ['stream', 'pass a stream on, which the callee reads while the caller writes'],
+    ['future', 'pass a future on'],
+  ])('%s: %s', async (name) => {
+    expect(await endOf(name)).toEqual({ kind: 'exit', status: 0 });
+  });
+
+  it.each([
+    ['silent', 'a task ends without task.return'],
+    ['twice', 'a task returns that has returned or was cancelled'],
+    ['dropped', 'a call is dropped whose end is not known'],
+    ['passed', 'there is no resource handle 1'],
+    ['many', 'more than 4096 resource handles at once'],
+  ])('trap (%s): %s', async (name, message) => {
+    expect(await endOf(name)).toEqual({ kind: 'trap', message });
+  });
+});
+
+describe('a component of WASI 0.3 behind another one', () => {
+  const vetted = vetProgram(fixture('component/composed/middleware3'), {
+    provided: providedFunctions,
+    ...providedInterfaces,
+  });
+  const answer = async (request: RequestOptions) => {
+    const http = new RecordedHttp(request);
+    return { ...(await runVetted(vetted, { http })), http };
+  };
+
+  it('streams a body after it has returned its response', async () => {
+    const body = 'abcdefghij'.repeat(50_000);
+    const { end, http } = await answer({ method: 'POST', pathWithQuery: '/copy', body });
+    expect([end, http.answered === body]).toEqual([{ kind: 'exit', status: 0 }, true]);
+    expect(http.events.at(-1)).toEqual(['end', {}]);
+  });
+
+  it('that traps ends the invocation', async () => {
+    expect((await answer({ pathWithQuery: '/trap' })).end).toMatchObject({ kind: 'trap' });
+  });
+});
