@@ -67,6 +67,8 @@ export class CodeStore {
   /** Bytes of machine code, of warm and loading code together. */
   #heldBytes = 0;
   #droppedBytes = 0;
+  /** Whether a collection waits for its time. */
+  #isCollectionDue = false;
 
   constructor(options: CodeStoreOptions) {
     this.#options = options;
@@ -239,7 +241,17 @@ export class CodeStore {
     code.isHeld = false;
     this.#heldBytes -= code.codeBytes;
     this.#droppedBytes += code.codeBytes;
-    if (this.#droppedBytes < codeLimits.collectBytes) return;
+    if (this.#droppedBytes >= codeLimits.collectNowBytes) this.#collect();
+    else if (this.#droppedBytes >= codeLimits.collectBytes && !this.#isCollectionDue) {
+      this.#isCollectionDue = true;
+      void (this.#options.pause ?? pause)(codeLimits.collectAfterMs).then(() => {
+        this.#isCollectionDue = false;
+        if (this.#droppedBytes >= codeLimits.collectBytes) this.#collect();
+      });
+    }
+  }
+
+  #collect(): void {
     this.#droppedBytes = 0;
     this.#options.collect();
   }

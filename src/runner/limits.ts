@@ -97,6 +97,10 @@ export const codeLimits = {
   readyMs: 2_000,
   /** Bytes of dropped code after which a full collection is forced: it takes some milliseconds and frees the code. */
   collectBytes: 256 * MIB,
+  /** Milliseconds for which that collection lets the load go first that made it due: its caller waits for it. */
+  collectAfterMs: 100,
+  /** Bytes of dropped code after which it waits no longer. With `bytes` they are far below V8's limit. */
+  collectNowBytes: 512 * MIB,
 } as const;
 
 export const poolLimits = {

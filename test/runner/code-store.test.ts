@@ -178,10 +178,30 @@ describe('the code of a runner', () => {
     await store.load('unlucky');
   });
 
-  it('is collected after enough has been dropped', async () => {
-    const { add, collections } = makeStore(codeLimits.collectBytes);
+  it('is collected after enough has been dropped, once the load that dropped it has been served', async () => {
+    const due = Promise.withResolvers<void>();
+    const { add, collections } = makeStore(
+      codeLimits.collectBytes,
+      async () => bytes,
+      () => due.promise,
+    );
     await add('one', codeLimits.collectBytes);
     await add('two', codeLimits.collectBytes);
+    expect(collections()).toBe(0);
+    due.resolve();
+    await due.promise;
+    expect(collections()).toBe(1);
+  });
+
+  it('is collected at once after too much has been dropped', async () => {
+    const never = new Promise<void>(() => undefined);
+    const { add, collections } = makeStore(
+      codeLimits.collectNowBytes,
+      async () => bytes,
+      () => never,
+    );
+    await add('one', codeLimits.collectNowBytes);
+    await add('two', 1);
     expect(collections()).toBe(1);
   });
 });
