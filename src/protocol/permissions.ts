@@ -211,9 +211,15 @@ export function denialOn(operation: OperationOn<'handler'>, actor: ActorRights, 
   const rule: HandlerRule = permissions[operation];
   if (handler.role === null) return 'hidden';
   if (actor.boundTo !== null && actor.boundTo !== handler.id) return 'hidden';
-  if (!includes(handlerRoles, handler.role, rule.role)) return 'role';
+  if (!roleAllows(operation, handler.role)) return 'role';
   if (!includes(tokenScopes, actor.scope, rule.scope)) return 'scope';
   return handler.isOwnerSuspended && rule.scope !== 'read' ? 'owner_suspended' : null;
+}
+
+/** Returns whether a role suffices for an operation on a handler. The scope of a Token may still forbid it. */
+export function roleAllows(operation: OperationOn<'handler'>, role: HandlerRole): boolean {
+  const rule: HandlerRule = permissions[operation];
+  return includes(handlerRoles, role, rule.role);
 }
 
 /** Returns whether `has` equals `needs` or comes after it in `order`. */

@@ -76,8 +76,8 @@ export function addDeploymentCommands(program: Command, context: Context): void 
       const branch = options.branch ?? null;
       const preview = previewRollback(name, deployments, version, { branch, live });
       if (!options.yes) {
-        context.needTerminal(`${preview.change} needs a yes`, `to do it: wasmcloud rollback ${name} v${version} --yes`);
         for (const line of preview.lines) context.out.note(line);
+        context.needTerminal(`${preview.change} needs a yes`, `to do it: wasmcloud rollback ${name} v${version} --yes`);
         await confirm('Serve it?');
       }
       await client.releases.rollback(name, version, { branch });

@@ -1,4 +1,5 @@
 /** Keys and their actions: one table per screen, from which the help and the footer are made. */
+import type { OperationOn } from '../../src/protocol/permissions.ts';
 import { cells } from '../text/width.ts';
 import type { KeyPress } from './keys.ts';
 
@@ -8,6 +9,8 @@ export interface Binding {
   /** One or two words for the footer; absent: the binding is in the help only. */
   readonly label?: string;
   readonly help: string;
+  /** Operation on the handler of the screen that the action begins; a user whose role does not allow it has no such key. */
+  readonly needs?: OperationOn<'handler'>;
   readonly run: (press: KeyPress) => void;
 }
 

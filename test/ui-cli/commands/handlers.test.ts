@@ -103,6 +103,7 @@ test('a rollback is previewed, needs a yes, and refuses what never went live', a
   const asked = await wasmcloud(['rollback', 'swift-otter', 'v1']);
   expect(asked).toMatchObject({ status: 1 });
   expect(asked.stderr).toContain('swift-otter: v3 -> v1 needs a yes');
+  expect(asked.stderr).toMatch(/^ +v3 .* \(live now\)\n +v1 /m);
   expect((await wasmcloud(['rollback', 'swift-otter', 'v2', '--yes'])).stderr).toContain('v2 never went live (failed)');
   expect((await wasmcloud(['rollback', 'swift-otter', '9', '--yes'])).stderr).toContain('can be served again: v1');
   const done = await wasmcloud(['rollback', 'swift-otter', 'v1', '--yes', '--json']);

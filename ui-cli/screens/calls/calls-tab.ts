@@ -86,9 +86,18 @@ export class CallsTab extends PagedListScreen<CallView, string> {
   /** Returns the key for the change that a call in this state allows. */
   #changes({ id, state }: CallView): readonly Binding[] {
     if (state === 'failed')
-      return [{ keys: ['R'], help: 'try the call again', run: () => this.#change(id, 'retry', 'waits again') }];
+      return [
+        {
+          needs: 'retryCall',
+          keys: ['R'],
+          help: 'try the call again',
+          run: () => this.#change(id, 'retry', 'waits again'),
+        },
+      ];
     if (state !== 'ready' && state !== 'inflight') return [];
-    return [{ keys: ['x'], help: 'end the call', run: () => this.#change(id, 'cancel', 'is cancelled') }];
+    return [
+      { needs: 'cancelCall', keys: ['x'], help: 'end the call', run: () => this.#change(id, 'cancel', 'is cancelled') },
+    ];
   }
 
   #change(id: string, verb: 'cancel' | 'retry', said: string): void {

@@ -51,6 +51,7 @@ export class DangerTab extends Screen {
   bindings(): readonly Binding[] {
     if (this.slot.open !== null) return this.slot.bindings();
     const purge = {
+      needs: 'deleteHandler' as const,
       keys: ['P'],
       label: 'purge',
       help: 'remove it for good at once; asks for its name',
@@ -58,25 +59,48 @@ export class DangerTab extends Screen {
     };
     if (this.state === 'purged') return [];
     if (this.state === 'deleted')
-      return [{ keys: ['R'], label: 'restore', help: 'bring it back', run: () => void this.#restore() }, purge];
+      return [
+        {
+          needs: 'restoreHandler',
+          keys: ['R'],
+          label: 'restore',
+          help: 'bring it back',
+          run: () => void this.#restore(),
+        },
+        purge,
+      ];
     const offered = this.offer.data?.to ?? null;
     return [
-      { keys: ['D'], label: 'delete', help: 'delete this handler; asks for its name', run: () => this.#askDelete() },
+      {
+        needs: 'deleteHandler',
+        keys: ['D'],
+        label: 'delete',
+        help: 'delete this handler; asks for its name',
+        run: () => this.#askDelete(),
+      },
       purge,
       offered === null
         ? {
+            needs: 'offerTransfer',
             keys: ['t'],
             label: 'transfer',
             help: 'offer it to another owner, who accepts or declines',
             run: () => this.#askTransfer(),
           }
         : {
+            needs: 'withdrawTransfer',
             keys: ['t'],
             label: 'take offer back',
             help: `do not offer it to ${offered} any more`,
             run: () => void this.#withdraw(offered),
           },
-      { keys: ['n'], label: 'rename', help: 'give it another name', run: () => this.#askRename() },
+      {
+        needs: 'changeHandler',
+        keys: ['n'],
+        label: 'rename',
+        help: 'give it another name',
+        run: () => this.#askRename(),
+      },
     ];
   }
 

@@ -5,7 +5,7 @@ import { pollMs } from '../../frame/loader.ts';
 import { PagedListScreen } from '../../frame/paged-list-screen.ts';
 import { previewRollback } from '../../text/deployment.ts';
 import { errorLines } from '../../text/error-lines.ts';
-import { type HandlerContext, type OfPreview, previewCrumbs } from '../handler/tab.ts';
+import { type HandlerContext, type OfPreview, permitted, previewCrumbs } from '../handler/tab.ts';
 
 /** Rows below the list that describe the selected deployment. */
 export const detailRows = 9;
@@ -48,13 +48,14 @@ export class DeploymentsTab extends PagedListScreen<DeploymentView, number> {
   bindings(): readonly Binding[] {
     if (this.typing() !== null) return this.list.bindings();
     const { selected } = this.list;
-    return [
+    return permitted(this.handler, [
       ...(selected === undefined
         ? []
         : [
             {
               keys: ['b', 'enter'],
               label: 'roll back',
+              needs: 'rollBack' as const,
               help: 'serve this deployment again',
               run: () => this.#ask(selected),
             },
@@ -67,7 +68,7 @@ export class DeploymentsTab extends PagedListScreen<DeploymentView, number> {
           ]),
       ...this.list.bindings(),
       this.reload,
-    ];
+    ]);
   }
 
   /** Asks before a rollback. The live version, which the question names, may stand in a page that is not loaded. */

@@ -45,7 +45,15 @@ export class DrainsTab extends ListScreen<DrainView> {
     return [
       ...(selected === undefined
         ? []
-        : [{ keys: ['d', 'delete'], label: 'remove', help: 'remove the drain', run: () => this.#askRemove(selected) }]),
+        : [
+            {
+              needs: 'deleteDrain' as const,
+              keys: ['d', 'delete'],
+              label: 'remove',
+              help: 'remove the drain',
+              run: () => this.#askRemove(selected),
+            },
+          ]),
       ...this.list.bindings(),
       this.reload,
     ];

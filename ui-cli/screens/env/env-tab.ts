@@ -10,7 +10,7 @@ import { pollMs } from '../../frame/loader.ts';
 import type { TypingTarget } from '../../frame/screen.ts';
 import { errorLines } from '../../text/error-lines.ts';
 import { visible } from '../../text/visible.ts';
-import { type HandlerContext, type OfPreview, previewCrumbs } from '../handler/tab.ts';
+import { type HandlerContext, type OfPreview, permitted, previewCrumbs } from '../handler/tab.ts';
 
 export class EnvTab extends ListScreen<VariableView> {
   readonly crumbs: readonly string[];
@@ -67,13 +67,27 @@ export class EnvTab extends ListScreen<VariableView> {
     if (this.form !== null) return this.form.bindings('save');
     if (this.typing() !== null) return this.list.bindings();
     const { selected } = this.list;
-    return [
-      { keys: ['a'], label: 'add', help: 'add a variable', run: () => this.#edit('') },
+    const change = { needs: 'setVariable' } as const;
+    const unset = { needs: 'removeVariable' } as const;
+    return permitted(this.handler, [
+      { ...change, keys: ['a'], label: 'add', help: 'add a variable', run: () => this.#edit('') },
       ...(selected === undefined
         ? []
         : [
-            { keys: ['enter'], label: 'change', help: 'give it another value', run: () => this.#edit(selected.key) },
-            { keys: ['d', 'delete'], label: 'unset', help: 'remove it', run: () => this.#askUnset(selected.key) },
+            {
+              ...change,
+              keys: ['enter'],
+              label: 'change',
+              help: 'give it another value',
+              run: () => this.#edit(selected.key),
+            },
+            {
+              ...unset,
+              keys: ['d', 'delete'],
+              label: 'unset',
+              help: 'remove it',
+              run: () => this.#askUnset(selected.key),
+            },
             ...(this.typed.has(selected.key)
               ? [
                   {
@@ -87,7 +101,7 @@ export class EnvTab extends ListScreen<VariableView> {
           ]),
       ...this.list.bindings(),
       this.reload,
-    ];
+    ]);
   }
 
   /** Option of `wasmcloud env` that says the same; '' for the handler itself. */

@@ -7,7 +7,7 @@ import { type Loader, pollMs } from '../../frame/loader.ts';
 import type { Page } from '../../frame/page.ts';
 import { Screen, type Status, type TypingTarget } from '../../frame/screen.ts';
 import { loaderFailure } from '../../frame/status.ts';
-import { type HandlerContext, type TabName, tabKey, tabNames } from './tab.ts';
+import { type HandlerContext, permitted, type TabName, tabKey, tabNames } from './tab.ts';
 import { tabBar } from './tab-bar.ts';
 import { tabs } from './tabs.ts';
 
@@ -123,7 +123,7 @@ export class HandlerScreen extends Screen implements HandlerContext {
   bindings(): readonly Binding[] {
     if (this.typing() !== null) return this.tab.bindings();
     return [
-      ...this.tab.bindings(),
+      ...permitted(this, this.tab.bindings()),
       { keys: ['tab'], label: 'next tab', help: 'next tab', run: () => this.#step(1) },
       { keys: ['shift-tab'], help: 'tab before', run: () => this.#step(-1) },
       ...tabNames.map((tab) => ({ keys: [tabKey(tab)], help: `tab ${tab}`, run: () => this.switchTo(tab) })),

@@ -1,6 +1,8 @@
 /** The tabs of a handler: their names in order, and the part of the screen that a tab knows. */
+import { roleAllows } from '../../../src/protocol/permissions.ts';
 import type { HandlerView } from '../../../src/protocol/views.ts';
 import type { App } from '../../frame/app.ts';
+import type { Binding } from '../../frame/bindings.ts';
 import type { Loader } from '../../frame/loader.ts';
 
 /** Key of each tab, in the order of the tab bar. tabs.ts has one page for each name. No tab binds one of these keys. */
@@ -47,6 +49,16 @@ export interface HandlerContext {
   openInvocation(id: string): void;
   /** Opens the danger zone of another handler, or of this one under another name, in place of this screen. */
   openRenamed(name: string): void;
+}
+
+/** Returns the bindings that the user's role on the handler allows; all of them while the role is not known. */
+export function permitted(
+  { handler }: Pick<HandlerContext, 'handler'>,
+  bindings: readonly Binding[],
+): readonly Binding[] {
+  const role = handler.data?.role;
+  if (role === undefined) return bindings;
+  return bindings.filter(({ needs }) => needs === undefined || roleAllows(needs, role));
 }
 
 /** Returns the part of the breadcrumb before a tab's own, for a tab that is opened for a preview. */

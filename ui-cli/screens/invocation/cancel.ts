@@ -11,6 +11,7 @@ export function cancelBinding(
 ): Binding {
   const shown = visible(id);
   return {
+    needs: 'cancelInvocation',
     keys: ['x'],
     label: 'cancel',
     help: 'end the running invocation',

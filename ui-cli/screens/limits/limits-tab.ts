@@ -71,12 +71,20 @@ export class LimitsTab extends Screen {
   bindings(): readonly Binding[] {
     if (this.slot.open !== null) return this.slot.bindings();
     const { settings } = this;
+    const needs = 'changeHandler' as const;
     return [
       ...(settings === null
         ? []
         : [
-            { keys: ['e'], label: 'change', help: 'set limits without a push', run: () => this.#askLimits(settings) },
             {
+              needs,
+              keys: ['e'],
+              label: 'change',
+              help: 'set limits without a push',
+              run: () => this.#askLimits(settings),
+            },
+            {
+              needs,
               keys: ['p'],
               label: 'policy',
               help: 'add patterns to the policy without a push',

@@ -64,6 +64,7 @@ export class PreviewsTab extends ListScreen<PreviewView> {
         ? []
         : [
             {
+              needs: 'changeHandler' as const,
               keys: ['O'],
               ...(this.areOn ? {} : { label: 'turn on' }),
               help: toggle,
@@ -92,7 +93,13 @@ export class PreviewsTab extends ListScreen<PreviewView> {
         help: 'its variables, laid over those of the handler',
         run: () => doors.env(preview),
       },
-      { keys: ['d', 'delete'], label: 'delete', help: 'delete the preview', run: () => this.#askDelete(preview) },
+      {
+        needs: 'deletePreview',
+        keys: ['d', 'delete'],
+        label: 'delete',
+        help: 'delete the preview',
+        run: () => this.#askDelete(preview),
+      },
       { keys: ['y'], help: 'copy its URL', run: () => app.copy(preview.url, preview.url) },
     ];
   }

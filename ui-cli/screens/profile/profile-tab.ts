@@ -52,6 +52,7 @@ export class ProfileTab extends Screen {
     if (this.typing() !== null) return this.list.bindings();
     return [
       {
+        needs: 'takeProfile',
         keys: ['p'],
         label: 'profile',
         help: `watch calls for ${seconds} s, and show which functions use the gas`,

@@ -89,17 +89,28 @@ export class ReleaseTab extends Screen {
     if (rollout === null) {
       if (candidates.length === 0) return [reload];
       const help = 'give a version a share of the calls';
-      return [{ keys: ['s'], label: 'start', help, run: () => this.#askStart(candidates) }, reload];
+      return [
+        { needs: 'putRollout', keys: ['s'], label: 'start', help, run: () => this.#askStart(candidates) },
+        reload,
+      ];
     }
     return [
-      { keys: ['c'], label: 'change share', help: 'change the share', run: () => this.#askShare(rollout) },
       {
+        needs: 'putRollout',
+        keys: ['c'],
+        label: 'change share',
+        help: 'change the share',
+        run: () => this.#askShare(rollout),
+      },
+      {
+        needs: 'finishRollout',
         keys: ['f'],
         label: 'finish',
         help: 'let all calls go to the new version',
         run: () => this.#askFinish(rollout),
       },
       {
+        needs: 'abortRollout',
         keys: ['a'],
         label: 'abort',
         help: 'let all calls go to the version before',

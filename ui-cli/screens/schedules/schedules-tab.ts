@@ -50,6 +50,7 @@ export class SchedulesTab extends ListScreen<ScheduleView> {
     const invocation = runs.find((run) => run.invocation !== null)?.invocation ?? null;
     return [
       {
+        needs: 'runSchedule',
         keys: ['n'],
         label: 'run now',
         help: 'run it now, paused or not',
@@ -57,12 +58,14 @@ export class SchedulesTab extends ListScreen<ScheduleView> {
       },
       isPaused
         ? {
+            needs: 'resumeSchedule',
             keys: ['p'],
             label: 'resume',
             help: 'let it run again; ticks of the meantime are not run',
             run: () => void this.#change(name, 'resume', 'runs again'),
           }
         : {
+            needs: 'pauseSchedule',
             keys: ['p'],
             label: 'pause',
             help: 'let it rest until it is resumed, pushes included',
