@@ -51,7 +51,7 @@ test('on a wide terminal the tabs are one row', () => {
 });
 
 test('on a low or narrow terminal the other tabs are their keys', () => {
-  const keysOnly = [' 1[2 logs]3 4 5 6 7 8 9 0 S C T A '];
+  const keysOnly = [' 1[2 logs]3 4 5 6 7 8 9 0 S C T A F H '];
   expect(textOf('logs', 80, 14)).toEqual(keysOnly);
   expect(textOf('logs', 60, 24)).toEqual(keysOnly);
 });
