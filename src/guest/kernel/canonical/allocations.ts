@@ -16,14 +16,22 @@ interface Allocation {
 export class Allocations {
   #queue: Allocation[] = [];
   #at = 0;
+  /** Whether the guest's `realloc` runs: it may not call the host (CanonicalABI.md, "may_leave"). */
+  isAllocating = false;
 
   /**
    * Starts the lists of a call's result. Throws GuestFault if the guest has not allocated those of the call before: it
    * then calls the host from `realloc`, which the specification forbids, or would let the queue grow without a bound.
    */
   begin(): void {
+    this.checkCall();
     if (this.#at < this.#queue.length) throw new GuestFault('a call of the host while the result of another is taken');
     this.clear();
+  }
+
+  /** Throws GuestFault if `realloc` calls the host. */
+  checkCall(): void {
+    if (this.isAllocating) throw new GuestFault('realloc calls the host');
   }
 
   /**
@@ -42,6 +50,7 @@ export class Allocations {
   /** Returns the next allocation: bytes × 4 + log2 of the alignment. Returns 0 if none is left. */
   next(): number {
     const next = this.#queue[this.#at];
+    this.isAllocating = next !== undefined;
     if (next !== undefined) return next.bytes * 4 + (31 - Math.clz32(next.align));
     if (this.#at > 0) this.clear();
     return 0;
@@ -52,6 +61,7 @@ export class Allocations {
    * not aligned.
    */
   put(memory: GuestMemory, pointer: number): void {
+    this.isAllocating = false;
     const allocation = this.#queue[this.#at];
     if (allocation === undefined) throw new GuestFault('the host asked for no memory');
     this.#at += 1;
@@ -64,5 +74,6 @@ export class Allocations {
   clear(): void {
     this.#queue = [];
     this.#at = 0;
+    this.isAllocating = false;
   }
 }

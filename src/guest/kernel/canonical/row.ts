@@ -87,12 +87,18 @@ export function runOf(row: Syscall): Run {
   return run;
 }
 
+export interface RowOptions {
+  readonly waits?: boolean;
+  /** Whether the guest's `realloc` may call the row, or code of the linker around it does. */
+  readonly inRealloc?: boolean;
+}
+
 /** Makes a row. `name` is that of the component's import: `[method]input-stream.read`. */
 export function witRow(
   name: string,
   type: FunctionType,
   run: (guest: Process, ...values: never[]) => unknown,
-  { waits = false }: { readonly waits?: boolean } = {},
+  { waits = false, inRealloc = false }: RowOptions = {},
 ): Syscall {
   const core = flattenFunction(type, 'lower');
   const params = flatNames(type);
@@ -102,7 +108,7 @@ export function witRow(
     result: core.results[0] ?? null,
     waits,
     wit: type,
-    run: adapted(type, run as Run) as Syscall['run'],
+    run: adapted(type, run as Run, inRealloc) as Syscall['run'],
   };
   runs.set(row, run as Run);
   return row;
@@ -123,6 +129,7 @@ export function asyncRow(row: Syscall): Syscall {
   const store = hasResult ? memoryFinisher(type.result as WitType) : null;
   const call = (guest: Process, ...args: CoreValue[]): number => {
     const { component } = guest;
+    component.allocations.checkCall();
     const { encoding } = component;
     const lent = new Lent();
     const subtask = new Subtask(lent);
@@ -199,10 +206,15 @@ function flatNames(type: FunctionType): string[] {
 }
 
 /** Returns the function of core values that reads the arguments, calls `run` and writes the result. */
-function adapted(type: FunctionType, run: Run): (guest: Process, ...args: CoreValue[]) => SyscallResult {
+function adapted(
+  type: FunctionType,
+  run: Run,
+  inRealloc: boolean,
+): (guest: Process, ...args: CoreValue[]) => SyscallResult {
   const lift = argumentsLifter(type, flatParamsMax);
   const finish = finisher(type);
   return (guest, ...args) => {
+    if (!inRealloc) guest.component.allocations.checkCall();
     const returned = run(guest, ...lift(guest, args));
     if (!(returned instanceof Promise)) return finish(guest, args, returned);
     // A guest whose Process has ended takes no result: its memory may belong to another Process by then.

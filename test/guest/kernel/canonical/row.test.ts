@@ -247,6 +247,15 @@ describe('a result', () => {
     expect(() => call(guest, func({}, list('u32')), [8], [1])).not.toThrow();
   });
 
+  it('is made by code that calls no other function of the host', () => {
+    const guest = makeGuest();
+    call(guest, func({}, list('u32')), [8], [1, 2]);
+    expect(guest.component.allocations.next()).toBe(8 * 4 + 2);
+    expect(() => call(guest, func({}, 'u32'), [], 7)).toThrow('realloc calls the host');
+    guest.component.allocations.put(guest.memory, 0x1000);
+    expect(call(guest, func({}, 'u32'), [], 7).result).toBe(7);
+  });
+
   it('that comes late is written after it, and not where the Process has ended', async () => {
     const guest = makeGuest();
     const type = func({}, result('u32', null));

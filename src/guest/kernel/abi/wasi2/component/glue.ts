@@ -10,17 +10,25 @@ import { decodeText, encodeText, textBytes } from '../../../canonical/text.ts';
 import { GuestFault } from '../../../memory.ts';
 import type { Process } from '../../../process.ts';
 
+/** Options of what code of the linker calls around `realloc`. */
+const inRealloc = { inRealloc: true } as const;
+
 /**
  * Returns the next allocation for the host: bytes × 4 + log2 of the alignment. Returns 0 if none is left.
  */
-const next = witRow('next', func({}, 'u32'), (guest: Process) => guest.component.allocations.next());
+const next = witRow('next', func({}, 'u32'), (guest: Process) => guest.component.allocations.next(), inRealloc);
 
 /**
  * Takes the pointer to the allocation that next() returned. Traps if it lies outside of the memory, or is not aligned.
  */
-const put = witRow('put', func({ pointer: 'u32' }), (guest: Process, pointer: number) => {
-  guest.component.allocations.put(guest.memory, pointer);
-});
+const put = witRow(
+  'put',
+  func({ pointer: 'u32' }),
+  (guest: Process, pointer: number) => {
+    guest.component.allocations.put(guest.memory, pointer);
+  },
+  inRealloc,
+);
 
 /**
  * Says which part of a composed component makes the next call: component instance `owner`, whose memory is the `bytes`
@@ -33,6 +41,7 @@ const select = witRow(
     guest.component.handles.owner = owner;
     guest.memory.select(bytes === wholeMemory ? null : { base, bytes });
   },
+  inRealloc,
 );
 const wholeMemory = 0xffff_ffff;
 

@@ -34,6 +34,7 @@ const rep = witRow(
   func({ resource: 'u32', handle: 'u32' }, 'u32'),
   (guest: Process, resource: number, handle: number) =>
     (guest.component.handles.get(typeOf(resource), handle) as GuestResource).representation,
+  { inRealloc: true },
 );
 
 /**

@@ -46,7 +46,10 @@ function row(
     params: params.map((param) => ({ name: param, type: 'i32' as const })),
     result,
     waits,
-    run: run as Syscall['run'],
+    run: ((guest: Process, ...args: number[]) => {
+      guest.component.allocations.checkCall();
+      return run(guest, ...args);
+    }) as Syscall['run'],
   };
 }
 
