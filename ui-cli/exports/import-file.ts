@@ -26,7 +26,7 @@ export async function readInput(path: string, bytesMax: number): Promise<Buffer>
     let length = 0;
     for await (const chunk of bytes) {
       length += chunk.length;
-      if (length > bytesMax) throw new PlatformError('bad_request', `${path} has more than ${bytesMax} bytes`);
+      if (length > bytesMax) throw new PlatformError('bad_request', `${named(path)} has more than ${bytesMax} bytes`);
       chunks.push(chunk);
     }
     return Buffer.concat(chunks);
@@ -78,5 +78,9 @@ function decompressed(path: string, bytes: Readable): Readable {
 
 function unreadable(path: string, error: unknown): PlatformError {
   const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-  return new PlatformError('bad_request', `${path} cannot be read (${code})`, { cause: error });
+  return new PlatformError('bad_request', `${named(path)} cannot be read (${code})`, { cause: error });
+}
+
+function named(path: string): string {
+  return path === '-' ? 'standard input' : path;
 }

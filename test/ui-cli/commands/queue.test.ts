@@ -147,6 +147,9 @@ test('a file that is no message for its length is refused before it is sent', as
   const file = join(control.folder, 'long.bin');
   await writeFile(file, Buffer.alloc(queueLimits.messageBytes + 1));
   expect((await wasmcloud('queue', 'publish', 'long', '--file', file)).stderr).toContain('more than 1048576 bytes');
+  const stdin = 'x'.repeat(queueLimits.messageBytes + 1);
+  const refused = await home.wasmcloud(['queue', 'publish', 'long', '--file', '-'], { variables, stdin });
+  expect(refused.stderr).toContain('standard input has more than 1048576 bytes');
   await truncate(file, queueLimits.messageBytes);
   expect((await wasmcloud('queue', 'publish', 'long', '--file', file)).status).toBe(0);
 });
