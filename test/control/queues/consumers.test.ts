@@ -4,7 +4,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { Consumers, consumerLimits } from '../../../src/control/queues/consumers.ts';
-import { Deliveries } from '../../../src/control/queues/deliveries.ts';
+import { Deliveries, deliveryLimits } from '../../../src/control/queues/deliveries.ts';
 import { FunctionCaller } from '../../../src/control/queues/function-caller.ts';
 import { replaceSubscriptions } from '../../../src/control/queues/subscriptions.ts';
 import { newTakenId, type Taker } from '../../../src/control/queues/taker.ts';
@@ -55,6 +55,7 @@ onEachDatabase('consumers', (dialect) => {
   });
   afterEach(async () => {
     await consumers.close(1_000);
+    vi.useRealTimers();
     server.closeAllConnections();
     server.close();
     await store.close();
@@ -108,6 +109,29 @@ onEachDatabase('consumers', (dialect) => {
     await eventually(async () => expect(held).toHaveLength(3));
     expect(await counts()).toEqual({ ready: 2, inflight: 0, dead: 0, done: 1 });
     held[2]!();
+    expect(reported).toEqual([]);
+  });
+
+  it('a message is kept for its function however long that takes', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    const held = holding();
+    await own.publish('ada', 'q', 'a');
+    await subscribe({});
+    consumers.start();
+    await eventually(async () => expect(held).toHaveLength(1));
+    const beginMs = Date.now();
+    await store.db
+      .updateTable('messages')
+      .set({ due_ms: beginMs + deliveryLimits.visibleMs - 1 })
+      .execute();
+    vi.advanceTimersByTime(deliveryLimits.visibleMs / 3);
+    await eventually(async () => {
+      const { due_ms: dueMs } = await store.db.selectFrom('messages').select('due_ms').executeTakeFirstOrThrow();
+      expect(Number(dueMs)).toBeGreaterThanOrEqual(beginMs + deliveryLimits.visibleMs);
+    });
+    held[0]!();
+    await eventually(async () => expect(await counts()).toEqual({ ready: 0, inflight: 0, dead: 0, done: 1 }));
+    expect(held).toHaveLength(1);
     expect(reported).toEqual([]);
   });
 
