@@ -5,7 +5,9 @@
  * without (`exact-memory`), and against its twin that does not grow. Processor time of a call tells more than requests/s
  * where other programs are running. From the environment as for `invoke`.
  */
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { call, compileWat, deploymentOf, TestFleet } from '../test/support/fleet.ts';
 import { take } from '../test/support/snapshots.ts';
@@ -52,9 +54,11 @@ const guests = Object.fromEntries(
   Object.entries(all).filter(([name]) => wanted.length === 0 || wanted.some((word) => name.startsWith(word))),
 );
 
-/** Go's programs have megabytes and are not committed: guests/build.sh makes them where Go is installed. */
+/** Go's programs have megabytes and are not committed: guests/build.sh makes them where Go is installed, here if need be. */
 async function goGuests(): Promise<Record<string, Measured>> {
-  if (!existsSync(fileOf('go.wasm')) || !existsSync(fileOf('go-reactor.wasm'))) {
+  const isBuilt = () => ['go.wasm', 'go-reactor.wasm'].every((name) => existsSync(fileOf(name)));
+  if (!isBuilt()) spawnSync('sh', [fileURLToPath(fileOf('build.sh')), 'go']);
+  if (!isBuilt()) {
     console.log('no rows of Go: bench/guests/build.sh makes its programs with Go 1.24 or later');
     return {};
   }

@@ -1,4 +1,5 @@
 #!/bin/sh
+# `build.sh go` makes Go's programs only.
 # Rebuilds the guests whose compilers are installed, and names the others: clang and lld with the wasm32 target,
 # wasi-libc and libclang-rt-dev-wasm32; rustc with libstd-rust-dev-wasm32 (RUSTC names another than rustc);
 # AssemblyScript (npm --prefix bench install, or ASC names its compiler); Go 1.24 or later (GO names another than go), whose
@@ -7,6 +8,20 @@
 # Apache License 2.0), because no package has TinyGo itself; tinygo.go is its source.
 cd "$(dirname "$0")" || exit 1
 missing() { echo "left as they are, for want of $1: $2"; }
+
+go=${GO:-go}
+go_programs() {
+  case $("$go" env GOVERSION 2>/dev/null) in
+  go1.2[4-9]* | go1.[3-9][0-9]*)
+    g() { GO111MODULE=off GOTOOLCHAIN=local GOOS=wasip1 GOARCH=wasm "$go" build -ldflags '-s -w' "$@"; }
+    g -o go.wasm hello.go
+    g -buildmode=c-shared -o go-reactor.wasm reactor.go
+    ;;
+  *) missing 'Go 1.24 or later' 'go.wasm go-reactor.wasm' ;;
+  esac
+}
+go_programs
+[ "$1" != go ] || exit 0
 
 if command -v clang >/dev/null && command -v wasm-ld >/dev/null; then
   clang --target=wasm32 -O2 -nostdlib -fno-builtin -fno-vectorize -fno-slp-vectorize -Wl,--no-entry -Wl,-s -o workloads.wasm workloads.c
@@ -32,16 +47,6 @@ if [ -x "$asc" ]; then
   "$asc" "$source/hello.ts" -o assemblyscript.wasm -O3 --use abort=
   rm -r "$source"
 else missing AssemblyScript assemblyscript.wasm; fi
-
-go=${GO:-go}
-case $("$go" env GOVERSION 2>/dev/null) in
-go1.2[4-9]* | go1.[3-9][0-9]*)
-  g() { GO111MODULE=off GOTOOLCHAIN=local GOOS=wasip1 GOARCH=wasm "$go" build -ldflags '-s -w' "$@"; }
-  g -o go.wasm hello.go
-  g -buildmode=c-shared -o go-reactor.wasm reactor.go
-  ;;
-*) missing 'Go 1.24 or later' 'go.wasm go-reactor.wasm' ;;
-esac
 
 if command -v clang >/dev/null && [ -n "$QUICKJS" ]; then
   # One source includes setjmp.h and uses nothing of it.
