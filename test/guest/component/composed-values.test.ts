@@ -13,6 +13,7 @@ import { guestResources } from '../../../src/guest/kernel/abi/wasi2/component/re
 import { toKey } from '../../../src/guest/kernel/canonical/lift.ts';
 import { witInterface, witRow } from '../../../src/guest/kernel/canonical/row.ts';
 import { GuestInstance, makeMemory } from '../../../src/guest/kernel/instance.ts';
+import { GasMeter } from '../../../src/guest/kernel/meter.ts';
 import type { FuncType } from '../../../src/protocol/module.ts';
 import {
   aliasCore,
@@ -294,7 +295,8 @@ async function passed(type: WitType, value: unknown): Promise<unknown[]> {
     abis,
     memory,
   });
-  const guest = new ComponentGuest({ random: (into) => void randomFillSync(into) });
+  // Nested lists of long texts cost many times what the default meter allows.
+  const guest = new ComponentGuest({ random: (into) => void randomFillSync(into), meter: new GasMeter(1_000_000_000) });
   const end = await instance.run(guest.process);
   expect(end).toEqual({ kind: 'exit', status: 0 });
   return got;
