@@ -3,6 +3,7 @@
  * head, bytes. hooks/link.js implements the other side.
  */
 import { PlatformError } from '../../protocol/errors.ts';
+import { ByteQueue } from './byte-queue.ts';
 
 export interface Frame {
   readonly head: unknown;
@@ -28,35 +29,31 @@ export function encodeFrame(head: unknown, bytes: Uint8Array = new Uint8Array())
 /** Cuts a stream of chunks of any size into frames. */
 export class FrameReader {
   readonly #limits: FrameLimits;
-  #chunks: Buffer[] = [];
-  #bytes = 0;
+  readonly #bytes = new ByteQueue();
 
   constructor(limits: FrameLimits) {
     this.#limits = limits;
   }
 
   push(chunk: Buffer): void {
-    this.#chunks.push(chunk);
-    this.#bytes += chunk.length;
+    this.#bytes.push(chunk);
   }
 
   /** Returns the next whole frame, undefined while it is incomplete. Throws `bad_request` on a damaged or too large one. */
   next(): Frame | undefined {
-    if (this.#bytes < 8) return undefined;
-    if (this.#chunks[0]!.length < 8) this.#chunks = [Buffer.concat(this.#chunks)];
-    const headLength = this.#chunks[0]!.readUInt32BE(0);
-    const bytesLength = this.#chunks[0]!.readUInt32BE(4);
+    if (this.#bytes.length < 8) return undefined;
+    const lengths = this.#bytes.peek(8);
+    const headLength = lengths.readUInt32BE(0);
+    const bytesLength = lengths.readUInt32BE(4);
     if (headLength > this.#limits.headBytes || bytesLength > this.#limits.bytes)
       throw new PlatformError('bad_request', `a hook sent a frame of ${headLength} + ${bytesLength} bytes`);
     const length = 8 + headLength + bytesLength;
-    if (this.#bytes < length) return undefined;
-    const all = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks);
-    this.#chunks = all.length > length ? [all.subarray(length)] : [];
-    this.#bytes = all.length - length;
+    if (this.#bytes.length < length) return undefined;
+    const frame = this.#bytes.take(length);
     try {
       return {
-        head: JSON.parse(all.toString('utf8', 8, 8 + headLength)),
-        bytes: all.subarray(8 + headLength, length),
+        head: JSON.parse(frame.toString('utf8', 8, 8 + headLength)),
+        bytes: frame.subarray(8 + headLength),
       };
     } catch (cause) {
       throw new PlatformError('bad_request', 'a hook sent a frame that is not JSON', { cause });

@@ -8,9 +8,8 @@ import type { RepoHome } from '../../protocol/ports.ts';
 import type { Database } from '../db/database.ts';
 import { databaseMs, databaseMsIn } from '../db/database-clock.ts';
 import type { Schema } from '../db/schema.ts';
+import { HomeTable, type RepoHomeOptions } from './repo-home.ts';
 
-/** Repositories in one statement, each of which is a parameter. */
-const namedAtOnce = 300;
 /** Milliseconds for which a control that has ended stays in the table. */
 const endedMs = 24 * 60 * 60_000;
 
@@ -38,54 +37,28 @@ export interface LostControl {
 
 export class LeasedHomes implements RepoHome {
   readonly self: string;
+  readonly #table: HomeTable;
   readonly #db: Database;
   readonly #now: () => number;
 
-  /** Makes the port of one control. `self`: id of its data folder. `now`: clock in Unix milliseconds, for people only. */
-  constructor(options: { readonly db: Database; readonly self: string; readonly now: () => number }) {
+  /** `now`: for people only. */
+  constructor(options: RepoHomeOptions) {
+    this.#table = new HomeTable(options);
     this.#db = options.db;
     this.self = options.self;
     this.#now = options.now;
   }
 
-  async claim(ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
-    const homes = new Map<string, string>();
-    for (let at = 0; at < ids.length; at += namedAtOnce) {
-      const some = ids.slice(at, at + namedAtOnce);
-      const known = await this.of(some);
-      const free = some.filter((id) => !known.has(id));
-      for (const [id, home] of known) homes.set(id, home);
-      if (free.length === 0) continue;
-      await this.#db
-        .insertInto('repository_homes')
-        .values(free.map((id) => ({ repository_id: id, home: this.self, claimed_ms: this.#now() })))
-        .onConflict((oc) => oc.column('repository_id').doNothing())
-        .execute();
-      // Another control may have claimed some of them first.
-      for (const [id, home] of await this.of(free)) homes.set(id, home);
-    }
-    return homes;
+  claim(ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    return this.#table.claim(ids);
   }
 
-  async of(ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
-    const homes = new Map<string, string>();
-    for (let at = 0; at < ids.length; at += namedAtOnce) {
-      const rows = await this.#db
-        .selectFrom('repository_homes')
-        .select(['repository_id', 'home'])
-        .where('repository_id', 'in', ids.slice(at, at + namedAtOnce))
-        .execute();
-      for (const row of rows) homes.set(row.repository_id, row.home);
-    }
-    return homes;
+  of(ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    return this.#table.of(ids);
   }
 
-  async forget(id: string): Promise<void> {
-    await this.#db
-      .deleteFrom('repository_homes')
-      .where('repository_id', '=', id)
-      .where('home', '=', this.self)
-      .execute();
+  forget(id: string): Promise<void> {
+    return this.#table.forget(id);
   }
 
   /** Removes all that is stored about a removed repository, whichever control holds it. */

@@ -4,6 +4,7 @@
  * push, which is all that is read here.
  */
 import { PlatformError } from '../../protocol/errors.ts';
+import { ByteQueue } from './byte-queue.ts';
 
 /** "The maximum length of a pkt-line's data component is 65516 bytes". */
 export const pktDataBytesMax = 65_516;
@@ -35,48 +36,30 @@ export type Packet = Buffer | null;
 
 /** Cuts a stream of chunks of any size into packets. */
 export class PktLineReader {
-  #chunks: Buffer[] = [];
-  #bytes = 0;
+  readonly #bytes = new ByteQueue();
 
   push(chunk: Uint8Array): void {
-    if (chunk.length === 0) return;
-    this.#chunks.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length));
-    this.#bytes += chunk.length;
+    this.#bytes.push(chunk);
   }
 
   /** Returns the next packet, undefined while it is incomplete. Throws `bad_request` on what is no pkt-line. */
   next(): Packet | undefined {
-    if (this.#bytes < 4) return undefined;
-    const head = this.#peek(4).toString('latin1');
+    if (this.#bytes.length < 4) return undefined;
+    const head = this.#bytes.peek(4).toString('latin1');
     if (!/^[0-9a-fA-F]{4}$/.test(head)) throw malformed('a packet does not start with four hex digits');
     const length = Number.parseInt(head, 16);
     if (length === 0) {
-      this.#take(4);
+      this.#bytes.take(4);
       return null;
     }
     if (length < 4 || length > pktDataBytesMax + 4) throw malformed(`a packet has the length ${head}`);
-    if (this.#bytes < length) return undefined;
-    return this.#take(length).subarray(4);
+    if (this.#bytes.length < length) return undefined;
+    return this.#bytes.take(length).subarray(4);
   }
 
   /** Returns the bytes that have not been returned as packets; the reader is empty afterwards. */
   rest(): Buffer {
-    return this.#take(this.#bytes);
-  }
-
-  #peek(count: number): Buffer {
-    if (this.#chunks[0]!.length < count) this.#chunks = [Buffer.concat(this.#chunks)];
-    return this.#chunks[0]!.subarray(0, count);
-  }
-
-  #take(count: number): Buffer {
-    if (count === 0) return Buffer.alloc(0);
-    const taken = this.#peek(count);
-    const left = this.#chunks[0]!.subarray(count);
-    if (left.length === 0) this.#chunks.shift();
-    else this.#chunks[0] = left;
-    this.#bytes -= count;
-    return taken;
+    return this.#bytes.take(this.#bytes.length);
   }
 }
 

@@ -9,64 +9,94 @@ import type { Database } from '../db/database.ts';
 /** Repositories in one statement, each of which is a parameter. */
 const namedAtOnce = 300;
 
-export class SqlRepoHome implements RepoHome {
+export interface RepoHomeOptions {
+  readonly db: Database;
+  /** Id of this control's data folder. */
+  readonly self: string;
+  /** Clock in Unix milliseconds. */
+  readonly now: () => number;
+}
+
+/** Rows of the table, as both versions of the port read and write them. */
+export class HomeTable implements RepoHome {
   readonly self: string;
   readonly #db: Database;
   readonly #now: () => number;
-  /** Repositories that this control is known to hold: that never changes, so it is read once. */
-  readonly #mine = new Set<string>();
 
-  /** Makes the port of one control. `self`: id of its data folder. `now`: clock in Unix milliseconds. */
-  constructor(options: { readonly db: Database; readonly self: string; readonly now: () => number }) {
+  constructor(options: RepoHomeOptions) {
     this.#db = options.db;
     this.self = options.self;
     this.#now = options.now;
   }
 
   async claim(ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
-    const homes = new Map(ids.filter((id) => this.#mine.has(id)).map((id) => [id, this.self]));
-    const asked = ids.filter((id) => !this.#mine.has(id));
-    for (let at = 0; at < asked.length; at += namedAtOnce) {
-      const some = asked.slice(at, at + namedAtOnce);
-      const known = await this.#homesOf(some);
-      const free = some.filter((id) => !known.has(id));
-      for (const [id, home] of known) homes.set(id, home);
-      if (free.length === 0) continue;
+    const homes = new Map(await this.of(ids));
+    const free = ids.filter((id) => !homes.has(id));
+    for (let at = 0; at < free.length; at += namedAtOnce)
       await this.#db
         .insertInto('repository_homes')
-        .values(free.map((id) => ({ repository_id: id, home: this.self, claimed_ms: this.#now() })))
+        .values(
+          free
+            .slice(at, at + namedAtOnce)
+            .map((id) => ({ repository_id: id, home: this.self, claimed_ms: this.#now() })),
+        )
         .onConflict((oc) => oc.column('repository_id').doNothing())
         .execute();
-      // Another control may have claimed some of them first.
-      for (const [id, home] of await this.#homesOf(free)) homes.set(id, home);
-    }
-    for (const [id, home] of homes) if (home === this.self) this.#mine.add(id);
+    // Another control may have claimed some of them first.
+    for (const [id, home] of await this.of(free)) homes.set(id, home);
     return homes;
   }
 
   async of(ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
     const homes = new Map<string, string>();
-    for (let at = 0; at < ids.length; at += namedAtOnce)
-      for (const [id, home] of await this.#homesOf(ids.slice(at, at + namedAtOnce))) homes.set(id, home);
+    for (let at = 0; at < ids.length; at += namedAtOnce) {
+      const rows = await this.#db
+        .selectFrom('repository_homes')
+        .select(['repository_id', 'home'])
+        .where('repository_id', 'in', ids.slice(at, at + namedAtOnce))
+        .execute();
+      for (const row of rows) homes.set(row.repository_id, row.home);
+    }
     return homes;
   }
 
   async forget(id: string): Promise<void> {
-    this.#mine.delete(id);
     await this.#db
       .deleteFrom('repository_homes')
       .where('repository_id', '=', id)
       .where('home', '=', this.self)
       .execute();
   }
+}
 
-  async #homesOf(ids: readonly string[]): Promise<Map<string, string>> {
-    const rows = await this.#db
-      .selectFrom('repository_homes')
-      .select(['repository_id', 'home'])
-      .where('repository_id', 'in', ids)
-      .execute();
-    return new Map(rows.map(({ repository_id, home }) => [repository_id, home]));
+/** The port where a repository stays with the control that has claimed it. */
+export class SqlRepoHome implements RepoHome {
+  readonly self: string;
+  readonly #table: HomeTable;
+  /** Repositories that this control is known to hold: that never changes, so it is read once. */
+  readonly #mine = new Set<string>();
+
+  constructor(options: RepoHomeOptions) {
+    this.self = options.self;
+    this.#table = new HomeTable(options);
+  }
+
+  async claim(ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    const homes = new Map(ids.filter((id) => this.#mine.has(id)).map((id) => [id, this.self]));
+    for (const [id, home] of await this.#table.claim(ids.filter((id) => !this.#mine.has(id)))) {
+      homes.set(id, home);
+      if (home === this.self) this.#mine.add(id);
+    }
+    return homes;
+  }
+
+  of(ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    return this.#table.of(ids);
+  }
+
+  async forget(id: string): Promise<void> {
+    this.#mine.delete(id);
+    await this.#table.forget(id);
   }
 }
 

@@ -18,6 +18,7 @@ import {
   withoutFiles,
 } from '../../protocol/released.ts';
 import type { Rollout } from '../../protocol/rollouts.ts';
+import { ServedLabels } from '../../protocol/served-labels.ts';
 import type { Sealer } from '../accounts/sealer.ts';
 import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
@@ -60,9 +61,7 @@ const counter = 'release_revision';
 
 export class SharedReleaseFeed implements ReleaseFeed {
   readonly #options: SharedReleaseFeedOptions;
-  readonly #listeners = new Set<(change: ReleaseChange) => void>();
-  /** Maps a label to the ids of the specs that it is served with: the live one, and that of a gradual release. */
-  readonly #served = new Map<string, readonly [string, ...string[]]>();
+  readonly #served = new ServedLabels();
   readonly #timer: NodeJS.Timeout;
   #revision: number;
   /** The last write: writes of one control are made one after the other, in the order of their calls. */
@@ -94,34 +93,24 @@ export class SharedReleaseFeed implements ReleaseFeed {
   }
 
   lookup(label: string): string | null {
-    return this.#served.get(label)?.[0] ?? null;
+    return this.#served.lookup(label);
   }
 
   serving(label: string): readonly string[] {
-    return this.#served.get(label) ?? [];
+    return this.#served.serving(label);
   }
 
-  async current(): Promise<ReleaseState> {
-    // Labels that change during the read: the result may have the old spec of such a label, the change has the new one.
-    const changed = new Set<string>();
-    const end = this.changes((change) => {
-      if (change.kind !== 'owner' && change.kind !== 'domain') changed.add(change.label);
-    });
-    try {
+  current(): Promise<ReleaseState> {
+    return this.#served.read(async () => {
       const state = await this.#options.read();
       // Changes that were committed before the read and not told yet.
       await this.follow();
-      for (const { label, specId, rollout = null } of state.releases)
-        if (!changed.has(label)) this.#served.set(label, idsOf(specId, rollout));
       return state;
-    } finally {
-      end();
-    }
+    });
   }
 
   changes(listener: (change: ReleaseChange) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#served.changes(listener);
   }
 
   async release(spec: DeploymentSpec, rollout: Rollout | null = null): Promise<number> {
@@ -267,10 +256,7 @@ export class SharedReleaseFeed implements ReleaseFeed {
   #tell(key: string, revision: number, content: Released | null): void {
     this.#revision = revision;
     const change = changeOf(key, revision, content);
-    if (change === null) return;
-    if (change.kind === 'release') this.#served.set(change.label, idsOf(change.spec.specId, change.rollout));
-    else if (change.kind !== 'owner' && change.kind !== 'domain') this.#served.delete(change.label);
-    for (const listener of this.#listeners) listener(change);
+    if (change !== null) this.#served.tell(change);
   }
 
   /**
@@ -348,10 +334,6 @@ export class SharedReleaseFeed implements ReleaseFeed {
 /** Whether two contents are the same as JSON. */
 function isSame(one: Released | null, other: Released | null): boolean {
   return isDeepStrictEqual(JSON.parse(JSON.stringify(one)), JSON.parse(JSON.stringify(other)));
-}
-
-function idsOf(specId: string, rollout: Rollout | null): readonly [string, ...string[]] {
-  return rollout === null ? [specId] : [specId, rollout.specId];
 }
 
 async function newestRevision(db: Database): Promise<number> {
