@@ -1,7 +1,9 @@
 /** Starts nats-servers for the demo and for tests: in a folder of their own, on free ports of 127.0.0.1. */
+
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
@@ -103,7 +105,7 @@ export async function startNats(folder: string, peers?: NatsPeers): Promise<Nats
       started.once('exit', () => reject(new Error(`nats-server did not start:\n${said.join('\n')}`)));
     });
     started.unref();
-    for (const stream of [started.stdin, started.stderr]) (stream as unknown as { unref?(): void }).unref?.();
+    for (const stream of [started.stdin, started.stderr]) if (stream instanceof Socket) stream.unref();
   };
   const stop = async (): Promise<void> => {
     const running = child;

@@ -23,8 +23,9 @@ import {
   type Overlay,
 } from './overlay.ts';
 import type { Page } from './page.ts';
-import type { Screen, TypingTarget } from './screen.ts';
+import type { Screen } from './screen.ts';
 import { Task, toPlatformError } from './task.ts';
+import type { TypingTarget } from './typing-target.ts';
 
 /** Screens that the app opens by itself. */
 export interface Places {

@@ -5,8 +5,8 @@
  * ^---clear-------+----clear------+
  */
 import type { KeyPress } from './keys.ts';
-import type { TypingTarget } from './screen.ts';
 import { TextInput } from './text-input.ts';
+import type { TypingTarget } from './typing-target.ts';
 
 export class Filter implements TypingTarget {
   #input: TextInput | null = null;

@@ -1,9 +1,8 @@
 /** A form that a screen opens for one action: its title, its fields, and what is said below them. */
 import { visible } from '../text/visible.ts';
-import type { App } from './app.ts';
 import type { Binding } from './bindings.ts';
 import { type FieldOptions, Form } from './form.ts';
-import type { TypingTarget } from './screen.ts';
+import type { TypingTarget } from './typing-target.ts';
 
 export interface AskedForm {
   readonly title: string;
@@ -23,6 +22,11 @@ export interface AskedName extends Omit<AskedForm, 'fields' | 'submit'> {
   /** What `run` does to the named thing, as in `nothing was deleted`. */
   readonly done: string;
   readonly run: () => void;
+}
+
+/** What says that a typed name is another one. */
+interface Saying {
+  say(tone: 'error', text: string): void;
 }
 
 export interface OpenForm {
@@ -54,7 +58,7 @@ export class FormSlot {
   }
 
   /** Asks for a name to be typed before `run`, which cannot be undone. Another text changes nothing. */
-  askName(app: Pick<App, 'say'>, { name, done, run, ...asked }: AskedName): void {
+  askName(app: Saying, { name, done, run, ...asked }: AskedName): void {
     const label = 'Its name';
     const submit = (form: Form) => {
       if (form.value(label).trim() === name) run();

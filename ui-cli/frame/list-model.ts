@@ -4,7 +4,8 @@ import { Filter } from './filter.ts';
 import type { KeyPress } from './keys.ts';
 import { clampList, type ListView, listStart, moveList } from './list.ts';
 import { moveBindings, typingMoveBinding } from './moves.ts';
-import type { Status, TypingTarget } from './screen.ts';
+import type { Status } from './screen.ts';
+import type { TypingTarget } from './typing-target.ts';
 
 export interface ListModelOptions<T> {
   /** Returns the number of visible rows, without the heading. */

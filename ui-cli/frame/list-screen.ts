@@ -4,8 +4,9 @@ import type { App } from './app.ts';
 import type { Binding } from './bindings.ts';
 import { ListModel } from './list-model.ts';
 import type { Loader } from './loader.ts';
-import { Screen, type Status, type TypingTarget } from './screen.ts';
+import { Screen, type Status } from './screen.ts';
 import { loaderFailure, loaderStatus } from './status.ts';
+import type { TypingTarget } from './typing-target.ts';
 
 export interface ListScreenOptions {
   /** Name of the items, in the plural. */
@@ -64,7 +65,7 @@ export abstract class ListScreen<T> extends Screen {
   }
 
   override typing(): TypingTarget | null {
-    return this.list.typing();
+    return super.typing() ?? this.list.typing();
   }
 
   override get typesFilter(): boolean {
@@ -72,7 +73,7 @@ export abstract class ListScreen<T> extends Screen {
   }
 
   override back(): boolean {
-    return this.list.back();
+    return super.back() || this.list.back();
   }
 
   override failure(): PlatformError | null {

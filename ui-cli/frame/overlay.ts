@@ -1,8 +1,8 @@
 /** Overlays above a screen that take the keys: help, the jump line, a question. */
 import type { Binding } from './bindings.ts';
 import type { KeyPress } from './keys.ts';
-import type { TypingTarget } from './screen.ts';
 import { TextInput } from './text-input.ts';
+import type { TypingTarget } from './typing-target.ts';
 
 export interface HelpOverlay {
   readonly kind: 'help';

@@ -1,15 +1,9 @@
 /** Base class of screens, as the app uses it. Screens hold state outside React; components only draw it. */
 import type { PlatformError } from '../../src/protocol/errors.ts';
 import type { Binding } from './bindings.ts';
-import type { KeyPress } from './keys.ts';
+import { FormSlot } from './form-slot.ts';
 import type { TextInput } from './text-input.ts';
-
-export interface TypingTarget {
-  /** Handles a key. Returns false when the key is not for the text and may be a shortcut. */
-  press(press: KeyPress): boolean;
-  /** Inserts pasted text. Returns why it cannot, or null. */
-  insert(text: string): string | null;
-}
+import type { TypingTarget } from './typing-target.ts';
 
 export interface Status {
   readonly text: string;
@@ -19,6 +13,8 @@ export interface Status {
 }
 
 export abstract class Screen {
+  /** Form of an action; while it is open, letters and Esc belong to it. Its bindings are a part of `bindings`. */
+  readonly slot = new FormSlot();
   /** Whether it is the login, which is shown at most once and to which Esc does not return. */
   readonly isLogin: boolean = false;
   /** Part of the breadcrumb that names this screen. */
@@ -53,7 +49,7 @@ export abstract class Screen {
 
   /** Returns the target of typed letters; null: letters are shortcuts. */
   typing(): TypingTarget | null {
-    return null;
+    return this.slot.typing;
   }
 
   /** Is called when the screen comes to the top: starts loading. */
@@ -67,6 +63,6 @@ export abstract class Screen {
 
   /** Handles Esc. Returns true when something inside the screen was closed, so that the screen stays. */
   back(): boolean {
-    return false;
+    return this.slot.close();
   }
 }

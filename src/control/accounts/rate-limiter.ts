@@ -69,8 +69,8 @@ export class RateLimiter {
  */
 export function addressKey(address: string): string {
   if (isIP(address) === 0) return 'unknown';
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
-  if (mapped !== null) return mapped[1]!;
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
+  if (mapped !== undefined) return mapped;
   if (!address.includes(':')) return address;
   const [head = '', tail] = address.replace(/%.*/s, '').split('::');
   const groups = head === '' ? [] : head.split(':');

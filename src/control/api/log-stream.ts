@@ -225,7 +225,8 @@ function queryOf(params: URLSearchParams): Readonly<Record<string, string | read
   return Object.fromEntries(
     keys.map((key) => {
       const values = params.getAll(key);
-      return [key, values.length === 1 ? values[0]! : values];
+      const [only] = values;
+      return [key, only !== undefined && values.length === 1 ? only : values];
     }),
   );
 }

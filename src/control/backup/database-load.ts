@@ -66,8 +66,9 @@ export async function loadDatabase(options: DatabaseLoadOptions): Promise<void> 
       // Removes rows that migrations have inserted: the archive has them as well.
       for (const table of ordered.toReversed()) await sql`delete from ${sql.table(table)}`.execute(trx);
       for (const table of ordered) {
-        if (!options.tables.includes(table)) continue;
-        await loadTable(trx, { file: join(options.folder, `${table}.ndjson`), table, columns: columnsOf.get(table)! });
+        const columns = columnsOf.get(table);
+        if (columns === undefined || !options.tables.includes(table)) continue;
+        await loadTable(trx, { file: join(options.folder, `${table}.ndjson`), table, columns });
       }
       await options.beforeCommit(trx);
     })

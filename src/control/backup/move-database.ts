@@ -135,8 +135,8 @@ async function tablesOf(db: Kysely<Schema>): Promise<readonly Table[]> {
     db,
     found.map(({ name }) => name),
   );
-  return names.map((name) => {
-    const columns = found.find((table) => table.name === name)!.columns;
+  const ordered = found.toSorted((a, b) => names.indexOf(a.name) - names.indexOf(b.name));
+  return ordered.map(({ name, columns }) => {
     const key = rows.filter(({ table }) => table === name).map(({ column }) => column);
     if (key.length === 0) throw new Error(`the table ${name} has no primary key`);
     const hasBytes = columns.some(({ dataType }) => dataType === 'bytea');

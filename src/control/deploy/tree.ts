@@ -137,9 +137,9 @@ function onlyModule(entries: readonly TreeEntry[], commit: string): FoundModule 
 
 /** Finds the program in h: a single NAME.h in a tree without C sources is a program in h, not a header. */
 function hProgram(entries: readonly TreeEntry[]): TreeEntry | null {
-  const programs = entries.filter(({ path }) => path.endsWith('.h'));
+  const [program, ...others] = entries.filter(({ path }) => path.endsWith('.h'));
   const isC = entries.some(({ path }) => /\.(?:c|cc|cpp|cxx|m|mm)$/.test(path));
-  return programs.length === 1 && !isC ? programs[0]! : null;
+  return program !== undefined && others.length === 0 && !isC ? program : null;
 }
 
 function sourceOnly(path: string): PlatformError {

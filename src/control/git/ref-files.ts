@@ -13,8 +13,8 @@ export async function readRefs(repository: string): Promise<Refs> {
   await readLoose(repository, 'refs', loose);
   const refs = new Map<string, string>();
   for (const line of (await readIfThere(join(repository, 'packed-refs'))).split('\n')) {
-    const match = /^([0-9a-f]{40,64}) (refs\/.+)$/.exec(line);
-    if (match !== null) refs.set(match[2]!, match[1]!);
+    const [, id, name] = /^([0-9a-f]{40,64}) (refs\/.+)$/.exec(line) ?? [];
+    if (id !== undefined && name !== undefined) refs.set(name, id);
   }
   for (const [name, id] of loose) refs.set(name, id);
   return refs;

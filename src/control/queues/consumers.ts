@@ -283,7 +283,8 @@ export class Consumers {
     if (settings.output === null || result.output.length === 0) return true;
     try {
       // A key makes a repeated delivery publish its output once.
-      const key = messages.length === 1 ? `output:${messages[0]!.id}` : null;
+      const [first, ...others] = messages;
+      const key = first !== undefined && others.length === 0 ? `output:${first.id}` : null;
       const message = { body: result.output, contentType: null, key, group: null, dueMs: 0 };
       if (result.lostBytes > 0) throw new Error(`${result.lostBytes} bytes of it are beyond what is kept`);
       await this.#options.publish(ownerId, settings.output, message);

@@ -5,7 +5,8 @@ import type { HandlerView } from '../../../src/protocol/views.ts';
 import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
 import { Form } from '../../frame/form.ts';
-import { Screen, type TypingTarget } from '../../frame/screen.ts';
+import { Screen } from '../../frame/screen.ts';
+import type { TypingTarget } from '../../frame/typing-target.ts';
 import { addRemote, describeRemote, gitUrl } from '../../git-remote.ts';
 import { errorLines } from '../../text/error-lines.ts';
 

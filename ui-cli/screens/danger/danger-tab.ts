@@ -2,11 +2,10 @@ import { isHandlerName } from '../../../src/protocol/names.ts';
 import type { TransferView } from '../../../src/protocol/views.ts';
 import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
-import { FormSlot } from '../../frame/form-slot.ts';
 import { type Loader, pollMs } from '../../frame/loader.ts';
-import { Screen, type Status, type TypingTarget } from '../../frame/screen.ts';
+import { runChange } from '../../frame/run-change.ts';
+import { Screen, type Status } from '../../frame/screen.ts';
 import { loaderStatus } from '../../frame/status.ts';
-import { errorLines } from '../../text/error-lines.ts';
 import { formatDate } from '../../text/format.ts';
 import type { HandlerContext } from '../handler/tab.ts';
 
@@ -15,7 +14,6 @@ export class DangerTab extends Screen {
   readonly crumbs = ['danger zone'];
   readonly app: App;
   readonly handler: HandlerContext;
-  readonly slot = new FormSlot();
   /** The offer to another owner, if there is one. */
   readonly offer: Loader<TransferView | null>;
   state: 'there' | 'deleted' | 'purged' = 'there';
@@ -38,14 +36,6 @@ export class DangerTab extends Screen {
 
   override status(): Status {
     return (this.state === 'there' ? loaderStatus(this.offer) : null) ?? { text: '' };
-  }
-
-  override typing(): TypingTarget | null {
-    return this.slot.typing;
-  }
-
-  override back(): boolean {
-    return this.slot.close();
   }
 
   bindings(): readonly Binding[] {
@@ -218,14 +208,7 @@ export class DangerTab extends Screen {
   }
 
   /** Runs an action that returns what to say. */
-  async #run(step: string, work: (signal: AbortSignal) => Promise<string>): Promise<void> {
-    const { app } = this;
-    await app.run(
-      step,
-      async ({ abort: { signal } }) => {
-        app.say('done', await work(signal));
-      },
-      errorLines,
-    );
+  #run(step: string, work: (signal: AbortSignal) => Promise<string>): Promise<void> {
+    return runChange(this.app, step, work);
   }
 }

@@ -7,7 +7,7 @@ import type { Binding } from '../../frame/bindings.ts';
 import { Form } from '../../frame/form.ts';
 import { ListScreen } from '../../frame/list-screen.ts';
 import { pollMs } from '../../frame/loader.ts';
-import type { TypingTarget } from '../../frame/screen.ts';
+import type { TypingTarget } from '../../frame/typing-target.ts';
 import { errorLines } from '../../text/error-lines.ts';
 import { visible } from '../../text/visible.ts';
 import { type HandlerContext, type OfPreview, permitted, previewCrumbs } from '../handler/tab.ts';

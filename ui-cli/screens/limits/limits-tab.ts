@@ -6,9 +6,8 @@ import type { SettingsChange } from '../../client/client.ts';
 import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
 import type { Form } from '../../frame/form.ts';
-import { FormSlot } from '../../frame/form-slot.ts';
 import { type Loader, pollMs } from '../../frame/loader.ts';
-import { Screen, type Status, type TypingTarget } from '../../frame/screen.ts';
+import { Screen, type Status } from '../../frame/screen.ts';
 import { Scroll } from '../../frame/scroll.ts';
 import { loaderStatus } from '../../frame/status.ts';
 import { limitsLines } from '../../text/deployment.ts';
@@ -21,7 +20,6 @@ export class LimitsTab extends Screen {
   readonly app: App;
   readonly handler: HandlerContext;
   readonly loader: Loader<DeploymentView | null>;
-  readonly slot = new FormSlot();
   readonly scroll: Scroll;
 
   constructor(handler: HandlerContext) {
@@ -54,14 +52,6 @@ export class LimitsTab extends Screen {
 
   override hide(): void {
     this.loader.stop();
-  }
-
-  override typing(): TypingTarget | null {
-    return this.slot.typing;
-  }
-
-  override back(): boolean {
-    return this.slot.close();
   }
 
   override status(): Status {

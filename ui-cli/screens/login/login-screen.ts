@@ -5,7 +5,8 @@ import { normalizeServer } from '../../config.ts';
 import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
 import { Form } from '../../frame/form.ts';
-import { Screen, type TypingTarget } from '../../frame/screen.ts';
+import { Screen } from '../../frame/screen.ts';
+import type { TypingTarget } from '../../frame/typing-target.ts';
 import { errorLines } from '../../text/error-lines.ts';
 
 export type LoginMode = 'login' | 'signup';

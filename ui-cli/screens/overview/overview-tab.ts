@@ -1,9 +1,8 @@
 import type { HandlerView, UsageMinute, UsageSummary } from '../../../src/protocol/views.ts';
 import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
-import { FormSlot } from '../../frame/form-slot.ts';
 import { type Loader, pollMs } from '../../frame/loader.ts';
-import { Screen, type Status, type TypingTarget } from '../../frame/screen.ts';
+import { Screen, type Status } from '../../frame/screen.ts';
 import { loaderStatus } from '../../frame/status.ts';
 import { errorLines } from '../../text/error-lines.ts';
 import type { HandlerContext } from '../handler/tab.ts';
@@ -15,7 +14,6 @@ export class OverviewTab extends Screen {
   readonly crumbs = ['overview'];
   readonly app: App;
   readonly handler: HandlerContext;
-  readonly slot = new FormSlot();
   readonly usage: Loader<{ readonly summary: UsageSummary; readonly minutes: readonly UsageMinute[] }>;
 
   constructor(handler: HandlerContext) {
@@ -32,14 +30,6 @@ export class OverviewTab extends Screen {
 
   override hide(): void {
     this.usage.stop();
-  }
-
-  override typing(): TypingTarget | null {
-    return this.slot.typing;
-  }
-
-  override back(): boolean {
-    return this.slot.close();
   }
 
   override status(): Status {

@@ -4,10 +4,9 @@ import type { QueueMessageView, QueueView } from '../../../src/protocol/views.ts
 import type { ItemPage } from '../../client/api.ts';
 import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
-import { FormSlot } from '../../frame/form-slot.ts';
 import { type Loader, pollMs } from '../../frame/loader.ts';
 import { PagedListScreen } from '../../frame/paged-list-screen.ts';
-import type { TypingTarget } from '../../frame/screen.ts';
+import { runChange } from '../../frame/run-change.ts';
 import { errorLines } from '../../text/error-lines.ts';
 import { formatBytes, plural } from '../../text/format.ts';
 import { messageCount, messageWords } from '../../text/queue.ts';
@@ -26,7 +25,6 @@ export const shownStates = [null, ...messageStates] as const;
 export class QueueScreen extends PagedListScreen<QueueMessageView, number> {
   readonly crumbs: readonly string[];
   readonly name: string;
-  readonly slot = new FormSlot();
   /** Figures of the queue. */
   readonly queue: Loader<QueueView>;
   state: MessageState | null = null;
@@ -66,14 +64,6 @@ export class QueueScreen extends PagedListScreen<QueueMessageView, number> {
   override hide(): void {
     super.hide();
     this.queue.stop();
-  }
-
-  override typing(): TypingTarget | null {
-    return this.slot.typing ?? super.typing();
-  }
-
-  override back(): boolean {
-    return this.slot.close() || super.back();
   }
 
   bindings(): readonly Binding[] {
@@ -221,16 +211,8 @@ export class QueueScreen extends PagedListScreen<QueueMessageView, number> {
   }
 
   /** Runs an action that returns what to say, then loads again. */
-  async #run(step: string, work: (signal: AbortSignal) => Promise<string>): Promise<void> {
-    const { app } = this;
-    await app.run(
-      step,
-      async ({ abort: { signal } }) => {
-        app.say('done', await work(signal));
-        this.#changed();
-      },
-      errorLines,
-    );
+  #run(step: string, work: (signal: AbortSignal) => Promise<string>): Promise<void> {
+    return runChange(this.app, step, work, () => this.#changed());
   }
 }
 

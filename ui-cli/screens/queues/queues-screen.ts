@@ -2,17 +2,14 @@
 import type { QueueView } from '../../../src/protocol/views.ts';
 import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
-import { FormSlot } from '../../frame/form-slot.ts';
 import { ListScreen } from '../../frame/list-screen.ts';
 import { pollMs } from '../../frame/loader.ts';
-import type { TypingTarget } from '../../frame/screen.ts';
 import { errorLines } from '../../text/error-lines.ts';
 import { visible } from '../../text/visible.ts';
 import { askPublish } from './publish.ts';
 
 export class QueuesScreen extends ListScreen<QueueView> {
   readonly crumbs = ['queues'];
-  readonly slot = new FormSlot();
   readonly #open: (name: string) => void;
 
   constructor(app: App, open: (name: string) => void) {
@@ -30,14 +27,6 @@ export class QueuesScreen extends ListScreen<QueueView> {
 
   protected textOf({ name, isPaused, consumers }: QueueView): string {
     return `${name} ${isPaused ? 'paused' : ''} ${consumers.join(' ')}`;
-  }
-
-  override typing(): TypingTarget | null {
-    return this.slot.typing ?? super.typing();
-  }
-
-  override back(): boolean {
-    return this.slot.close() || super.back();
   }
 
   bindings(): readonly Binding[] {

@@ -2,12 +2,11 @@ import type { DeploymentView, RolloutView } from '../../../src/protocol/views.ts
 import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
 import type { Form } from '../../frame/form.ts';
-import { FormSlot } from '../../frame/form-slot.ts';
 import { type Loader, pollMs } from '../../frame/loader.ts';
-import { Screen, type Status, type TypingTarget } from '../../frame/screen.ts';
+import { runChange } from '../../frame/run-change.ts';
+import { Screen, type Status } from '../../frame/screen.ts';
 import { Scroll } from '../../frame/scroll.ts';
 import { loaderStatus } from '../../frame/status.ts';
-import { errorLines } from '../../text/error-lines.ts';
 import { rolloutLines } from '../../text/rollout.ts';
 import type { HandlerContext } from '../handler/tab.ts';
 
@@ -26,7 +25,6 @@ export class ReleaseTab extends Screen {
   readonly app: App;
   readonly handler: HandlerContext;
   readonly loader: Loader<Loaded>;
-  readonly slot = new FormSlot();
   readonly scroll: Scroll;
 
   constructor(handler: HandlerContext) {
@@ -66,14 +64,6 @@ export class ReleaseTab extends Screen {
 
   override resize(): void {
     if (this.loader.data !== null) this.#setLines(this.loader.data.rollout);
-  }
-
-  override typing(): TypingTarget | null {
-    return this.slot.typing;
-  }
-
-  override back(): boolean {
-    return this.slot.close();
   }
 
   override status(): Status {
@@ -189,17 +179,11 @@ export class ReleaseTab extends Screen {
   }
 
   /** Runs an action that returns what to say, then loads again. */
-  async #run(step: string, work: (signal: AbortSignal) => Promise<string>): Promise<void> {
-    const { app, handler } = this;
-    await app.run(
-      step,
-      async ({ abort: { signal } }) => {
-        app.say('done', await work(signal));
-        this.loader.refresh();
-        handler.handler.refresh();
-      },
-      errorLines,
-    );
+  #run(step: string, work: (signal: AbortSignal) => Promise<string>): Promise<void> {
+    return runChange(this.app, step, work, () => {
+      this.loader.refresh();
+      this.handler.handler.refresh();
+    });
   }
 }
 

@@ -1,9 +1,8 @@
 import { type CollaboratorRole, collaboratorRoles, type HandlerRole } from '../../../src/protocol/nouns.ts';
 import type { Binding } from '../../frame/bindings.ts';
-import { FormSlot } from '../../frame/form-slot.ts';
 import { ListScreen } from '../../frame/list-screen.ts';
 import { pollMs } from '../../frame/loader.ts';
-import type { TypingTarget } from '../../frame/screen.ts';
+import { runChange } from '../../frame/run-change.ts';
 import { errorLines } from '../../text/error-lines.ts';
 import { visible } from '../../text/visible.ts';
 import type { HandlerContext } from '../handler/tab.ts';
@@ -19,7 +18,6 @@ export interface Member {
 export class TeamTab extends ListScreen<Member> {
   readonly crumbs = ['team'];
   readonly handler: HandlerContext;
-  readonly slot = new FormSlot();
 
   constructor(handler: HandlerContext) {
     super(handler.app, { noun: 'members', everyMs: 5 * pollMs });
@@ -41,14 +39,6 @@ export class TeamTab extends ListScreen<Member> {
 
   protected textOf({ user, role }: Member): string {
     return `${user} ${role}`;
-  }
-
-  override typing(): TypingTarget | null {
-    return this.slot.typing ?? super.typing();
-  }
-
-  override back(): boolean {
-    return this.slot.close() || super.back();
   }
 
   bindings(): readonly Binding[] {
@@ -147,15 +137,7 @@ export class TeamTab extends ListScreen<Member> {
   }
 
   /** Runs an action that returns what to say, then loads again. */
-  async #run(step: string, work: (signal: AbortSignal) => Promise<string>): Promise<void> {
-    const { app } = this;
-    await app.run(
-      step,
-      async ({ abort: { signal } }) => {
-        app.say('done', await work(signal));
-        this.loader.refresh();
-      },
-      errorLines,
-    );
+  #run(step: string, work: (signal: AbortSignal) => Promise<string>): Promise<void> {
+    return runChange(this.app, step, work, () => this.loader.refresh());
   }
 }

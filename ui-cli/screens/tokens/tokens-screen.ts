@@ -4,10 +4,8 @@ import type { TokenTerms } from '../../client/client.ts';
 import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
 import type { Form } from '../../frame/form.ts';
-import { FormSlot } from '../../frame/form-slot.ts';
 import { ListScreen } from '../../frame/list-screen.ts';
 import { pollMs } from '../../frame/loader.ts';
-import type { TypingTarget } from '../../frame/screen.ts';
 import { errorLines } from '../../text/error-lines.ts';
 import { visible } from '../../text/visible.ts';
 
@@ -17,7 +15,6 @@ const daysMax = 3_650;
 /** Shows the user's Tokens; makes and revokes them. */
 export class TokensScreen extends ListScreen<TokenView> {
   readonly crumbs = ['tokens'];
-  readonly slot = new FormSlot();
   /** The Token that was just made, which is shown until Esc and never again; null: none. */
   made: string | null = null;
 
@@ -42,16 +39,12 @@ export class TokensScreen extends ListScreen<TokenView> {
     this.made = null;
   }
 
-  override typing(): TypingTarget | null {
-    return this.slot.typing ?? super.typing();
-  }
-
   override back(): boolean {
     if (this.made !== null) {
       this.made = null;
       return true;
     }
-    return this.slot.close() || super.back();
+    return super.back();
   }
 
   bindings(): readonly Binding[] {

@@ -4,10 +4,8 @@ import type { AccountChange } from '../../client/client.ts';
 import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
 import type { Form } from '../../frame/form.ts';
-import { FormSlot } from '../../frame/form-slot.ts';
 import { pollMs } from '../../frame/loader.ts';
 import { PagedListScreen } from '../../frame/paged-list-screen.ts';
-import type { TypingTarget } from '../../frame/screen.ts';
 import { errorLines } from '../../text/error-lines.ts';
 import { readBytes, typedBytes } from '../../text/size.ts';
 
@@ -17,7 +15,6 @@ const countMax = 1_000_000;
 /** Shows the accounts of the platform to administrators; suspends them and sets their limits. */
 export class UsersScreen extends PagedListScreen<AccountView, string> {
   readonly crumbs = ['users'];
-  readonly slot = new FormSlot();
 
   constructor(app: App) {
     super(app, { noun: 'users', everyMs: 5 * pollMs });
@@ -33,14 +30,6 @@ export class UsersScreen extends PagedListScreen<AccountView, string> {
 
   protected textOf({ name, admin, suspendedMs }: AccountView): string {
     return `${name} ${admin ? 'admin' : ''} ${suspendedMs === null ? '' : 'suspended'}`;
-  }
-
-  override typing(): TypingTarget | null {
-    return this.slot.typing ?? super.typing();
-  }
-
-  override back(): boolean {
-    return this.slot.close() || super.back();
   }
 
   bindings(): readonly Binding[] {

@@ -34,7 +34,7 @@ export function parseRequestHead(bytes: Uint8Array): RequestHead | string {
   while (lines.at(-1) === '') lines.pop();
   const start = requestLine.exec(lines[0] ?? '');
   if (start === null) return `the request line ${shown(lines[0] ?? '')} is not METHOD TARGET HTTP/1.1`;
-  const [, method, target] = start as unknown as [string, string, string];
+  const [, method = '', target = ''] = start;
   if (method === 'CONNECT') return 'the method CONNECT is not supported; open tcp: instead';
   if (!target.startsWith('/') && !/^https?:\/\//i.test(target) && !(target === '*' && method === 'OPTIONS'))
     return `the request target ${shown(target)} is neither a path nor an http URL`;
