@@ -5,7 +5,7 @@
 import type { DeploymentSpec, OwnerState } from '../../protocol/messages.ts';
 import type { ReleaseChange, ReleaseFeed, ReleaseState } from '../../protocol/ports.ts';
 import type { Rollout } from '../../protocol/rollouts.ts';
-import { ServedLabels } from '../../protocol/served-labels.ts';
+import { ToldReleases } from '../../protocol/told-releases.ts';
 
 export interface LocalReleaseFeedOptions {
   /** Reads from the database what every label is served with. */
@@ -14,7 +14,7 @@ export interface LocalReleaseFeedOptions {
 
 export class LocalReleaseFeed implements ReleaseFeed {
   readonly #options: LocalReleaseFeedOptions;
-  readonly #served = new ServedLabels();
+  readonly #told = new ToldReleases();
   #revision = 0;
 
   constructor(options: LocalReleaseFeedOptions) {
@@ -22,19 +22,19 @@ export class LocalReleaseFeed implements ReleaseFeed {
   }
 
   lookup(label: string): string | null {
-    return this.#served.lookup(label);
+    return this.#told.lookup(label);
   }
 
   serving(label: string): readonly string[] {
-    return this.#served.serving(label);
+    return this.#told.serving(label);
   }
 
   current(): Promise<ReleaseState> {
-    return this.#served.read(this.#options.read);
+    return this.#told.read(this.#options.read);
   }
 
   changes(listener: (change: ReleaseChange) => void): () => void {
-    return this.#served.changes(listener);
+    return this.#told.changes(listener);
   }
 
   async release(spec: DeploymentSpec, rollout: Rollout | null = null): Promise<number> {
@@ -67,7 +67,7 @@ export class LocalReleaseFeed implements ReleaseFeed {
   }
 
   #tell(change: ReleaseChange): number {
-    this.#served.tell(change);
+    this.#told.tell(change);
     return change.revision;
   }
 }

@@ -3,7 +3,7 @@
  * head, bytes. hooks/link.js implements the other side.
  */
 import { PlatformError } from '../../protocol/errors.ts';
-import { ByteQueue } from './byte-queue.ts';
+import { ChunkQueue } from './chunk-queue.ts';
 
 export interface Frame {
   readonly head: unknown;
@@ -29,7 +29,7 @@ export function encodeFrame(head: unknown, bytes: Uint8Array = new Uint8Array())
 /** Cuts a stream of chunks of any size into frames. */
 export class FrameReader {
   readonly #limits: FrameLimits;
-  readonly #bytes = new ByteQueue();
+  readonly #bytes = new ChunkQueue();
 
   constructor(limits: FrameLimits) {
     this.#limits = limits;

@@ -4,7 +4,7 @@
  * push, which is all that is read here.
  */
 import { PlatformError } from '../../protocol/errors.ts';
-import { ByteQueue } from './byte-queue.ts';
+import { ChunkQueue } from './chunk-queue.ts';
 
 /** "The maximum length of a pkt-line's data component is 65516 bytes". */
 export const pktDataBytesMax = 65_516;
@@ -36,7 +36,7 @@ export type Packet = Buffer | null;
 
 /** Cuts a stream of chunks of any size into packets. */
 export class PktLineReader {
-  readonly #bytes = new ByteQueue();
+  readonly #bytes = new ChunkQueue();
 
   push(chunk: Uint8Array): void {
     this.#bytes.push(chunk);

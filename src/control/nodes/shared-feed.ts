@@ -18,7 +18,7 @@ import {
   withoutFiles,
 } from '../../protocol/released.ts';
 import type { Rollout } from '../../protocol/rollouts.ts';
-import { ServedLabels } from '../../protocol/served-labels.ts';
+import { ToldReleases } from '../../protocol/told-releases.ts';
 import type { Sealer } from '../accounts/sealer.ts';
 import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
@@ -61,7 +61,7 @@ const counter = 'release_revision';
 
 export class SharedReleaseFeed implements ReleaseFeed {
   readonly #options: SharedReleaseFeedOptions;
-  readonly #served = new ServedLabels();
+  readonly #told = new ToldReleases();
   readonly #timer: NodeJS.Timeout;
   #revision: number;
   /** The last write: writes of one control are made one after the other, in the order of their calls. */
@@ -93,15 +93,15 @@ export class SharedReleaseFeed implements ReleaseFeed {
   }
 
   lookup(label: string): string | null {
-    return this.#served.lookup(label);
+    return this.#told.lookup(label);
   }
 
   serving(label: string): readonly string[] {
-    return this.#served.serving(label);
+    return this.#told.serving(label);
   }
 
   current(): Promise<ReleaseState> {
-    return this.#served.read(async () => {
+    return this.#told.read(async () => {
       const state = await this.#options.read();
       // Changes that were committed before the read and not told yet.
       await this.follow();
@@ -110,7 +110,7 @@ export class SharedReleaseFeed implements ReleaseFeed {
   }
 
   changes(listener: (change: ReleaseChange) => void): () => void {
-    return this.#served.changes(listener);
+    return this.#told.changes(listener);
   }
 
   async release(spec: DeploymentSpec, rollout: Rollout | null = null): Promise<number> {
@@ -256,7 +256,7 @@ export class SharedReleaseFeed implements ReleaseFeed {
   #tell(key: string, revision: number, content: Released | null): void {
     this.#revision = revision;
     const change = changeOf(key, revision, content);
-    if (change !== null) this.#served.tell(change);
+    if (change !== null) this.#told.tell(change);
   }
 
   /**

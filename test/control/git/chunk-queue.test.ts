@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { ByteQueue } from '../../../src/control/git/byte-queue.ts';
+import { ChunkQueue } from '../../../src/control/git/chunk-queue.ts';
 
 test('bytes come out in order, in pieces of any size, however they were cut', () => {
   const chunks = fc.array(fc.uint8Array({ maxLength: 9 }), { maxLength: 9 });
   fc.assert(
     fc.property(chunks, fc.array(fc.nat(12)), (given, sizes) => {
-      const queue = new ByteQueue();
+      const queue = new ChunkQueue();
       for (const chunk of given) queue.push(chunk);
       const all = Buffer.concat(given);
       let at = 0;

@@ -1,5 +1,5 @@
-/** Bytes that arrive in chunks of any size and are read in pieces of any size. */
-export class ByteQueue {
+/** Bytes that arrive in chunks of any size and are read in pieces of any size. Chunks are kept, not copied. */
+export class ChunkQueue {
   #chunks: Buffer[] = [];
   #length = 0;
 

@@ -2,7 +2,7 @@
 import type { ReleaseChange, ReleaseState } from './ports.ts';
 import type { Rollout } from './rollouts.ts';
 
-export class ServedLabels {
+export class ToldReleases {
   readonly #listeners = new Set<(change: ReleaseChange) => void>();
   /** Maps a label to the ids of the specs that it is served with: the live one, and that of a gradual release. */
   readonly #specIds = new Map<string, readonly [string, ...string[]]>();
