@@ -31,7 +31,8 @@ export class HomeTable implements RepoHome {
 
   async claim(ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
     const homes = new Map(await this.of(ids));
-    const free = ids.filter((id) => !homes.has(id));
+    // Sorted: two controls that claim the same repositories in different orders would wait for each other's rows.
+    const free = ids.filter((id) => !homes.has(id)).toSorted();
     for (let at = 0; at < free.length; at += namedAtOnce)
       await this.#db
         .insertInto('repository_homes')

@@ -1,7 +1,8 @@
 import type { GasProfile } from '../../../src/protocol/gas-profile.ts';
 import type { Binding } from '../../frame/bindings.ts';
 import { ListModel } from '../../frame/list-model.ts';
-import { Screen, type Status, type TypingTarget } from '../../frame/screen.ts';
+import { Screen, type Status } from '../../frame/screen.ts';
+import type { TypingTarget } from '../../frame/typing-target.ts';
 import { errorLines } from '../../text/error-lines.ts';
 import { type ProfileNode, type ProfileRow, profileRows, profileSum, profileTree } from '../../text/gas-profile.ts';
 import type { HandlerContext } from '../handler/tab.ts';
