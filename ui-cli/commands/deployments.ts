@@ -69,11 +69,17 @@ export function addDeploymentCommands(program: Command, context: Context): void 
       const version = parseVersion(second ?? first);
       const name = await context.handlerName(second === undefined ? undefined : first);
       const client = await context.client();
-      const [deployments, { version: live }] = await Promise.all([
-        client.releases.deployments(name),
-        client.handler(name),
-      ]);
       const branch = options.branch ?? null;
+      const { version: live } = await client.handler(name);
+      // Neither version has to be among the newest ones, which hints name.
+      const pages = await Promise.all([
+        client.releases.deployments(name, { branch }),
+        ...[version, live ?? version].map(async (number) => {
+          const { items } = await client.releases.deploymentPage(name, { after: number + 1, limit: 1 });
+          return items;
+        }),
+      ]);
+      const deployments = [...new Map(pages.flat().map((deployment) => [deployment.number, deployment])).values()];
       const preview = previewRollback(name, deployments, version, { branch, live });
       if (!options.yes) {
         for (const line of preview.lines) context.out.note(line);

@@ -87,8 +87,8 @@ export class Tokens {
    */
   async create(userId: string, terms: TokenTerms): Promise<{ token: string; view: TokenView }> {
     const { label, scope, handler, lifeMs } = terms;
-    if (label.length === 0 || label.length > tokenLimits.labelChars)
-      throw new PlatformError('bad_request', `a label has 1 to ${tokenLimits.labelChars} characters`);
+    if (label.trim() === '' || label.length > tokenLimits.labelChars)
+      throw new PlatformError('bad_request', `a label has 1 to ${tokenLimits.labelChars} characters, not only blanks`);
     if (handler !== null && scope === 'full')
       throw new PlatformError('bad_request', 'a token of scope full is for the whole account', {
         hints: ['for one handler take the scope deploy or read'],

@@ -342,6 +342,7 @@ test('a Token cannot make one that may do more, nor one for a handler of somebod
     { handler: 5 },
     { extra: 1 },
     { label: '' },
+    { label: ' \t\u00a0' },
     { label: 'x'.repeat(81) },
   ])
     expect(await make('owner full', body), JSON.stringify(body)).toBe(400);

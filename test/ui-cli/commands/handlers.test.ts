@@ -99,6 +99,15 @@ test("somebody else's handler does not exist", async () => {
   expect(answer).toMatchObject({ status: 1, stdout: '' });
 });
 
+test('a rollback finds versions that are not among the newest', async () => {
+  await control.handler('much-pushed', 'ada');
+  await control.deploy({ handler: 'much-pushed', user: 'ada', number: 1, state: 'live' });
+  for (let number = 2; number <= 110; number += 1)
+    await control.deploy({ handler: 'much-pushed', user: 'ada', number, state: 'retired' });
+  expect((await wasmcloud(['rollback', 'much-pushed', 'v2'])).stderr).toContain('much-pushed: v1 -> v2 needs a yes');
+  expect((await wasmcloud(['rollback', 'much-pushed', 'v111'])).stderr).toContain('much-pushed has no deployment v111');
+});
+
 test('a rollback is previewed, needs a yes, and refuses what never went live', async () => {
   const asked = await wasmcloud(['rollback', 'swift-otter', 'v1']);
   expect(asked).toMatchObject({ status: 1 });
