@@ -1591,6 +1591,8 @@ export interface Operations {
         readonly revision: number | null;
         /** functions and previews that it serves */
         readonly labels: number;
+        /** labels of the node, which `[placement]` of a manifest can ask for */
+        readonly nodeLabels: Readonly<Record<string, unknown>>;
         /** calls in the last second */
         readonly calls: number;
         readonly inFlight: number;

@@ -279,6 +279,7 @@ const manifestPages: Readonly<Record<string, string>> = {
   files: '../manifest.md',
   queue: '../queues.md',
   schedule: '../schedules.md',
+  placement: '../cluster.md#which-nodes-hold-a-function',
   preview: '../previews.md',
   release: '../releases.md',
 };

@@ -82,6 +82,7 @@ export async function clusterServing(options: ClusterServingOptions): Promise<Se
     shelf,
     controlUrl: internalUrl,
     isKnown: (id) => known.has(id),
+    nameOf: (id) => known.get(id) ?? id,
     onRunnerGone: (runnerId) => usage.running(runnerId, null),
     onChange: options.onNode,
     report,
@@ -163,8 +164,8 @@ export async function clusterServing(options: ClusterServingOptions): Promise<Se
     },
     runUrl: () => options.runUrl ?? `http://${options.domain}:${live.pick()?.port ?? options.runPort}`,
     readyUrl: () => options.runUrl ?? `http://${options.domain}:${live.pick()?.port ?? options.runPort}`,
-    target: () => {
-      const node = live.pick();
+    target: (label) => {
+      const node = live.pick(feed.placedOf(label));
       return node === null ? null : { host: node.host, port: node.port, key: keyOf(node.id) };
     },
     handles: (request) => door.handles(request),
@@ -190,7 +191,11 @@ export async function clusterServing(options: ClusterServingOptions): Promise<Se
       await bus.close();
     },
     // A push has waited until the Release has taken effect in all nodes that serve and reach a control.
-    places: () => ` on ${live.servingNewest} of ${known.size} nodes`,
+    places: (placed) => {
+      const { serving, wanted } =
+        placed === null ? { serving: live.servingNewest, wanted: known.size } : live.holding(placed);
+      return ` on ${serving} of ${wanted} ${wanted === 1 ? 'node' : 'nodes'}`;
+    },
     prune: () => feed.prune(),
   };
 }

@@ -8,6 +8,7 @@ import type { Registration } from '../control/accounts/accounts.ts';
 import { retentionLimits } from '../control/logs/retention.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import { logLimits, MIB } from '../protocol/limits.ts';
+import { labelPattern, type NodeLabels, placementLimits } from '../protocol/placement.ts';
 import type { TraceSampling } from '../protocol/spans.ts';
 import { TrustedProxies } from '../protocol/trusted-proxies.ts';
 
@@ -80,6 +81,8 @@ export interface NodeConfig
   readonly nats: string | null;
   /** URL at which controls and proxies reach the functions of this node; null: made from host and port. */
   readonly url: string | null;
+  /** Labels of this node, which manifests can ask for. */
+  readonly labels: NodeLabels;
 }
 
 /** Greatest number of runners. More do not help on one machine; each one costs about 60 MB. */
@@ -134,6 +137,7 @@ const nodeReaders: Readers<NodeConfig> = {
   dataFolder: (env) => resolve(text(env, 'TRISIEL_DATA', './node')),
   nats: (env) => busUrl(env, 'TRISIEL_NATS'),
   url: (env) => baseUrl(env, 'TRISIEL_NODE_URL'),
+  labels: (env) => nodeLabels(env, 'TRISIEL_NODE_LABELS'),
   join: (env) => joinOf(env, 'TRISIEL_JOIN'),
 };
 
@@ -238,6 +242,22 @@ function dnsServers(env: Environment, name: string): readonly string[] {
     if (isIP(entry) === 0 && isIP(/^(?:\[(.+)\]|([^:]+)):\d{1,5}$/.exec(entry)?.slice(1).join('') ?? '') === 0)
       throw bad(name, entry, 'the IP address of a DNS server, such as 9.9.9.9 or [2620:fe::fe]:53');
   return entries;
+}
+
+/** Reads NAME=VALUE,NAME=VALUE. */
+function nodeLabels(env: Environment, name: string): NodeLabels {
+  const entries = listOf(env[name]);
+  const labels: Record<string, string> = {};
+  for (const entry of entries) {
+    const [label = '', value = '', ...rest] = entry.split('=');
+    if (!labelPattern.test(label) || !labelPattern.test(value) || rest.length > 0)
+      throw bad(name, entry, 'a label such as zone=eu: on each side 1 to 63 of a-z, 0-9 and -, not - at the ends');
+    if (Object.hasOwn(labels, label)) throw bad(name, env[name] ?? '', `a list that names ${label} once`);
+    labels[label] = value;
+  }
+  if (entries.length > placementLimits.labels)
+    throw bad(name, env[name] ?? '', `a list of at most ${placementLimits.labels} labels`);
+  return labels;
 }
 
 function listOf(value = ''): readonly string[] {

@@ -277,7 +277,7 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
     vet,
     feed: serving.releases,
     nodes: serving.nodes,
-    places: () => serving.places(),
+    places: (placed) => serving.places(placed),
     logs,
     handlers,
     env,

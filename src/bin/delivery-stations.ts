@@ -68,7 +68,7 @@ export function deliveryStations(options: DeliveryStationsOptions): DeliveryStat
     const bytes = group.reduce((sum, { body }) => sum + body.length, 0);
     await quota().publishing(ownerId, bytes, () => messages.publish(ownerId, queue, group));
   });
-  const caller = () => new FunctionCaller({ target: () => serving().target(), domain });
+  const caller = () => new FunctionCaller({ target: (label) => serving().target(label), domain });
   const taker = { controlId, bootId };
   const deliveries = new Deliveries({ db, now, random: Math.random });
   const consumers: Consumers = new Consumers({

@@ -38,7 +38,7 @@ await main().catch((error: unknown) => {
 
 async function main(): Promise<void> {
   const config = readNodeConfig(settingsOfStart(log));
-  const { join, nats, url } = config;
+  const { join, nats, url, labels } = config;
   const programFolder = fileURLToPath(new URL('../../', import.meta.url));
   const folder = takeDataFolder({
     path: config.dataFolder,
@@ -68,7 +68,7 @@ async function main(): Promise<void> {
   for (const name of Object.keys(process.env)) if (/^(?:TRISIEL|OTEL)_/.test(name)) delete process.env[name];
 
   const agent = new NodeAgent({
-    ...{ join, nats, url, programFolder },
+    ...{ join, nats, url, labels, programFolder },
     dataFolder: folder.path,
     ...{ host: config.host, port: config.runPort, runners: config.runners },
     ...{ egressAllow: config.egressAllow, trustedProxies: config.trustedProxies },

@@ -1,6 +1,7 @@
 /** How a control lets functions be served: by runners of its own, or by the nodes of a cluster. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { NodeRegister } from '../control/api/operations/nodes.ts';
+import type { PlacedHandler } from '../protocol/placement.ts';
 import type { Nodes, ReleaseFeed } from '../protocol/ports.ts';
 
 export interface Serving {
@@ -12,8 +13,8 @@ export interface Serving {
   runUrl(): string;
   /** URL of functions to tell whoever starts this control. */
   readyUrl(): string;
-  /** Returns where calls of queues and schedules go, and the key that the runners there know; null: nothing serves. */
-  target(): { readonly host: string; readonly port: number; readonly key: string } | null;
+  /** Returns where calls of queues and schedules of `label` go, and the key that the runners there know; null: nothing serves it. */
+  target(label: string): { readonly host: string; readonly port: number; readonly key: string } | null;
   /** Whether a request to control's port is for this station. */
   handles(request: IncomingMessage): boolean;
   handle(request: IncomingMessage, response: ServerResponse): void;
@@ -23,8 +24,11 @@ export interface Serving {
   end(): void;
   /** Leaves runners of this machine to the next control, for at most `lifetimeMs`; stops taking reports of nodes. */
   leave(lifetimeMs: number): Promise<void>;
-  /** Words that a push says after `live`, such as ` on 3 of 3 nodes`; '': there is one place only. */
-  places(): string;
+  /**
+   * Words that a push says after `live`, such as ` on 3 of 3 nodes`; '': there is one place only. `placed`: null where the
+   * manifest asks nothing of nodes.
+   */
+  places(placed: PlacedHandler | null): string;
   /** Removes what is not needed any more. Called periodically. */
   prune(): Promise<void>;
 }

@@ -1,9 +1,14 @@
 /** Messages between controls and nodes: their kinds, and schemas that a receiver checks. */
 import { z } from 'zod';
+import { labelPattern, placementLimits } from '../protocol/placement.ts';
 import { decodeMessage } from './codec.ts';
 
 const whole = z.int().nonnegative();
 const distribution = z.object({ buckets: z.array(whole).max(100).readonly(), sum: z.number().nonnegative() });
+
+const nodeLabels = z
+  .record(z.string().regex(labelPattern), z.string().regex(labelPattern))
+  .refine((labels) => Object.keys(labels).length <= placementLimits.labels);
 
 /** A node lives. Sent every busLimits.aliveMs, and at once when something in it has changed. */
 export const aliveSchema = z.object({
@@ -23,8 +28,10 @@ export const aliveSchema = z.object({
   /** Whether the node has not reached any control for a while, so that its versions may be old. */
   isStale: z.boolean(),
   sinceMs: whole,
-  /** Labels that it serves. */
+  /** Labels of functions and previews that it serves. */
   labels: whole,
+  /** Labels of the node itself, which manifests can ask for; absent: none, or a node of an earlier version. */
+  nodeLabels: nodeLabels.optional(),
   /** Calls in the last second. */
   calls: whole,
   runners: z

@@ -31,12 +31,14 @@ import type { FleetEvent, FleetOptions } from '../control/fleet/options.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import { packByHandler } from '../protocol/log-block.ts';
 import type { DeploymentSpec, TreeFile } from '../protocol/messages.ts';
+import type { NodeLabels } from '../protocol/placement.ts';
 import type { TraceSampling } from '../protocol/spans.ts';
 import type { TrustedProxies } from '../protocol/trusted-proxies.ts';
 import { BlobCache } from './blob-cache.ts';
 import { Controls } from './controls.ts';
 import { Follower } from './follower.ts';
 import { nodeLimits } from './limits.ts';
+import { type Peer, Peers } from './peers.ts';
 import { ReleaseCache } from './release-cache.ts';
 import { Reports } from './reports.ts';
 
@@ -50,6 +52,8 @@ export interface NodeAgentOptions {
   readonly port: number;
   /** Base URL at which controls and proxies reach the functions of this node; null: made from host and port. */
   readonly url: string | null;
+  /** Labels of this node, which manifests can ask for. */
+  readonly labels: NodeLabels;
   readonly runners: number;
   readonly egressAllow: readonly string[];
   readonly trustedProxies: TrustedProxies;
@@ -83,6 +87,7 @@ export class NodeAgent {
   #blobs: BlobCache | null = null;
   #fleet: RunnerFleet | null = null;
   #bus: Bus | null = null;
+  #peers: Peers | null = null;
   #reports: Reports | null = null;
   #takeover: Server | null = null;
   #joined: Joined | null = null;
@@ -123,6 +128,7 @@ export class NodeAgent {
       cache: this.#cache,
       fleet: () => this.#theFleet(),
       complete: (spec) => this.#complete(spec),
+      elsewhere: (placed) => this.#peers?.elsewhere(placed) ?? null,
       onChange: (revision) => {
         void this.#fleet?.applied(revision).then(() => this.#tell());
       },
@@ -181,6 +187,8 @@ export class NodeAgent {
       report,
     });
     await this.#follower.load();
+    await this.#meet(bus, joined.nodeId);
+    this.#follower.decide();
     this.#takeover = createServer((request, response) => {
       if (this.#fleet?.takeover.handles(request) === true) void this.#fleet.takeover.handle(request, response);
       else response.writeHead(404).end();
@@ -196,6 +204,7 @@ export class NodeAgent {
     await this.#fleet.start();
     this.#isServing = true;
     this.#tell();
+    this.#placeFunctions();
     this.#blobs.fill(this.#follower.blobs());
   }
 
@@ -207,6 +216,7 @@ export class NodeAgent {
     for (const timer of this.#timers) clearInterval(timer);
     this.#isServing = false;
     this.#tell();
+    this.#peers?.close();
     this.#follower.close();
     this.#blobs?.close();
     if (runners === 'end') await this.#fleet?.stop();
@@ -222,6 +232,45 @@ export class NodeAgent {
   /** Lets the runners of this node end now, when a start fails. */
   async abandon(): Promise<void> {
     await this.stop({ runners: 'end', graceMs: 0 }).catch(() => {});
+  }
+
+  /**
+   * Begins to hear other nodes. Where it matters who lives and none is known from before, resolves when each has had the
+   * time to say so: otherwise this node would hold every function at first.
+   */
+  async #meet(bus: Bus, id: string): Promise<void> {
+    const text = this.#cache.fact('peers');
+    const known = text === null ? [] : (JSON.parse(text) as readonly Peer[]);
+    this.#peers = new Peers({
+      ...{ bus, known, self: { id, labels: this.#options.labels } },
+      onChange: () => {
+        this.#keepPeers();
+        this.#placeFunctions();
+      },
+    });
+    if (known.length > 0 || !this.#follower.hasPlaced) return;
+    const isConnected = await bus.ready(nodeLimits.listenMs).then(
+      () => true,
+      () => false,
+    );
+    if (isConnected) await delay(nodeLimits.listenMs);
+  }
+
+  #keepPeers(): void {
+    try {
+      this.#cache.setFact('peers', JSON.stringify(this.#peers?.known() ?? []));
+    } catch (error) {
+      this.#options.report('the nodes that live cannot be kept on the disk', error);
+    }
+  }
+
+  /** Passes on what this node holds now, once it has a fleet. */
+  #placeFunctions(): void {
+    if (this.#fleet === null) return;
+    void this.#follower.place().then(
+      () => this.#tell(),
+      (error: unknown) => this.#options.report('what this node holds could not be decided', error),
+    );
   }
 
   async #join(): Promise<Joined> {
@@ -372,6 +421,7 @@ export class NodeAgent {
     this.#calls = 0;
     this.#tell();
     this.#seconds += 1;
+    if (this.#follower.mustPlace) this.#placeFunctions();
     const isSure = this.#bus?.isConnected === true && this.#unansweredSinceMs === null;
     // A wake may have been lost, and a removed node may not have heard of it.
     if (!isSure || this.#seconds % nodeLimits.askSeconds === 0) this.#follow();
@@ -392,6 +442,7 @@ export class NodeAgent {
       isStale: this.#isStale,
       sinceMs: this.#sinceMs,
       labels: this.#follower.labels,
+      ...(Object.keys(this.#options.labels).length === 0 ? {} : { nodeLabels: this.#options.labels }),
       calls: this.#callsBefore,
       runners: runners.map((runner) => ({ ...runner })),
     };

@@ -4,7 +4,8 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { PlatformError } from '../protocol/errors.ts';
-import type { DeploymentSpec } from '../protocol/messages.ts';
+import type { DeploymentSpec, ElsewhereLabel } from '../protocol/messages.ts';
+import type { Elsewhere, PlacedHandler } from '../protocol/placement.ts';
 import type { ReleaseChange, ReleaseFeed, ReleaseState } from '../protocol/ports.ts';
 import { changeOf, nothingOf, type Released } from '../protocol/released.ts';
 import type { Controls } from './controls.ts';
@@ -24,6 +25,8 @@ export interface FollowerOptions {
   readonly fleet: () => Admitting;
   /** Puts the files of a spec in their place. */
   readonly complete: (spec: DeploymentSpec) => Promise<DeploymentSpec>;
+  /** Returns where calls of a function go whose manifest asks something of nodes; null: this node holds it. */
+  readonly elsewhere: (placed: PlacedHandler) => Elsewhere | null;
   /** Is called after a change has been passed on. */
   readonly onChange: (revision: number) => void;
   /** Is called when all changes that a control has told are passed on, if there were any. */
@@ -37,6 +40,11 @@ export class Follower implements Pick<ReleaseFeed, 'changes' | 'current'> {
   readonly #options: FollowerOptions;
   readonly #listeners = new Set<(change: ReleaseChange) => void>();
   #entries = new Map<string, Released>();
+  /** Where the labels are served that this node does not hold, by key, as the fleet has been told. */
+  readonly #places = new Map<string, Elsewhere>();
+  #mustPlace = false;
+  /** The last change: changes are passed on one after the other. */
+  #passing: Promise<unknown> = Promise.resolve();
   #revision = 0;
   #following: Promise<void> | null = null;
   #isWoken = false;
@@ -52,18 +60,23 @@ export class Follower implements Pick<ReleaseFeed, 'changes' | 'current'> {
     return this.#revision;
   }
 
-  /** Number of labels that serve something. */
+  /** Number of labels that serve something here. */
   get labels(): number {
     let count = 0;
-    for (const entry of this.#entries.values()) if (entry.kind === 'release') count += 1;
+    for (const [key, entry] of this.#entries) if (entry.kind === 'release' && this.#isHere(key)) count += 1;
     return count;
+  }
+
+  /** Whether a function is released that only some of the nodes may hold. */
+  get hasPlaced(): boolean {
+    return [...this.#entries.values()].some((entry) => placedOf(entry) !== null);
   }
 
   /** Names of the blobs that serving needs. */
   blobs(): ReadonlySet<string> {
     const names = new Set<string>();
-    for (const entry of this.#entries.values())
-      if (entry.kind === 'release')
+    for (const [key, entry] of this.#entries)
+      if (entry.kind === 'release' && this.#isHere(key))
         for (const spec of [entry.spec, entry.rolloutSpec])
           if (spec !== null) for (const name of [spec.artifact, spec.bundle]) if (name !== undefined) names.add(name);
     return names;
@@ -93,17 +106,28 @@ export class Follower implements Pick<ReleaseFeed, 'changes' | 'current'> {
     }
   }
 
+  /** Decides what this node holds of what it has loaded, before the fleet reads it. */
+  decide(): void {
+    for (const [key, entry] of this.#entries) this.#note(key, this.#elsewhere(entry));
+  }
+
   async current(): Promise<ReleaseState> {
     const state = {
       specs: [] as DeploymentSpec[],
       releases: [] as ReleaseState['releases'][number][],
       known: [] as string[],
+      elsewhere: [] as ElsewhereLabel[],
       moved: [] as ReleaseState['moved'][number][],
       domains: [] as ReleaseState['domains'][number][],
       owners: [] as ReleaseState['owners'][number][],
     };
-    for (const entry of [...this.#entries.values()]) {
+    for (const [key, entry] of [...this.#entries]) {
       if (entry.kind === 'release') {
+        const elsewhere = this.#places.get(key);
+        if (elsewhere !== undefined) {
+          state.elsewhere.push({ label: entry.label, ...elsewhere });
+          continue;
+        }
         const { label, spec, rollout, rolloutSpec } = entry;
         try {
           const specs = [spec, ...(rolloutSpec === null ? [] : [rolloutSpec])];
@@ -135,8 +159,63 @@ export class Follower implements Pick<ReleaseFeed, 'changes' | 'current'> {
     return this.#following;
   }
 
+  /**
+   * Looks again who holds placed functions, after nodes have come or gone, and passes on what has changed. Resolves when it
+   * is passed on. A function that this node should hold and cannot fetch now stays where it was, and `mustPlace` holds.
+   */
+  async place(): Promise<void> {
+    this.#mustPlace = false;
+    let hasChanged = false;
+    for (const key of [...this.#entries.keys()]) {
+      if (this.#isClosed) return;
+      if (placedOf(this.#entries.get(key)) === null) continue;
+      const result = await this.#inTurn(() => this.#placeAgain(key));
+      hasChanged ||= result === 'changed';
+      this.#mustPlace ||= result === 'failed';
+    }
+    if (hasChanged) this.#options.onCaughtUp();
+  }
+
+  /** Whether `place` should be called again. */
+  get mustPlace(): boolean {
+    return this.#mustPlace;
+  }
+
   close(): void {
     this.#isClosed = true;
+  }
+
+  async #placeAgain(key: string): Promise<'same' | 'changed' | 'failed'> {
+    const entry = this.#entries.get(key);
+    if (entry === undefined || isDeepStrictEqual(this.#places.get(key) ?? null, this.#elsewhere(entry))) return 'same';
+    try {
+      await this.#apply(key, this.#revision, entry);
+      return 'changed';
+    } catch (error) {
+      if (error instanceof PlatformError && error.code === 'unavailable') return 'failed';
+      throw error;
+    }
+  }
+
+  #isHere(key: string): boolean {
+    return !this.#places.has(key);
+  }
+
+  /** Returns where an entry is served; null: here. */
+  #elsewhere(content: Released | null): Elsewhere | null {
+    const placed = placedOf(content);
+    return placed === null ? null : this.#options.elsewhere(placed);
+  }
+
+  #note(key: string, elsewhere: Elsewhere | null): void {
+    if (elsewhere === null) this.#places.delete(key);
+    else this.#places.set(key, elsewhere);
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const passed = this.#passing.then(work);
+    this.#passing = passed.catch(() => {});
+    return passed;
   }
 
   async #follow(): Promise<void> {
@@ -146,11 +225,12 @@ export class Follower implements Pick<ReleaseFeed, 'changes' | 'current'> {
       for (let more = true; more && !this.#isClosed; ) {
         const page = await this.#options.controls.releases(this.#revision);
         if (page.revision < this.#revision) {
-          await this.#startOver();
+          await this.#inTurn(() => this.#startOver());
           hasChanged = true;
           break;
         }
-        for (const { key, revision, content } of page.rows) await this.#apply(key, revision, content);
+        for (const { key, revision, content } of page.rows)
+          await this.#inTurn(() => this.#apply(key, revision, content));
         hasChanged ||= page.rows.length > 0 || page.revision > this.#revision;
         this.#revision = page.revision;
         if (hasChanged) this.#keep(page.rows, page.revision, false);
@@ -202,30 +282,46 @@ export class Follower implements Pick<ReleaseFeed, 'changes' | 'current'> {
   }
 
   async #apply(key: string, revision: number, content: Released | null): Promise<void> {
-    const { fleet, report, onChange } = this.#options;
+    const { fleet, onChange } = this.#options;
     const before = this.#entries.get(key);
-    let change = changeOf(key, revision, content);
-    if (change?.kind === 'release' && content?.kind === 'release') {
-      try {
-        const spec = await this.#options.complete(content.spec);
-        const specs = [spec];
-        if (content.rolloutSpec !== null) specs.push(await this.#options.complete(content.rolloutSpec));
-        await Promise.all(specs.map((one) => fleet().admit(one)));
-        change = { ...change, spec };
-      } catch (error) {
-        // No control answers: this change is asked for again, and the version before serves meanwhile.
-        if (error instanceof PlatformError && error.code === 'unavailable') throw error;
-        // The label serves nothing, rather than an old version.
-        report(`${content.label} cannot be served`, error);
-        change = { kind: 'announce', revision, label: content.label };
-      }
-    }
+    const elsewhere = this.#elsewhere(content);
+    const change = await this.#changeOf(key, revision, content, elsewhere);
     this.#set(key, content);
+    this.#note(key, elsewhere);
     this.#revision = revision;
     if (change !== null) for (const listener of this.#listeners) listener(change);
-    const now = specIdsOf(content);
-    for (const specId of specIdsOf(before ?? null)) if (!now.includes(specId)) fleet().forget(specId);
+    // A push may have prepared here what another node holds by now.
+    const known = new Set([...specIdsOf(before ?? null), ...(elsewhere === null ? [] : specIdsOf(content))]);
+    const held = elsewhere === null ? specIdsOf(content) : [];
+    for (const specId of known) if (!held.includes(specId)) fleet().forget(specId);
     onChange(revision);
+  }
+
+  /** Returns the change for the fleet, which knows its specs then; null: there is none. Throws `unavailable`. */
+  async #changeOf(
+    key: string,
+    revision: number,
+    content: Released | null,
+    elsewhere: Elsewhere | null,
+  ): Promise<ReleaseChange | null> {
+    const { complete, fleet, report } = this.#options;
+    const change = changeOf(key, revision, content);
+    if (change?.kind !== 'release' || content?.kind !== 'release') return change;
+    const { label } = content;
+    if (elsewhere !== null) return { kind: 'elsewhere', revision, label, ...elsewhere };
+    try {
+      const spec = await complete(content.spec);
+      const specs = [spec];
+      if (content.rolloutSpec !== null) specs.push(await complete(content.rolloutSpec));
+      await Promise.all(specs.map((one) => fleet().admit(one)));
+      return { ...change, spec };
+    } catch (error) {
+      // No control answers: this change is asked for again, and the version before serves meanwhile.
+      if (error instanceof PlatformError && error.code === 'unavailable') throw error;
+      // The label serves nothing, rather than an old version.
+      report(`${label} cannot be served`, error);
+      return { kind: 'announce', revision, label };
+    }
   }
 
   #set(key: string, content: Released | null): void {
@@ -247,6 +343,12 @@ export class Follower implements Pick<ReleaseFeed, 'changes' | 'current'> {
       this.#options.report('what is released cannot be kept on the disk', error);
     }
   }
+}
+
+/** Returns what an entry asks of nodes; null: nothing. While two versions share the calls, the live one's placement holds. */
+function placedOf(content: Released | null | undefined): PlacedHandler | null {
+  if (content?.kind !== 'release' || content.spec.placement === undefined) return null;
+  return { handlerId: content.spec.handlerId, placement: content.spec.placement };
 }
 
 function specIdsOf(content: Released | null): readonly string[] {

@@ -6,6 +6,10 @@ export const nodeLimits = {
   joinMs: 10_000,
   /** Milliseconds between two attempts to join, and between two questions for Releases without a bus. */
   retryMs: 500,
+  /** Milliseconds between two looks for nodes that have gone. */
+  peersMs: 200,
+  /** Milliseconds for which a node that starts listens for others before it decides what it holds. */
+  listenMs: 1_500,
   /** Seconds between two questions for Releases while the bus works, in case that a wake was lost. */
   askSeconds: 5,
   /** Milliseconds for a connection to a control. */

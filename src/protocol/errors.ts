@@ -18,6 +18,7 @@ export const errorStatus = {
   overloaded: 503,
   suspended: 503,
   cancelled: 503,
+  misdirected: 421,
   // Codes that clients of the API and of git see.
   bad_request: 400,
   unauthorized: 401,
@@ -70,6 +71,8 @@ export interface PlatformErrorOptions {
   readonly details?: readonly string[];
   /** Seconds after which another try makes sense; for statuses 429 and 503. */
   readonly retryAfterSeconds?: number;
+  /** Base URL of a node that serves the function; for `misdirected`. */
+  readonly nodeUrl?: string;
   readonly cause?: unknown;
 }
 
@@ -80,6 +83,7 @@ export class PlatformError extends Error {
   readonly hints: readonly string[];
   readonly details: readonly string[];
   readonly retryAfterSeconds: number | undefined;
+  readonly nodeUrl: string | undefined;
 
   constructor(code: ErrorCode, message: string, options: PlatformErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -88,6 +92,7 @@ export class PlatformError extends Error {
     this.hints = options.hints ?? [];
     this.details = options.details ?? [];
     this.retryAfterSeconds = options.retryAfterSeconds;
+    this.nodeUrl = options.nodeUrl;
   }
 }
 

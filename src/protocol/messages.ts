@@ -11,6 +11,7 @@ import type { LogBlock } from './log-block.ts';
 import type { VettedModule } from './module.ts';
 import type { HandlerId, HandlerName } from './names.ts';
 import type { PendingInvocationRecord, Policy } from './nouns.ts';
+import type { Elsewhere, NodePlacement } from './placement.ts';
 import type { RequestLineSettings } from './request-lines.ts';
 import type { Rollout } from './rollouts.ts';
 import type { Span, TraceSampling } from './spans.ts';
@@ -63,6 +64,8 @@ export interface DeploymentSpec {
   readonly passAuthorization: boolean;
   /** Log lines for calls; absent: the manifest says nothing of them. */
   readonly requestLines?: RequestLineSettings;
+  /** Which nodes of a cluster hold it; absent: all. */
+  readonly placement?: NodePlacement;
 }
 
 /** Settings that control sends to a runner process before any other message. */
@@ -115,6 +118,8 @@ export type ToRunner =
     }
   /** Tells that `label` exists with nothing deployed: calls are answered `not_deployed`. */
   | { readonly kind: 'announce'; readonly label: string }
+  /** Tells that other nodes serve `label`: calls are answered `misdirected`, or `unavailable` when no node does. */
+  | ({ readonly kind: 'elsewhere' } & ElsewhereLabel)
   /** Tells that callers of a former name are sent to the handler's present one. */
   | ({ readonly kind: 'redirect' } & MovedLabel)
   /** Tells that a custom domain leads to the handler `to`; null: to no handler. */
@@ -188,6 +193,11 @@ export type FromRunner =
   | { readonly kind: 'profiled'; readonly id: number; readonly profile: GasProfile }
   /** Asks control for something that only control can do (kv, queue, asynchronous calls, Artifacts). */
   | { readonly kind: 'request'; readonly id: number; readonly request: RunnerRequest };
+
+/** A label that this node does not hold. */
+export interface ElsewhereLabel extends Elsewhere {
+  readonly label: string;
+}
 
 /** Former name of a handler: requests for `label`, and for its previews SLUG--LABEL, are redirected to the name `to`. */
 export interface MovedLabel {

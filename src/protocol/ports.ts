@@ -7,7 +7,7 @@ import type { ServedDomain } from './domains.ts';
 import type { GasProfile } from './gas-profile.ts';
 import type { LimitName } from './limits.ts';
 import type { LogBlock } from './log-block.ts';
-import type { DeploymentSpec, DroppedLines, MovedLabel, OwnerState, RunnerStats } from './messages.ts';
+import type { DeploymentSpec, DroppedLines, ElsewhereLabel, MovedLabel, OwnerState, RunnerStats } from './messages.ts';
 import type { HandlerId } from './names.ts';
 import type { LogFrame, LogLine, LogStream, PendingLogLine, Policy } from './nouns.ts';
 import type { Rollout } from './rollouts.ts';
@@ -19,6 +19,8 @@ export interface ReleaseState {
   readonly releases: readonly { readonly label: string; readonly specId: string; readonly rollout?: Rollout | null }[];
   /** Labels that exist but serve nothing. */
   readonly known: readonly string[];
+  /** Labels that other nodes serve; absent: none. */
+  readonly elsewhere?: readonly ElsewhereLabel[];
   /** Former names of handlers. */
   readonly moved: readonly MovedLabel[];
   /** Custom domains, each with the name of its handler. */
@@ -41,6 +43,8 @@ export type ReleaseChange = {
     }
   /** The label exists but serves nothing. */
   | { readonly kind: 'announce'; readonly label: string }
+  /** The label is served by other nodes; what this one has served with it is over. */
+  | ({ readonly kind: 'elsewhere' } & ElsewhereLabel)
   /** The label is the former name of the handler `to`. */
   | ({ readonly kind: 'redirect' } & MovedLabel)
   /** The label no longer exists. */

@@ -374,6 +374,8 @@ export interface NodeLine {
   readonly revision: number | null;
   /** Functions and previews that it serves. */
   readonly labels: number;
+  /** Labels of the node itself, by name. */
+  readonly nodeLabels: Readonly<Record<string, string>>;
   /** Calls in the last second. */
   readonly calls: number;
   readonly inFlight: number;

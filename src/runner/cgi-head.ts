@@ -3,6 +3,7 @@
  * whole output so far, so the sizes of the guest's writes make no difference.
  */
 import { runnerLimits } from '../protocol/limits.ts';
+import { nodeField } from '../protocol/placement.ts';
 import { errorField } from '../protocol/trigger.ts';
 import { actsOnOrigin } from './shared-origin.ts';
 
@@ -37,6 +38,7 @@ const serversOwn = new Set([
   'transfer-encoding',
   'upgrade',
   'trisiel-invocation',
+  nodeField,
   errorField,
 ]);
 

@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import { PlatformError } from '../protocol/errors.ts';
 import { runnerLimits } from '../protocol/limits.ts';
 import { logLevels } from '../protocol/nouns.ts';
+import { type Elsewhere, holderPath } from '../protocol/placement.ts';
 import { answerToProbe, type RunnerIdentity, runnerProbe } from '../protocol/runner-probe.ts';
 import { readTraceparent } from '../protocol/trace-context.ts';
 import { readTrigger, type Trigger, triggerField } from '../protocol/trigger.ts';
@@ -105,6 +106,10 @@ export class Dispatcher {
         if (shared === undefined) choice = null;
         else choice ??= chooseVersion(shared.rollout, request, { address, isHttps: services.isHttps });
         const found = this.#find(address, choice);
+        if (trigger === null && address.path.endsWith(holderPath)) {
+          response.writeHead(204, ['trisiel-invocation', id]).end();
+          return;
+        }
         // A warm Deployment is not awaited: most calls continue in the same turn.
         const deployment = found.pool === null || found.pool.makesSlowly ? await this.#ready(address, choice) : found;
         refusing = deployment;
@@ -220,11 +225,25 @@ export class Dispatcher {
       });
     }
     if (found === null) {
+      const elsewhere = routes.elsewhereOf(address.label);
+      if (elsewhere !== undefined) throw this.#misdirected(elsewhere);
       throw new PlatformError('not_deployed', 'Nothing has been deployed to this handler yet.', {
         hints: ['git push wasmcloud main deploys it'],
       });
     }
     return found;
+  }
+
+  /** Makes the error for a function that other nodes hold: names them in turn, so that one that has died is not all callers'. */
+  #misdirected({ nodes, labels }: Elsewhere): PlatformError {
+    const nodeUrl = nodes[this.#count % Math.max(1, nodes.length)];
+    if (nodeUrl !== undefined)
+      return new PlatformError('misdirected', 'Another node serves this function; the header trisiel-node names it.', {
+        nodeUrl,
+        hints: [`a proxy that follows the header sends the call to ${nodeUrl}`],
+      });
+    const text = `This function asks for nodes with ${labels === '' ? 'no labels' : labels}, and no node that lives has that.`;
+    return new PlatformError('unavailable', text, { retryAfterSeconds: 5 });
   }
 
   /**
@@ -326,6 +345,8 @@ export class Dispatcher {
       });
       return;
     }
+    // A proxy follows it: no call has failed, and nobody has called what does not exist.
+    if (code === 'misdirected') return;
     this.#options.services.counters.strayRequests += 1;
     if (nowMs - this.#refusalReportedMs < refusalReportMs) {
       this.#refusalsUnreported += 1;

@@ -13,6 +13,7 @@ import type { HttpField, IncomingHttp } from '../guest/kernel/incoming-http.ts';
 import { connectionFields } from '../guest/kernel/net/connection-fields.ts';
 import type { Resource } from '../guest/kernel/resource.ts';
 import { runnerLimits } from '../protocol/limits.ts';
+import { nodeField } from '../protocol/placement.ts';
 import { traceparentField } from '../protocol/trace-context.ts';
 import { errorField, triggerFacts } from '../protocol/trigger.ts';
 import type { CgiOutput, Finished } from './cgi-output.ts';
@@ -24,7 +25,7 @@ import { actsOnOrigin } from './shared-origin.ts';
 const ofConnection = new Set([...connectionFields, 'host', 'te']);
 
 /** Response fields that only the server sets (RFC 9110 section 7.6.1). */
-const ofServer = new Set([...ofConnection, 'trailer', 'trisiel-invocation', errorField]);
+const ofServer = new Set([...ofConnection, 'trailer', 'trisiel-invocation', nodeField, errorField]);
 
 export interface HttpAnswerOptions {
   readonly call: FunctionCall;

@@ -1,6 +1,7 @@
 /** Answers of the platform itself: problem+json (RFC 9457) with a stable code. */
 import { type ServerResponse, STATUS_CODES } from 'node:http';
 import { type PlatformError, toProblem } from '../protocol/errors.ts';
+import { nodeField } from '../protocol/placement.ts';
 import { errorField } from '../protocol/trigger.ts';
 
 /**
@@ -50,6 +51,7 @@ function problemOf(error: PlatformError, invocation: string): { readonly body: s
     errorField,
     error.code,
   ];
+  if (error.nodeUrl !== undefined) headers.push(nodeField, error.nodeUrl);
   if (error.retryAfterSeconds !== undefined) headers.push('retry-after', String(error.retryAfterSeconds));
   if (lastOnConnection.has(error.code)) headers.push('connection', 'close');
   return { body, headers };

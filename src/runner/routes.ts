@@ -5,6 +5,7 @@
  * user's function.
  */
 import { isIP } from 'node:net';
+import type { Elsewhere } from '../protocol/placement.ts';
 import { handlerOfLabel, relabelled } from '../protocol/previews.ts';
 import type { Rollout } from '../protocol/rollouts.ts';
 import type { LoadedDeployment } from './loaded-deployments.ts';
@@ -21,6 +22,8 @@ export class RouteTable {
   readonly #labels = new Map<string, LoadedDeployment | null>();
   /** Gradual releases, by label. */
   readonly #shared = new Map<string, SharedRoute>();
+  /** Labels that other nodes serve; each is in #labels with null. */
+  readonly #elsewhere = new Map<string, Elsewhere>();
   /** Present names of handlers by former name. */
   readonly #moved = new Map<string, string>();
   /** Names of handlers by custom domain. */
@@ -35,15 +38,28 @@ export class RouteTable {
     return this.#shared.size === 0 ? undefined : this.#shared.get(label);
   }
 
+  /** Returns where `label` is served, which `find` answers null for; undefined: it is not served elsewhere. */
+  elsewhereOf(label: string): Elsewhere | undefined {
+    return this.#elsewhere.get(label);
+  }
+
   set(label: string, deployment: LoadedDeployment | null, shared: SharedRoute | null = null): void {
     this.#labels.set(label, deployment);
+    this.#elsewhere.delete(label);
     this.#moved.delete(label);
     if (shared === null) this.#shared.delete(label);
     else this.#shared.set(label, shared);
   }
 
+  /** Makes `label` one that other nodes serve. */
+  setElsewhere(label: string, elsewhere: Elsewhere): void {
+    this.set(label, null);
+    this.#elsewhere.set(label, elsewhere);
+  }
+
   remove(label: string): void {
     this.#labels.delete(label);
+    this.#elsewhere.delete(label);
     this.#shared.delete(label);
     this.#moved.delete(label);
   }

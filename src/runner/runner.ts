@@ -184,6 +184,11 @@ export class Runner {
       case 'announce':
         this.#routes.set(message.label, null);
         return;
+      case 'elsewhere': {
+        const { label, nodes, labels } = message;
+        this.#routes.setElsewhere(label, { nodes, labels });
+        return;
+      }
       case 'redirect':
         this.#routes.redirect(message.label, message.to);
         return;

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readConfig } from '../../src/bin/config.ts';
+import { readConfig, readNodeConfig } from '../../src/bin/config.ts';
 import { TrustedProxies } from '../../src/protocol/trusted-proxies.ts';
 
 describe('the server configuration', () => {
@@ -81,6 +81,27 @@ describe('the server configuration', () => {
       dnsServers: ['9.9.9.9', '[2620:fe::fe]:53', '127.0.0.1:5353', '::1'],
       traces: null,
     });
+  });
+
+  it('of a node has labels, from NAME=VALUE with commas', () => {
+    const labelsOf = (TRISIEL_NODE_LABELS: string) =>
+      readNodeConfig({ TRISIEL_JOIN: `http://control:3002#tn_${'a'.repeat(43)}`, TRISIEL_NODE_LABELS }).labels;
+    expect(labelsOf('')).toEqual({});
+    expect(labelsOf('zone=eu, disk=ssd')).toEqual({ zone: 'eu', disk: 'ssd' });
+    for (const wrong of [
+      'zone',
+      'zone=',
+      '=eu',
+      'zone=eu=us',
+      'Zone=eu',
+      'zone=-eu',
+      `zone=${'a'.repeat(64)}`,
+      'a_b=c',
+    ])
+      expect(() => labelsOf(wrong), wrong).toThrow('is not a label such as zone=eu');
+    expect(() => labelsOf('zone=eu,zone=us')).toThrow('names zone once');
+    const many = Array.from({ length: 9 }, (_, index) => `l${index}=x`).join(',');
+    expect(() => labelsOf(many)).toThrow('at most 8 labels');
   });
 
   describe('traces', () => {

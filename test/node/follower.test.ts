@@ -49,6 +49,7 @@ function make(): Follower {
     cache,
     fleet: () => ({ admit: () => admitting(), forget: () => {} }),
     complete: async (spec) => spec,
+    elsewhere: () => null,
     onChange: () => {},
     onCaughtUp: () => {
       caughtUp += 1;

@@ -137,7 +137,7 @@ export async function makeAgent(
   const folder = options.dataFolder ?? (await mkdtemp(join(tmpdir(), 'trisiel-node-')));
   const agent = new NodeAgent({
     join: { urls, token },
-    ...{ nats: null, dataFolder: folder, host: '127.0.0.1', port: 0, url: null, runners: 1 },
+    ...{ nats: null, dataFolder: folder, host: '127.0.0.1', port: 0, url: null, labels: {}, runners: 1 },
     ...{
       egressAllow: [],
       trustedProxies: TrustedProxies.none,

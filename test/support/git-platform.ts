@@ -64,7 +64,7 @@ export class RecordedFleet implements Nodes {
       else if (change.kind !== 'owner') this.moved.delete(change.label);
       if (change.kind === 'owner') this.owners.set(change.owner.ownerId, change.owner);
       else if (change.kind === 'remove' || change.kind === 'redirect') this.serving.delete(change.label);
-      else this.serving.set(change.label, change.kind === 'announce' ? 0 : this.#released(change.spec));
+      else this.serving.set(change.label, change.kind === 'release' ? this.#released(change.spec) : 0);
     });
   }
 

@@ -12,6 +12,7 @@ const nodeAnswer: z.ZodMiniType<NodeLine> = z.object({
   upToDate: z.boolean(),
   revision: z.nullable(z.number()),
   labels: z.number(),
+  nodeLabels: z.record(z.string(), z.string()),
   calls: z.number(),
   inFlight: z.number(),
   memoryBytes: z.number(),

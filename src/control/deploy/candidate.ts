@@ -82,7 +82,7 @@ async function readFiles(entries: readonly TreeEntry[], objects: PushedObjects):
 
 function effectiveOf(manifest: Manifest, files: readonly TreeFile[]): EffectiveManifest {
   const { abi, limits, exactMemory, snapshot, policy, env, passAuthorization, filesRoot } = manifest;
-  const { queues, schedules, preview, release, requestLines } = manifest;
+  const { queues, schedules, preview, release, requestLines, placement } = manifest;
   return {
     abi,
     limits,
@@ -105,6 +105,7 @@ function effectiveOf(manifest: Manifest, files: readonly TreeFile[]): EffectiveM
     ...(preview === null ? {} : { preview: storedPreview(preview) }),
     ...(release === null ? {} : { release }),
     ...(requestLines === null ? {} : { requestLines: { enabled: requestLines.enabled, mask: [...requestLines.mask] } }),
+    ...(placement === null ? {} : { placement: { replicas: placement.replicas, labels: { ...placement.labels } } }),
   };
 }
 

@@ -3,6 +3,7 @@
 import { PlatformError } from '../../protocol/errors.ts';
 import { checkHandlerName, type HandlerId } from '../../protocol/names.ts';
 import type { Policy } from '../../protocol/nouns.ts';
+import type { PlacedHandler } from '../../protocol/placement.ts';
 import type { Blobs, Deployer, LogAppender, Nodes, ReleaseFeed, ReleaseState } from '../../protocol/ports.ts';
 import type { IncomingPush, PushReceiver, PushSession } from '../../protocol/push.ts';
 import { Semaphore } from '../../waiting/semaphore.ts';
@@ -62,7 +63,7 @@ export interface DeploymentsOptions {
   /** Returns the public URLs of a handler, for the last lines of a push. */
   readonly urlsOf: (handler: string) => Promise<readonly string[]>;
   /** Returns words that a push says after `live`, such as ` on 3 of 3 nodes`; absent: none. */
-  readonly places?: () => string;
+  readonly places?: (placed: PlacedHandler | null) => string;
   /** Returns the URL of the page that documents provided imports. */
   readonly docsUrl: () => string;
   /** Clock, in Unix milliseconds. */

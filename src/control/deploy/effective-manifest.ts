@@ -9,6 +9,7 @@ import {
   type ScheduleSettings,
   scheduleOverlaps,
 } from '../../protocol/nouns.ts';
+import type { NodePlacement } from '../../protocol/placement.ts';
 import { previewLimits } from '../../protocol/previews.ts';
 import { recordOf } from '../../protocol/record-of.ts';
 import type { RequestLineSettings } from '../../protocol/request-lines.ts';
@@ -113,6 +114,13 @@ const effectiveManifest = z.object({
   /** Log lines for calls; left out where the manifest says nothing. */
   requestLines: z
     .object({ enabled: z.boolean(), mask: z.array(z.string()) } satisfies Record<keyof RequestLineSettings, z.ZodType>)
+    .optional(),
+  /** Which nodes of a cluster hold it; left out where the manifest asks nothing of nodes. */
+  placement: z
+    .object({ replicas: z.int().nullable(), labels: z.record(z.string(), z.string()) } satisfies Record<
+      keyof NodePlacement,
+      z.ZodType
+    >)
     .optional(),
 });
 

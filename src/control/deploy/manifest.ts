@@ -25,12 +25,14 @@ import {
   type QueueSettings,
   type ScheduleSettings,
 } from '../../protocol/nouns.ts';
+import type { NodePlacement } from '../../protocol/placement.ts';
 import { previewLimits } from '../../protocol/previews.ts';
 import { recordOf } from '../../protocol/record-of.ts';
 import { defaultRequestLines, type RequestLineSettings, requestLineLimits } from '../../protocol/request-lines.ts';
 import { rolloutLimits } from '../../protocol/rollouts.ts';
 import { checkKey, envLimits } from '../handlers/env.ts';
 import { defaultPreview, defaultRelease, type PreviewSettings, type ReleaseSettings } from './effective-manifest.ts';
+import { placementKeys, placementOf, placementTable } from './manifest-placement.ts';
 import { queueKeys, queueSettings, queueTables } from './manifest-queues.ts';
 import { scheduleKeys, scheduleSettings, scheduleTables } from './manifest-schedules.ts';
 import { checkPatterns } from './policy-patterns.ts';
@@ -63,6 +65,8 @@ export interface Manifest {
   readonly preview: PreviewSettings | null;
   /** How new versions are released; null: the manifest says nothing. */
   readonly release: ReleaseSettings | null;
+  /** Which nodes of a cluster hold the function; null: all. */
+  readonly placement: NodePlacement | null;
   /** Log lines for calls; null: the manifest says nothing. */
   readonly requestLines: RequestLineSettings | null;
   /** Returns the line of a key in wasmcloud.toml, for errors that only the rest of the commit can show. */
@@ -118,6 +122,7 @@ export const manifestSchema = z.strictObject({
   snapshot: z.boolean('must be true or false').optional(),
   queue: queueTables.optional(),
   schedule: scheduleTables.optional(),
+  placement: placementTable.optional(),
   preview: z
     .strictObject(
       {
@@ -175,7 +180,7 @@ export const manifestSchema = z.strictObject({
 const knownKeys: Readonly<Record<string, readonly string[]>> = {
   '': [
     ...['module', 'abi', 'snapshot', 'authorization', 'limits', 'policy', 'env', 'files'],
-    ...['queue', 'schedule', 'preview', 'release', 'logs'],
+    ...['queue', 'schedule', 'preview', 'release', 'logs', 'placement'],
   ],
   limits: [...limitKeys, exactMemoryKey],
   policy: policyLists,
@@ -185,6 +190,7 @@ const knownKeys: Readonly<Record<string, readonly string[]>> = {
   preview: Object.keys(defaultPreview),
   release: ['percent', 'header', 'error-percent'],
   logs: ['requests', 'mask'],
+  placement: placementKeys,
 };
 
 /** Returns the manifest of the files' bytes as pushed; null: the commit has no such file. Throws `manifest_invalid`. */
@@ -214,6 +220,7 @@ export function readManifest(files: { readonly toml: Uint8Array | null; readonly
     queues: (given.queue ?? []).map((one) => queueSettings(one, limitsOf(given, olin).timeoutMs)),
     schedules: scheduleSettings(given.schedule ?? [], limitsOf(given, olin).timeoutMs),
     release: given.release === undefined ? null : releaseOf(given.release),
+    placement: given.placement === undefined ? null : placementOf(given.placement),
     requestLines: given.logs === undefined ? null : requestLinesOf(given.logs),
     preview: given.preview === undefined ? null : { ...defaultPreview, ...defined(given.preview) },
     at,

@@ -13,6 +13,7 @@ import type { TreeFile } from '../../protocol/messages.ts';
 import { artifactName, SNAPSHOT_VERSION } from '../../protocol/module.ts';
 import type { HandlerId } from '../../protocol/names.ts';
 import type { HandlerKind, LogLevelName } from '../../protocol/nouns.ts';
+import type { PlacedHandler } from '../../protocol/placement.ts';
 import type { Blobs } from '../../protocol/ports.ts';
 import { previewLabel, previewLimits } from '../../protocol/previews.ts';
 import type { CommitWords, IncomingPush, Print, PushedObjects, PushSession, RefUpdate } from '../../protocol/push.ts';
@@ -94,8 +95,8 @@ export interface PushParts {
   readonly log: OwnerLog;
   /** Returns the URLs at which what is served under a label answers, as the push tells them. */
   readonly urlsOf: (label: string) => Promise<readonly string[]>;
-  /** Returns words that follow `live`, such as ` on 3 of 3 nodes`. */
-  readonly places: () => string;
+  /** Returns words that follow `live`, such as ` on 3 of 3 nodes`; '': this server has no nodes. */
+  readonly places: (placed: PlacedHandler | null) => string;
   /** Returns the URL of the page that documents provided imports. */
   readonly docsUrl: () => string;
   /** Takes a failure of the platform, for the platform's own log. */
@@ -244,7 +245,8 @@ export class DeployPush implements PushSession {
       );
       const label = of === null ? handlerName : previewLabel(of.slug, handlerName);
       for (const url of await this.#parts.urlsOf(label)) print(detail(url));
-      const live = `live${this.#parts.places()}`;
+      const { placement } = readEffectiveManifest(staged.row.manifest);
+      const live = `live${this.#parts.places(placement === undefined ? null : { handlerId, placement })}`;
       if (of !== null) print(success(`${live}. Logs:`, `wasmcloud logs ${handlerName} --preview ${of.slug}`));
       else if (percent !== null) print(success('shared. All calls:', `wasmcloud release ${handlerName} --finish`));
       else if (replaced === null) print(success(`${live}. Logs:`, `wasmcloud logs ${handlerName}`));
@@ -405,6 +407,8 @@ export class DeployPush implements PushSession {
     checkAgainstManifest(vetted, candidate);
     print(step(validated(vetted)));
     print(snapshotTaken(vetted));
+    if (candidate.manifest.placement !== null && this.#parts.places(null) === '')
+      print(step('[placement] has no effect: this server has no nodes'));
     // The first version of a preview is compared with the handler's own live version.
     const compared = before ?? this.#live;
     let newly: readonly string[] = [];

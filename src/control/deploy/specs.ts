@@ -92,6 +92,7 @@ export class Specs {
       ...(manifest.files === null ? {} : { bundle: manifest.files.bundle }),
       passAuthorization: manifest.passAuthorization,
       ...(manifest.requestLines === undefined ? {} : { requestLines: manifest.requestLines }),
+      ...(manifest.placement === undefined ? {} : { placement: manifest.placement }),
     };
   }
 }

@@ -22,6 +22,11 @@ export async function sendChange(
     case 'redirect':
       runner.send({ kind: 'redirect', label: change.label, to: change.to });
       return runner.sync();
+    case 'elsewhere': {
+      const { label, nodes, labels } = change;
+      runner.send({ kind: 'elsewhere', label, nodes, labels });
+      return runner.sync();
+    }
     case 'domain':
       runner.send({ kind: 'domain', domain: change.domain, to: change.to });
       return runner.sync();

@@ -53,6 +53,7 @@ export async function load(options: LoadOptions): Promise<void> {
   for (const moved of state.moved) runner.send({ kind: 'redirect', ...moved });
   for (const domain of state.domains) runner.send({ kind: 'domain', ...domain });
   for (const label of state.known) runner.send({ kind: 'announce', label });
+  for (const label of state.elsewhere ?? []) runner.send({ kind: 'elsewhere', ...label });
   for (const { label, specId, rollout = null } of state.releases) {
     // Where only the new version is missing, the live one answers all calls.
     const shared = rollout === null || missing.has(rollout.specId) ? null : rollout;

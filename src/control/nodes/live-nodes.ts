@@ -8,6 +8,7 @@ import { busLimits, subjects } from '../../bus/limits.ts';
 import { type Alive, aliveSchema, type Command, kinds, preparedSchema, readMessage } from '../../bus/messages.ts';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { DeploymentSpec } from '../../protocol/messages.ts';
+import { holdersOf, labelsText, type PlacedHandler } from '../../protocol/placement.ts';
 import type { Nodes, NodeView } from '../../protocol/ports.ts';
 import type { SpecShelf } from './spec-shelf.ts';
 
@@ -38,6 +39,8 @@ export interface LiveNodesOptions {
   readonly controlUrl: string;
   /** Returns whether a node with this id may be part of the cluster. */
   readonly isKnown: (id: string) => boolean;
+  /** Returns the name of a node, for messages; absent: its id. */
+  readonly nameOf?: (id: string) => string;
   /** Is called when a runner has ended, and all calls in it with it. */
   readonly onRunnerGone: (runnerId: string) => void;
   /** Is called when a node appears, and when its lease has ended. */
@@ -103,16 +106,29 @@ export class LiveNodes implements Nodes {
 
   /** Returns the number of nodes that serve the newest Release for which something has waited. */
   get servingNewest(): number {
-    return this.#current().filter(({ revision }) => revision >= this.#applied).length;
+    return this.#countNewest(this.#current());
+  }
+
+  /**
+   * Returns the number of nodes that hold a function and serve the newest Release for which something has waited, and the
+   * number of nodes that should hold it.
+   */
+  holding(placed: PlacedHandler): { readonly serving: number; readonly wanted: number } {
+    const holders = this.#holders(placed);
+    const serving = this.#countNewest(holders.filter(({ isStale }) => !isStale));
+    return { serving, wanted: placed.placement.replicas ?? holders.length };
   }
 
   /**
    * Returns the address of a node that serves, another one each time; null: none serves. Nodes that are cut off from all
-   * controls come last.
+   * controls come last. `placed`: only nodes that hold this function count; null: it is one that all hold.
    */
-  pick(): { readonly id: string; readonly host: string; readonly port: number } | null {
-    const current = this.#current();
-    const serving = current.length > 0 ? current : this.alive().filter(({ isServing }) => isServing);
+  pick(
+    placed: PlacedHandler | null = null,
+  ): { readonly id: string; readonly host: string; readonly port: number } | null {
+    const all = placed === null ? this.#serving() : this.#holders(placed);
+    const current = all.filter(({ isStale }) => !isStale);
+    const serving = current.length > 0 ? current : all;
     this.#next += 1;
     const one = serving[this.#next % Math.max(1, serving.length)];
     return one === undefined ? null : { id: one.id, host: one.host, port: one.port };
@@ -120,13 +136,18 @@ export class LiveNodes implements Nodes {
 
   async prepare(spec: DeploymentSpec): Promise<void> {
     const { bus, shelf } = this.#options;
-    const asked = this.#current();
+    const { handlerId, placement } = spec;
+    const serving = this.#serving();
+    const holders = placement === undefined ? serving : this.#holders({ handlerId, placement });
+    const asked = holders.filter(({ isStale }) => !isStale);
     if (!bus.isConnected)
       throw new PlatformError('unavailable', 'the nodes cannot be reached: NATS does not answer', {
         hints: ['nothing was changed; push again when it is back'],
         retryAfterSeconds: 5,
       });
-    if (asked.length === 0 && this.alive().some(({ isServing }) => isServing))
+    if (placement !== undefined && serving.length > 0 && holders.length === 0)
+      throw this.#withoutHolder(labelsText(placement.labels), serving);
+    if (asked.length === 0 && serving.length > 0)
       throw new PlatformError('unavailable', 'no node reaches a control', {
         hints: ['nothing was changed; push again in a moment'],
         retryAfterSeconds: 5,
@@ -197,9 +218,33 @@ export class LiveNodes implements Nodes {
     this.#wake();
   }
 
+  #serving(): readonly Alive[] {
+    return this.alive().filter(({ isServing }) => isServing);
+  }
+
   /** Nodes that serve and reach a control: those for which something waits. */
   #current(): readonly Alive[] {
-    return this.alive().filter(({ isServing, isStale }) => isServing && !isStale);
+    return this.#serving().filter(({ isStale }) => !isStale);
+  }
+
+  /** Nodes that hold a function, as the nodes themselves find it. */
+  #holders(placed: PlacedHandler): readonly Alive[] {
+    const nodes = this.#serving().map((alive) => ({ id: alive.id, labels: alive.nodeLabels ?? {}, alive }));
+    return holdersOf(placed, nodes).map(({ alive }) => alive);
+  }
+
+  #countNewest(nodes: readonly Alive[]): number {
+    return nodes.filter(({ revision }) => revision >= this.#applied).length;
+  }
+
+  #withoutHolder(labels: string, serving: readonly Alive[]): PlatformError {
+    const { nameOf = (id) => id } = this.#options;
+    const lines = serving.map(({ id, nodeLabels = {} }) => `${nameOf(id)}: ${labelsText(nodeLabels) || 'no labels'}`);
+    return new PlatformError('unavailable', `no node that lives has the labels that [placement] asks for: ${labels}`, {
+      details: [...lines.slice(0, 20), ...(lines.length > 20 ? [`and ${lines.length - 20} more nodes`] : [])],
+      hints: ['nothing was changed; a node gets labels from TRISIEL_NODE_LABELS'],
+      retryAfterSeconds: 5,
+    });
   }
 
   /**

@@ -7,6 +7,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { sql, type Transaction } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { DeploymentSpec, OwnerState } from '../../protocol/messages.ts';
+import type { PlacedHandler } from '../../protocol/placement.ts';
 import type { ReleaseChange, ReleaseFeed, ReleaseState } from '../../protocol/ports.ts';
 import {
   changeOf,
@@ -98,6 +99,11 @@ export class SharedReleaseFeed implements ReleaseFeed {
 
   serving(label: string): readonly string[] {
     return this.#told.serving(label);
+  }
+
+  /** Returns what the live version of `label` asks of nodes; null: nothing, or nothing is live. */
+  placedOf(label: string): PlacedHandler | null {
+    return this.#told.placedOf(label);
   }
 
   current(): Promise<ReleaseState> {

@@ -67,7 +67,11 @@ export type CallResult =
   | { readonly kind: 'refused'; readonly reason: string };
 
 /** Error codes of answers that come before a function has begun. */
-const refusals = new Set(['overloaded', 'unavailable', 'not_deployed', 'handler_not_found', 'suspended']);
+const refusals = new Set([
+  ...['overloaded', 'unavailable', 'not_deployed', 'handler_not_found', 'suspended'],
+  // Nodes have come or gone just now: the next attempt finds the holder.
+  'misdirected',
+]);
 
 /** Methods whose requests have no body unless one is declared. */
 const bodiless = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT']);
@@ -83,12 +87,12 @@ const answerBytes = 2 * 1024 * 1024;
 export class FunctionCaller {
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 256, maxFreeSockets: 64 });
   readonly #options: {
-    /** Returns an address at which runners answer, and the key that they know; null: there are none. */
-    readonly target: () => CallTarget | null;
+    /** Returns an address at which runners answer calls of a label, and the key that they know; null: there are none. */
+    readonly target: (label: string) => CallTarget | null;
     readonly domain: string;
   };
 
-  constructor(options: { readonly target: () => CallTarget | null; readonly domain: string }) {
+  constructor(options: { readonly target: (label: string) => CallTarget | null; readonly domain: string }) {
     this.#options = options;
   }
 
@@ -103,7 +107,7 @@ export class FunctionCaller {
   /** Resolves with the answer as the runner gave it; never rejects. */
   exchange(call: TriggeredCall): Promise<Answered | Unanswered> {
     const { domain } = this.#options;
-    const target = this.#options.target();
+    const target = this.#options.target(call.handler);
     if (target === null) return Promise.resolve({ kind: 'unanswered', isAway: true, reason: 'no node serves' });
     const { key, host, port } = target;
     const trigger = { kind: call.kind, name: call.name, label: call.handler, env: call.env, timeoutMs: call.timeoutMs };

@@ -62,6 +62,14 @@ describe('the environment of a function', () => {
     expect(await variable('WORKER_ID')).toBe(fleet.runners[0]?.runnerId);
   });
 
+  it('does not let a function name a node, which a proxy would follow; its 421 is its own', async () => {
+    await fleet.deployWat('moved', writer('Status: 421\nTrisiel-Node: http://192.0.2.1\nX-Own: 1\n\nown'));
+    const answer = await call(`${fleet.url}/moved/`);
+    expect([answer.status, answer.text, answer.headers['x-own']]).toEqual([421, 'own', '1']);
+    expect(answer.headers['trisiel-node']).toBeUndefined();
+    expect((await call(`${fleet.url}/moved/a/.trisiel/holder`)).status).toBe(204);
+  });
+
   it('holds header fields, several of one name in one variable, the handler’s own variables first', async () => {
     const headers = { 'x-one': 'a', 'x-many': ['b', 'c'], own: 'the caller' };
     expect(await variable('HTTP_X_ONE', '/variable', headers)).toBe('a');

@@ -127,6 +127,22 @@ describe('a push that deploys', () => {
     ]);
   });
 
+  it('takes what the manifest asks of nodes, and says that there are none', async () => {
+    const handler = freshName();
+    const placement = '[placement]\nreplicas = 2\nlabels = { zone = "eu" }\n';
+    const repo = await makeRepo({ 'hello.wasm': hello, 'wasmcloud.toml': placement });
+    const { status, stderr } = await platform.push(user, repo, handler);
+    expect(status, stderr).toBe(0);
+    expect(stderr).toContain('-----> [placement] has no effect: this server has no nodes');
+    expect(platform.fleet.specOf(handler)?.placement).toEqual({ replicas: 2, labels: { zone: 'eu' } });
+    await commit(repo, { 'wasmcloud.toml': '[placement]\nreplicas = 3\n' });
+    expect((await platform.push(user, repo, handler)).stderr).toContain('deployed v2');
+    expect(platform.fleet.specOf(handler)?.placement).toEqual({ replicas: 3, labels: {} });
+    await commit(repo, { 'wasmcloud.toml': '[placement]\n' });
+    expect((await platform.push(user, repo, handler)).stderr).not.toContain('no effect');
+    expect(platform.fleet.specOf(handler)?.placement).toBeUndefined();
+  });
+
   it('updates, tells how to undo it, and pins every deployed commit', async () => {
     const handler = freshName();
     const repo = await makeRepo({ 'dist/hello.wasm': hello });

@@ -229,3 +229,52 @@ test('a push is told whether there is no node, or none that reaches a control', 
     hints: ['nothing was changed; push again in a moment'],
   });
 });
+
+const inZone = (zone: string, replicas: number | null = null): DeploymentSpec =>
+  ({
+    specId: 's',
+    handlerId: 'h',
+    label: 'otter',
+    placement: { replicas, labels: { zone } },
+  }) as unknown as DeploymentSpec;
+
+test('what a manifest asks of nodes decides which are asked, counted and called', async () => {
+  known.add('c');
+  say('a', { nodeLabels: { zone: 'eu' } });
+  say('b', { nodeLabels: { zone: 'eu', disk: 'ssd' }, revision: 0 });
+  say('c');
+  const asked: string[] = [];
+  for (const id of ['a', 'b', 'c'])
+    answers.set(id, () => {
+      asked.push(id);
+      return { error: null };
+    });
+  await live.prepare(inZone('eu'));
+  expect(asked.splice(0).sort()).toEqual(['a', 'b']);
+  await live.prepare(inZone('eu', 1));
+  expect(asked).toHaveLength(1);
+  const placed = { handlerId: 'h', placement: { replicas: null, labels: { zone: 'eu' } } };
+  expect(live.holding(placed)).toEqual({ serving: 2, wanted: 2 });
+  expect(live.holding({ ...placed, placement: { ...placed.placement, replicas: 3 } })).toEqual({
+    serving: 2,
+    wanted: 3,
+  });
+  expect(new Set([live.pick(placed)?.id, live.pick(placed)?.id, live.pick(placed)?.id])).toEqual(new Set(['a', 'b']));
+  // A node that reaches no control is called when there is no other.
+  say('a', { nodeLabels: { zone: 'eu' }, isStale: true });
+  expect([live.pick(placed)?.id, live.pick(placed)?.id]).toEqual(['b', 'b']);
+  expect(live.holding(placed)).toEqual({ serving: 1, wanted: 2 });
+  expect(live.pick({ ...placed, placement: { replicas: null, labels: { zone: 'mars' } } })).toBeNull();
+});
+
+test('labels that no node has refuse a push, which is told what nodes have', async () => {
+  say('a', { nodeLabels: { zone: 'eu', disk: 'ssd' } });
+  say('b');
+  await expect(live.prepare(inZone('mars'))).rejects.toMatchObject({
+    code: 'unavailable',
+    message: 'no node that lives has the labels that [placement] asks for: zone=mars',
+    details: ['a: disk=ssd,zone=eu', 'b: no labels'],
+    hints: [expect.stringContaining('nothing was changed')],
+  });
+  expect(commands).toEqual([]);
+});

@@ -37,6 +37,7 @@ export interface NodeAlive {
   readonly isStale: boolean;
   readonly sinceMs: number;
   readonly labels: number;
+  readonly nodeLabels?: Readonly<Record<string, string>> | undefined;
   readonly calls: number;
   readonly runners: readonly { readonly stats: { readonly rssBytes: number; readonly inFlight: number } | null }[];
 }
@@ -51,6 +52,9 @@ const nodeSchema: z.ZodType<NodeLine> = z.object({
   upToDate: z.boolean().describe('whether it serves the newest versions, as far as this control knows them'),
   revision: z.number().nullable().describe('number of the last change of what is released that it has applied'),
   labels: z.number().describe('functions and previews that it serves'),
+  nodeLabels: z
+    .record(z.string(), z.string())
+    .describe('labels of the node, which `[placement]` of a manifest can ask for'),
   calls: z.number().describe('calls in the last second'),
   inFlight: z.number(),
   memoryBytes: z.number(),
@@ -125,6 +129,7 @@ function viewOf({ row, alive, revision }: Awaited<ReturnType<NodeRegister['list'
     state: alive === null ? 'away' : alive.isServing ? 'serving' : 'starting',
     ...{ url: alive?.url ?? null, version: alive?.version ?? null, revision: alive?.revision ?? null },
     upToDate: alive !== null && !alive.isStale && alive.revision >= revision,
+    nodeLabels: alive?.nodeLabels ?? {},
     ...{ labels: alive?.labels ?? 0, calls: alive?.calls ?? 0, runners: alive?.runners.length ?? 0 },
     inFlight: stats.reduce((sum, { inFlight }) => sum + inFlight, 0),
     memoryBytes: stats.reduce((sum, { rssBytes }) => sum + rssBytes, 0),
