@@ -15,6 +15,12 @@ export class ReleasesClient {
     return (await this.deploymentPage(name, {}, options)).items;
   }
 
+  /** Returns one Deployment of the handler or of a preview; null: there is none with this number. */
+  async deployment(name: string, number: number, options?: CallOptions): Promise<DeploymentView | null> {
+    const { items } = await this.deploymentPage(name, { after: number + 1, limit: 1 }, options);
+    return items.find((deployment) => deployment.number === number) ?? null;
+  }
+
   /** Returns a page of Deployments, newest first; `after`: older than the one with this number. */
   async deploymentPage(
     name: string,

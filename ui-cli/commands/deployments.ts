@@ -75,8 +75,8 @@ export function addDeploymentCommands(program: Command, context: Context): void 
       const pages = await Promise.all([
         client.releases.deployments(name, { branch }),
         ...[version, live ?? version].map(async (number) => {
-          const { items } = await client.releases.deploymentPage(name, { after: number + 1, limit: 1 });
-          return items;
+          const one = await client.releases.deployment(name, number);
+          return one === null ? [] : [one];
         }),
       ]);
       const deployments = [...new Map(pages.flat().map((deployment) => [deployment.number, deployment])).values()];

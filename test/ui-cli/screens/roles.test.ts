@@ -56,3 +56,24 @@ test('a key that the role does not allow does nothing, in the versions of a prev
   await screen.press('b?', 'copy the commit');
   expect(screen.frame).not.toContain('serve this deployment again');
 });
+
+test('empty tabs name no keys that the role does not allow', async () => {
+  await screens.control.teams.set((await screens.control.handlers.find('gamma'))!, 'viewer', 'viewer');
+  for (const [tab, owner, viewer] of [
+    ['env', 'Press a to add one', 'A deployer can set some'],
+    ['profile', 'Press p to watch', 'A deployer can take one'],
+  ] as const) {
+    await screens.open({ handler: 'gamma', tab }).shows(owner);
+    const screen = screens.open({ token: tokens.get('viewer')!, handler: 'gamma', tab });
+    await screen.shows(viewer);
+    expect(screen.frame).not.toContain('Press');
+  }
+});
+
+test('limits are those of the live version, however many newer ones there are', async () => {
+  const { control } = screens;
+  await control.deploy({ handler: 'beta', user: 'ada', number: 1, state: 'live' });
+  for (let number = 2; number <= 120; number++)
+    await control.deploy({ handler: 'beta', user: 'ada', number, state: 'failed', failure: 'no' });
+  await screens.open({ handler: 'beta', tab: 'limits' }).shows('of v1');
+});

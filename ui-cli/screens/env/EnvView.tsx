@@ -7,6 +7,7 @@ import { Text } from '../../frame/Text.tsx';
 import { formatAgo } from '../../text/format.ts';
 import { maskedValue } from '../../text/variable.ts';
 import { visible } from '../../text/visible.ts';
+import { mayDo } from '../handler/tab.ts';
 import type { EnvTab } from './env-tab.ts';
 
 export function EnvView({ screen }: ScreenProps<EnvTab>) {
@@ -27,7 +28,11 @@ export function EnvView({ screen }: ScreenProps<EnvTab>) {
     return (
       <EmptyState
         title={screen.preview === null ? 'No variables' : 'No variables of its own: those of the handler hold'}
-        lines={['Press a to add one, or:', '', `  wasmcloud env ${name}${screen.branchOption} set API_KEY`]}
+        lines={
+          mayDo(screen.handler, 'setVariable')
+            ? ['Press a to add one, or:', '', `  wasmcloud env ${name}${screen.branchOption} set API_KEY`]
+            : ['A deployer can set some.']
+        }
       />
     );
   }

@@ -56,9 +56,13 @@ export function permitted(
   { handler }: Pick<HandlerContext, 'handler'>,
   bindings: readonly Binding[],
 ): readonly Binding[] {
+  return bindings.filter(({ needs }) => needs === undefined || mayDo({ handler }, needs));
+}
+
+/** Returns whether the user's role on the handler allows an operation; true while the role is not known. */
+export function mayDo({ handler }: Pick<HandlerContext, 'handler'>, needs: NonNullable<Binding['needs']>): boolean {
   const role = handler.data?.role;
-  if (role === undefined) return bindings;
-  return bindings.filter(({ needs }) => needs === undefined || roleAllows(needs, role));
+  return role === undefined || roleAllows(needs, role);
 }
 
 /** Returns the part of the breadcrumb before a tab's own, for a tab that is opened for a preview. */

@@ -1,4 +1,5 @@
-import type { InvocationRecord } from '../../../src/protocol/nouns.ts';
+import type { HandlerRole, InvocationRecord } from '../../../src/protocol/nouns.ts';
+import { roleAllows } from '../../../src/protocol/permissions.ts';
 import type { LogPage } from '../../../src/protocol/ports.ts';
 import { searchLogs } from '../../client/log-search.ts';
 import type { App } from '../../frame/app.ts';
@@ -10,6 +11,7 @@ import { cancelBinding } from './cancel.ts';
 interface Shown {
   readonly record: InvocationRecord;
   readonly page: LogPage;
+  readonly role: HandlerRole;
 }
 
 /** Shows one invocation: request, outcome, gas, system calls, log lines. */
@@ -28,11 +30,12 @@ export class InvocationScreen extends TextScreen<Shown> {
 
   protected async load(signal: AbortSignal): Promise<Shown> {
     const { client } = this.app;
-    const [record, page] = await Promise.all([
+    const [record, page, { role }] = await Promise.all([
       client.invocation(this.#handler, this.id, { signal }),
       searchLogs(client, this.#handler, { invocation: this.id, limit: 1_000 }, { signal }),
+      client.handler(this.#handler, { signal }),
     ]);
-    return { record, page };
+    return { record, page, role };
   }
 
   protected linesOf({ record, page }: Shown): readonly string[] {
@@ -40,10 +43,12 @@ export class InvocationScreen extends TextScreen<Shown> {
   }
 
   bindings(): readonly Binding[] {
-    const running = (this.loader.data?.record.outcome as string | undefined) === 'running';
+    const { data } = this.loader;
+    const isRunning = (data?.record.outcome as string | undefined) === 'running';
+    const mayCancel = data !== null && roleAllows('cancelInvocation', data.role);
     const cancelled = () => this.loader.refresh();
     return [
-      ...(running ? [cancelBinding(this.app, { handler: this.#handler, id: this.id, cancelled })] : []),
+      ...(isRunning && mayCancel ? [cancelBinding(this.app, { handler: this.#handler, id: this.id, cancelled })] : []),
       { keys: ['y'], label: 'copy id', help: 'copy the id', run: () => this.app.copy(this.id, this.id) },
       { keys: ['r'], label: 'load again', help: 'load again', run: () => this.loader.refresh() },
       ...this.scroll.bindings(),

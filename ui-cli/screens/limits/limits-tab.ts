@@ -29,8 +29,8 @@ export class LimitsTab extends Screen {
     this.handler = handler;
     this.scroll = new Scroll({ rows: () => app.bodyRows, columns: () => app.size.columns - 2 });
     this.loader = app.loader(async (signal) => {
-      const deployments = await app.client.releases.deployments(handler.name, { signal });
-      return deployments.find(({ state, preview }) => state === 'live' && preview === null) ?? null;
+      const { version } = await app.client.handler(handler.name, { signal });
+      return version === null ? null : app.client.releases.deployment(handler.name, version, { signal });
     }, 5 * pollMs);
   }
 

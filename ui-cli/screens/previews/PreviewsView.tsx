@@ -7,6 +7,7 @@ import { Table } from '../../frame/Table.tsx';
 import { useApp } from '../../frame/use-app.ts';
 import { formatAgo, formatDate, formatIn } from '../../text/format.ts';
 import { visible } from '../../text/visible.ts';
+import { mayDo } from '../handler/tab.ts';
 import { type PreviewsTab, previewDetailRows } from './previews-tab.ts';
 
 const columns = [
@@ -23,8 +24,11 @@ export function PreviewsView({ screen }: ScreenProps<PreviewsTab>) {
   const app = useApp();
   const nowMs = Date.now();
   if (screen.isEmpty && screen.areOn !== null) {
-    if (!screen.areOn)
-      return <EmptyState title="Previews are off" lines={['Press O to let pushes of other branches make them.']} />;
+    if (!screen.areOn) {
+      const isOwner = mayDo(screen.handler, 'changeHandler');
+      const lines = [isOwner ? 'Press O to let pushes of other branches make them.' : 'An owner can turn them on.'];
+      return <EmptyState title="Previews are off" lines={lines} />;
+    }
     return (
       <EmptyState
         title="No previews"

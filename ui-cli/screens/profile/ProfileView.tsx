@@ -1,12 +1,15 @@
 import { EmptyState } from '../../frame/EmptyState.tsx';
 import type { ScreenProps } from '../../frame/page.ts';
 import { Table } from '../../frame/Table.tsx';
+import { mayDo } from '../handler/tab.ts';
 import type { ProfileTab } from './profile-tab.ts';
 
 const columns = [{ title: 'TOTAL', align: 'right' }, { title: 'OWN', align: 'right' }, { title: 'FUNCTION' }] as const;
 
 export function ProfileView({ screen }: ScreenProps<ProfileTab>) {
   const { profile } = screen;
+  if (!mayDo(screen.handler, 'takeProfile'))
+    return <EmptyState title="No profile" lines={['A deployer can take one.']} />;
   if (profile === null) {
     return (
       <EmptyState

@@ -2,6 +2,7 @@ import { AskedFormView } from '../../frame/AskedFormView.tsx';
 import { EmptyState } from '../../frame/EmptyState.tsx';
 import { Lines } from '../../frame/Lines.tsx';
 import type { ScreenProps } from '../../frame/page.ts';
+import { mayDo } from '../handler/tab.ts';
 import type { ReleaseTab } from './release-tab.ts';
 
 export function ReleaseView({ screen }: ScreenProps<ReleaseTab>) {
@@ -29,11 +30,15 @@ export function ReleaseView({ screen }: ScreenProps<ReleaseTab>) {
   return (
     <EmptyState
       title="No gradual release: all calls go to the live version"
-      lines={[
-        'Press s to give another version a share of them, or:',
-        '',
-        `  wasmcloud release ${name} v${newest.number} --percent 10`,
-      ]}
+      lines={
+        mayDo(screen.handler, 'putRollout')
+          ? [
+              'Press s to give another version a share of them, or:',
+              '',
+              `  wasmcloud release ${name} v${newest.number} --percent 10`,
+            ]
+          : ['A deployer can give another version a share of them.']
+      }
     />
   );
 }

@@ -5,6 +5,7 @@ import type { ScreenProps } from '../../frame/page.ts';
 import { Table } from '../../frame/Table.tsx';
 import { formatAgo } from '../../text/format.ts';
 import { visible } from '../../text/visible.ts';
+import { mayDo } from '../handler/tab.ts';
 import type { TeamTab } from './team-tab.ts';
 
 const columns = [{ title: 'USER', shrinkTo: 12 }, { title: 'ROLE' }, { title: 'SINCE' }] as const;
@@ -25,11 +26,15 @@ export function TeamView({ screen }: ScreenProps<TeamTab>) {
       {isAlone ? (
         <EmptyState
           title="Nobody else works on it"
-          lines={[
-            'Press a to give somebody a role, or:',
-            '',
-            `  wasmcloud team ${screen.handler.name} add USER deployer`,
-          ]}
+          lines={
+            mayDo(screen.handler, 'setCollaborator')
+              ? [
+                  'Press a to give somebody a role, or:',
+                  '',
+                  `  wasmcloud team ${screen.handler.name} add USER deployer`,
+                ]
+              : []
+          }
         />
       ) : null}
     </Box>
