@@ -65,13 +65,15 @@ const fronts: readonly Front[] = [
     version: ['version'],
     async start({ folder, port, nodes }) {
       const file = readFileSync(join(root, 'deploy/caddy/Caddyfile.cluster'), 'utf8').replace(
-        'https:// {',
+        /https:\/\/ \{\s+tls \{[^}]*\}/,
         `http://:${port} {\n\tbind 127.0.0.1`,
       );
       await writeFile(join(folder, 'Caddyfile'), file);
+      const [consolePort] = await freePorts(1);
+      const console = { TRISIEL_CONSOLE: `http://console.example:${consolePort}` };
       return {
         words: ['run', '--config', join(folder, 'Caddyfile'), '--adapter', 'caddyfile'],
-        env: { TRISIEL_CADDY_OPTIONS: 'admin off\nauto_https off', TRISIEL_FUNCTIONS: nodes.join(' ') },
+        env: { TRISIEL_CADDY_OPTIONS: 'admin off\nauto_https off', TRISIEL_FUNCTIONS: nodes.join(' '), ...console },
       };
     },
   },

@@ -186,6 +186,15 @@ describe('fronts', () => {
     expect(apps.tls.automation.on_demand.ask).toBe('http://127.0.0.1:3002/tls/ask');
   });
 
+  test.skipIf(!has('caddy', ['version'], 'caddy'))('the file for clusters asks before it gets certificates too', () => {
+    const words = ['adapt', '--adapter', 'caddyfile', '--config', join(root, 'deploy/caddy/Caddyfile.cluster')];
+    const adapted = spawnSync('caddy', words, { encoding: 'utf8' });
+    expect(adapted.status, adapted.stderr).toBe(0);
+    const { apps } = JSON.parse(adapted.stdout);
+    expect(apps.tls.automation.on_demand.ask).toBe('http://127.0.0.1:3002/tls/ask');
+    expect(JSON.stringify(apps.tls.automation.policies)).toContain('"on_demand":true');
+  });
+
   it('every front removes Forwarded, which a client could write', () => {
     expect(read('deploy/caddy/Caddyfile')).toContain('header_up -Forwarded');
     expect(read('deploy/nginx/trisiel.conf').match(/proxy_set_header Forwarded "";/g)).toHaveLength(2);
