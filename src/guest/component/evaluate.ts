@@ -6,7 +6,6 @@
  * Spec: component-model, Explainer.md "Instance Definitions", "Alias Definitions", "Canonical Definitions".
  */
 import type { FuncType } from '../../protocol/module.ts';
-import { hasBorrows } from './adapter.ts';
 import { FunctionParts, liftProblem, lowerProblem } from './canon-options.ts';
 import { componentCaps } from './caps.ts';
 import { CoreModules } from './core-modules.ts';
@@ -43,6 +42,7 @@ import type {
 import { moduleTypeProblem } from './module-type.ts';
 import { invalidComponent, tooLargeComponent, unsupportedComponent } from './refusals.ts';
 import { TypeResolver } from './resolve-type.ts';
+import { hasBorrows } from './type-contents.ts';
 import { type FunctionType, formatFunction, hostResource, sameFunction, sameWitType } from './wit.ts';
 
 export function evaluateComponent(definitions: readonly Definition[], subject: string): Graph {

@@ -6,7 +6,6 @@
 import { PlatformError } from '../../protocol/errors.ts';
 import type { FuncType } from '../../protocol/module.ts';
 import { cutDetails, plural, printable } from '../wasm/inspect/findings.ts';
-import { type EndType, endName, endsIn, hasBorrows, hasErrorContexts } from './adapter.ts';
 import { lowerUsesMemory, usesMemory } from './canon-options.ts';
 import { CoreModules } from './core-modules.ts';
 import { decodeComponent } from './decode.ts';
@@ -47,6 +46,7 @@ import { Memories } from './memories.ts';
 import type { StreamOperation } from './model.ts';
 import { invalidComponent, unsupportedComponent } from './refusals.ts';
 import { checkSignatures } from './signatures.ts';
+import { type EndType, endName, endsIn, hasBorrows, hasErrorContexts } from './type-contents.ts';
 import {
   asyncFunc,
   type FunctionType,

@@ -11,15 +11,9 @@
 import type { FuncType } from '../../protocol/module.ts';
 import { constant, emptyBlock, op } from '../wasm/format/instructions.ts';
 import type { ByteWriter } from '../wasm/format/writer.ts';
-import {
-  type AdapterCalls,
-  type AdapterSide,
-  type TaskCalls,
-  taskReturnType,
-  wordOf,
-  writeReturn,
-  writeTask,
-} from './adapter.ts';
+import { taskReturnType, writeReturn, writeTask } from './adapter.ts';
+import type { AdapterCalls, AdapterSide, TaskCalls } from './adapter-calls.ts';
+import { conversion, wordOf } from './adapter-code.ts';
 import { type CallStyle, flattenFunction } from './flatten.ts';
 import type { Part } from './graph.ts';
 import { sameWitType, type WitType } from './wit.ts';
@@ -139,9 +133,9 @@ export class TaskGlue {
       code.instruction(op.localGet, task);
       code.instruction(op.call, host.takeResult);
       if (result === undefined) code.u8(op.drop);
-      if (result === 'i32' || result === 'f32') code.u8(i32WrapI64);
-      if (result === 'f32') code.u8(f32ReinterpretI32);
-      if (result === 'f64') code.u8(f64ReinterpretI64);
+      if (result === 'i32' || result === 'f32') code.u8(conversion.i32WrapI64);
+      if (result === 'f32') code.u8(conversion.f32ReinterpretI32);
+      if (result === 'f64') code.u8(conversion.f64ReinterpretI64);
     });
   }
 
@@ -330,7 +324,3 @@ export class TaskGlue {
     for (const one of this.#returns) one();
   }
 }
-
-const i32WrapI64 = 0xa7;
-const f32ReinterpretI32 = 0xbe;
-const f64ReinterpretI64 = 0xbf;

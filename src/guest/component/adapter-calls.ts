@@ -1,0 +1,66 @@
+/** What an adapter (adapter.ts) is made of: the two sides of a call, and the functions that its code calls. */
+import type { ByteWriter } from '../wasm/format/writer.ts';
+import type { CallStyle } from './flatten.ts';
+import type { FunctionType, TextEncoding } from './wit.ts';
+
+/** What one side of a call gives the adapter. Functions and globals are indices in the glue module. */
+export interface AdapterSide {
+  /** Number of the component instance. */
+  readonly component: number;
+  readonly memory: AdapterMemory | null;
+  /** Function of type reallocType; null: the side has none. */
+  readonly realloc: number | null;
+  readonly encoding: TextEncoding;
+}
+
+export interface AdapterMemory {
+  /** Global with the address at which the memory begins. */
+  readonly base: number;
+  /** (pointer, length) -> address. Traps for a range outside. */
+  readonly range: number;
+}
+
+/** Functions and globals that the code calls which copies values. */
+export interface CopyCalls {
+  /** Host functions: (pointer, length) and the functions of resources. */
+  readonly text: number;
+  readonly transcode: number;
+  readonly transcoded: number;
+  readonly pass: number;
+  readonly lend: number;
+  readonly lendRep: number;
+  /** Host functions that pass ends of streams and futures on, by endName. */
+  readonly passEnd: ReadonlyMap<string, number>;
+  /** Numbers of the component instances that define resources, by resource id. Absent: a resource of the host. */
+  readonly definers: ReadonlyMap<string, number>;
+  /** Global that is 1 while `realloc` or `post-return` runs: neither may call another component. */
+  readonly confined: number;
+}
+
+export interface AdapterCalls extends CopyCalls {
+  readonly type: FunctionType;
+  readonly caller: AdapterSide;
+  readonly callee: AdapterSide;
+  readonly target: number;
+  readonly postReturn: number | null;
+  /** Host function that ends the loans of a call. */
+  readonly returned: number;
+  /** Global that is 1 while code of the callee's component runs. */
+  readonly entered: number;
+  /** Globals of the callee's context, which is 0 when a call begins. */
+  readonly context: readonly number[];
+}
+
+/** What an asynchronous call gives the adapter besides. Functions are indices of host functions in the glue module. */
+export interface TaskCalls {
+  readonly lowering: 'sync' | 'async';
+  readonly lifting: CallStyle;
+  readonly enter: number;
+  readonly arg: number;
+  readonly result: number;
+  readonly returned: number;
+  readonly keep: number;
+  readonly leave: number;
+  /** Writes code that tells the host that the callee makes the next call. */
+  readonly select: (code: ByteWriter) => void;
+}
