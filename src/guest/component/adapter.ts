@@ -21,7 +21,7 @@ import {
   flattenType,
 } from './flatten.ts';
 import { hasBorrows } from './type-contents.ts';
-import { allocate, inMemory, type Place, region } from './value-places.ts';
+import { allocate, inMemory, region, type ValuePlace } from './value-places.ts';
 import type { WitType } from './wit.ts';
 
 /** Returns the body of the adapter: its locals and its code. */
@@ -182,7 +182,7 @@ class Adapter {
         code.ops(conversion.i32WrapI64);
         code.set(pointer);
       }
-      const from: Place =
+      const from: ValuePlace =
         flat.length > flatParamsMax
           ? region(code, this.#calls.callee, 0, returned)
           : { kind: 'flat', slots: flat.map((one, local) => ({ local, type: one })) };
@@ -196,7 +196,7 @@ class Adapter {
   #giveBack(lifted: Slot, pointer: number, isStored: boolean, task: () => void, result: number): void {
     const code = this.#code;
     const type = this.#calls.type.result as WitType;
-    const from: Place =
+    const from: ValuePlace =
       flattenType(type).length > flatResultsMax
         ? region(code, this.#calls.callee, lifted.local, type)
         : { kind: 'flat', slots: [lifted] };
@@ -206,7 +206,7 @@ class Adapter {
   /** Stores a result for the caller: in its memory, or with the host as one core value. */
   #store(
     type: WitType,
-    from: Place,
+    from: ValuePlace,
     to: { readonly pointer: number; readonly isStored: boolean; readonly task: () => void; readonly result: number },
   ): void {
     const code = this.#code;
@@ -231,7 +231,7 @@ class Adapter {
     const flat = types.flatMap(flattenType);
     if (types.length === 0) return [];
     const tuple: WitType = { kind: 'tuple', of: types };
-    const from: Place =
+    const from: ValuePlace =
       flat.length > flatMax
         ? region(code, this.#calls.caller, (given[0] as Slot).local, tuple)
         : { kind: 'flat', slots: given };

@@ -8,10 +8,10 @@ import {
   allocate,
   checkAligned,
   memoryOf,
-  type Place,
   part,
   range,
   readPlace,
+  type ValuePlace,
   writePlace,
 } from './value-places.ts';
 import { textEncodings, type WitType } from './wit.ts';
@@ -23,11 +23,11 @@ export interface Copying {
   readonly from: AdapterSide;
   readonly to: AdapterSide;
   /** Writes the transfer of one value. */
-  readonly copy: (type: WitType, from: Place, to: Place) => void;
+  readonly copy: (type: WitType, from: ValuePlace, to: ValuePlace) => void;
 }
 
 /** Writes the transfer of a list, or of a string (`isText`) that is UTF-8 on both sides. */
-export function copyList(copying: Copying, of: WitType, isText: boolean, from: Place, to: Place): void {
+export function copyList(copying: Copying, of: WitType, isText: boolean, from: ValuePlace, to: ValuePlace): void {
   const { code, calls } = copying;
   const bytes = elementBytes(of);
   const align = alignment(of);
@@ -77,7 +77,7 @@ export function copyList(copying: Copying, of: WitType, isText: boolean, from: P
 }
 
 /** Writes the transfer of a string of which one side has another encoding than UTF-8. */
-export function copyTranscoded(copying: Copying, from: Place, to: Place): void {
+export function copyTranscoded(copying: Copying, from: ValuePlace, to: ValuePlace): void {
   const { code, calls } = copying;
   const source = copying.from.encoding;
   const align = copying.to.encoding === 'utf8' ? 1 : 2;

@@ -14,7 +14,7 @@ import {
   type VariantLike,
 } from './flatten.ts';
 import { endName } from './type-contents.ts';
-import { leaf, type Place, part, word } from './value-places.ts';
+import { leaf, part, type ValuePlace, word } from './value-places.ts';
 import type { WitType } from './wit.ts';
 
 /** Number that stands for all resources of the host. */
@@ -35,7 +35,7 @@ export class ValueCopier implements Copying {
   }
 
   /** Writes the transfer of a value of `type`. Both places are aligned and inside their memories. */
-  copy(type: WitType, from: Place, to: Place): void {
+  copy(type: WitType, from: ValuePlace, to: ValuePlace): void {
     const { code } = this;
     if (typeof type === 'string' && type !== 'string') {
       this.#primitive(type, from, to);
@@ -88,7 +88,7 @@ export class ValueCopier implements Copying {
     }
   }
 
-  #tuple(types: readonly WitType[], from: Place, to: Place): void {
+  #tuple(types: readonly WitType[], from: ValuePlace, to: ValuePlace): void {
     const { offsets } = recordLayout(types);
     let at = 0;
     types.forEach((type, index) => {
@@ -99,7 +99,7 @@ export class ValueCopier implements Copying {
     });
   }
 
-  #primitive(type: Exclude<Extract<WitType, string>, 'string'>, from: Place, to: Place): void {
+  #primitive(type: Exclude<Extract<WitType, string>, 'string'>, from: ValuePlace, to: ValuePlace): void {
     const { code } = this;
     switch (type) {
       case 'bool':
@@ -180,7 +180,7 @@ export class ValueCopier implements Copying {
     code.release('i32', handle);
   }
 
-  #variant(type: VariantLike, from: Place, to: Place): void {
+  #variant(type: VariantLike, from: ValuePlace, to: ValuePlace): void {
     const { code } = this;
     const cases = casesOf(type);
     const bytes = discriminantBytes(cases.length);

@@ -6,7 +6,7 @@ import { alignment, elementBytes, type FlatType } from './flatten.ts';
 import type { WitType } from './wit.ts';
 
 /** Where a value lies. */
-export type Place =
+export type ValuePlace =
   /** Core values in locals. Their types may be wider than those of the value: cases of a variant share them. */
   | { readonly kind: 'flat'; readonly slots: readonly Slot[] }
   | { readonly kind: 'memory'; readonly memory: AdapterMemory; readonly pointer: number; readonly offset: number };
@@ -18,14 +18,14 @@ export interface Receiving {
 }
 
 /** Opcodes of a load and a store, and the exponent of their alignment. */
-export interface Access {
+export interface ValueAccess {
   readonly load: number;
   readonly store: number;
   readonly align: number;
 }
 
 /** Returns a part of a place: `offset` bytes further in memory, or `count` core values from `at` on. */
-export function part(place: Place, offset: number, at: number, count: number): Place {
+export function part(place: ValuePlace, offset: number, at: number, count: number): ValuePlace {
   return place.kind === 'memory'
     ? { ...place, offset: place.offset + offset }
     : { kind: 'flat', slots: place.slots.slice(at, at + count) };
@@ -40,7 +40,7 @@ export function memoryOf(side: AdapterSide): AdapterMemory {
  * Writes a check that the pointer in local `pointer` is aligned and that a value of `type` fits behind it. Returns the place
  * of the value.
  */
-export function region(code: AdapterCode, side: AdapterSide, pointer: number, type: WitType): Place {
+export function region(code: AdapterCode, side: AdapterSide, pointer: number, type: WitType): ValuePlace {
   checkAligned(code, pointer, alignment(type));
   code.get(pointer);
   constant(code, elementBytes(type));
@@ -50,7 +50,7 @@ export function region(code: AdapterCode, side: AdapterSide, pointer: number, ty
 }
 
 /** Returns the place of a value whose pointer is in local `pointer` and was checked. */
-export function inMemory(side: AdapterSide, pointer: number): Place {
+export function inMemory(side: AdapterSide, pointer: number): ValuePlace {
   return { kind: 'memory', memory: memoryOf(side), pointer, offset: 0 };
 }
 
@@ -96,7 +96,7 @@ export function range(code: AdapterCode, side: AdapterSide, pointer: number, siz
 }
 
 /** Writes the transfer of a value that is one i32, of `bytes` bytes in memory. `change` works on the stack. */
-export function word(code: AdapterCode, from: Place, to: Place, bytes: number, change: () => void): void {
+export function word(code: AdapterCode, from: ValuePlace, to: ValuePlace, bytes: number, change: () => void): void {
   const access =
     bytes === 1
       ? { load: 0x2d, store: 0x3a, align: 0 }
@@ -109,10 +109,10 @@ export function word(code: AdapterCode, from: Place, to: Place, bytes: number, c
 /** Writes the transfer of a value that is one core value of `type`. `change` works on the stack. */
 export function leaf(
   code: AdapterCode,
-  from: Place,
-  to: Place,
+  from: ValuePlace,
+  to: ValuePlace,
   type: FlatType,
-  access: Access,
+  access: ValueAccess,
   change: () => void,
 ): void {
   readPlace(code, from, type, access);
@@ -124,7 +124,7 @@ export function leaf(
 }
 
 /** Writes code that puts the core value at `from` on the stack. */
-export function readPlace(code: AdapterCode, from: Place, type: FlatType, { load, align }: Access): void {
+export function readPlace(code: AdapterCode, from: ValuePlace, type: FlatType, { load, align }: ValueAccess): void {
   if (from.kind === 'memory') {
     address(code, from.memory, from.pointer);
     code.u8(load);
@@ -143,9 +143,9 @@ export function readPlace(code: AdapterCode, from: Place, type: FlatType, { load
 /** Writes code that stores the core value that `value` puts on the stack at `to`. */
 export function writePlace(
   code: AdapterCode,
-  to: Place,
+  to: ValuePlace,
   type: FlatType,
-  { store, align }: Access,
+  { store, align }: ValueAccess,
   value: () => void,
 ): void {
   if (to.kind === 'memory') {
