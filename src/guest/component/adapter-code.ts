@@ -6,7 +6,7 @@ import { ByteWriter } from '../wasm/format/writer.ts';
 import type { FlatType } from './flatten.ts';
 
 /** A local and its type. */
-export interface Slot {
+export interface TypedLocal {
   readonly local: number;
   readonly type: ValType;
 }
@@ -36,7 +36,7 @@ export class AdapterCode extends ByteWriter {
   }
 
   /** Returns a local for each of `types`. */
-  slots(types: readonly FlatType[]): readonly Slot[] {
+  slots(types: readonly FlatType[]): readonly TypedLocal[] {
     return types.map((type) => ({ local: this.local(type), type }));
   }
 

@@ -8,7 +8,7 @@
 import type { FuncType } from '../../protocol/module.ts';
 import { constant, op } from '../wasm/format/instructions.ts';
 import type { AdapterCalls, AdapterSide, TaskCalls } from './adapter-calls.ts';
-import { AdapterCode, conversion, type Slot } from './adapter-code.ts';
+import { AdapterCode, conversion, type TypedLocal } from './adapter-code.ts';
 import { ValueCopier } from './copy-values.ts';
 import {
   alignment,
@@ -114,7 +114,7 @@ class Adapter {
     const lowered = flattenFunction(type, 'lower', lowering);
     const resultCount = type.result === null ? 0 : flattenType(type.result).length;
     const isStored = resultCount > (lowering === 'async' ? 0 : flatResultsMax);
-    const args = lowered.params.map((one, index): Slot => {
+    const args = lowered.params.map((one, index): TypedLocal => {
       const local = code.local(one as FlatType);
       code.get(0);
       constant(code, index);
@@ -141,7 +141,7 @@ class Adapter {
       const value = lifted === undefined ? null : { local: code.local(lifted as FlatType), type: lifted };
       if (value !== null) {
         code.set(value.local);
-        const pointer = isStored ? (args[args.length - 1] as Slot).local : 0;
+        const pointer = isStored ? (args[args.length - 1] as TypedLocal).local : 0;
         this.#giveBack(value, pointer, isStored, () => code.get(0), result);
       }
       code.get(0);
@@ -193,7 +193,7 @@ class Adapter {
   }
 
   /** Brings the core result of a callee that is lifted without `async` back. */
-  #giveBack(lifted: Slot, pointer: number, isStored: boolean, task: () => void, result: number): void {
+  #giveBack(lifted: TypedLocal, pointer: number, isStored: boolean, task: () => void, result: number): void {
     const code = this.#code;
     const type = this.#calls.type.result as WitType;
     const from: ValuePlace =
@@ -225,7 +225,7 @@ class Adapter {
   }
 
   /** Brings the arguments over, which lie in memory beyond `flatMax`. Returns the locals with those of the callee. */
-  #params(given: readonly Slot[], flatMax: number): readonly Slot[] {
+  #params(given: readonly TypedLocal[], flatMax: number): readonly TypedLocal[] {
     const code = this.#code;
     const types = this.#calls.type.params.map((param) => param.type);
     const flat = types.flatMap(flattenType);
@@ -233,7 +233,7 @@ class Adapter {
     const tuple: WitType = { kind: 'tuple', of: types };
     const from: ValuePlace =
       flat.length > flatMax
-        ? region(code, this.#calls.caller, (given[0] as Slot).local, tuple)
+        ? region(code, this.#calls.caller, (given[0] as TypedLocal).local, tuple)
         : { kind: 'flat', slots: given };
     if (flat.length <= flatParamsMax) {
       const to = code.slots(flat);
@@ -251,13 +251,13 @@ class Adapter {
   }
 
   /** Brings the result back. Returns the local with the core result of the adapter; null: it lies in memory. */
-  #result(type: WitType, lifted: Slot, flatMax: number, pointer: number): number | null {
+  #result(type: WitType, lifted: TypedLocal, flatMax: number, pointer: number): number | null {
     const code = this.#code;
     const flat = flattenType(type);
     if (flat.length <= flatMax) {
       const slots = code.slots(flat);
       this.#toCaller.copy(type, { kind: 'flat', slots: [lifted] }, { kind: 'flat', slots });
-      return (slots[0] as Slot).local;
+      return (slots[0] as TypedLocal).local;
     }
     const from = region(code, this.#calls.callee, lifted.local, type);
     const to = region(code, this.#calls.caller, pointer, type);

@@ -1,14 +1,14 @@
 /** Where the values of an adapter lie, and the code that reads and writes them there. */
 import { constant, op } from '../wasm/format/instructions.ts';
 import type { AdapterMemory, AdapterSide } from './adapter-calls.ts';
-import { type AdapterCode, conversion, type Slot } from './adapter-code.ts';
+import { type AdapterCode, conversion, type TypedLocal } from './adapter-code.ts';
 import { alignment, elementBytes, type FlatType } from './flatten.ts';
 import type { WitType } from './wit.ts';
 
 /** Where a value lies. */
 export type ValuePlace =
   /** Core values in locals. Their types may be wider than those of the value: cases of a variant share them. */
-  | { readonly kind: 'flat'; readonly slots: readonly Slot[] }
+  | { readonly kind: 'flat'; readonly slots: readonly TypedLocal[] }
   | { readonly kind: 'memory'; readonly memory: AdapterMemory; readonly pointer: number; readonly offset: number };
 
 /** The side that values go to, and the global that is 1 while its `realloc` runs. */
@@ -64,7 +64,12 @@ export function checkAligned(code: AdapterCode, pointer: number, align: number):
 }
 
 /** Writes code that allocates memory of the receiving side. Returns the local with the pointer. */
-export function allocate(code: AdapterCode, { to, confined }: Receiving, bytes: number | Slot, align: number): number {
+export function allocate(
+  code: AdapterCode,
+  { to, confined }: Receiving,
+  bytes: number | TypedLocal,
+  align: number,
+): number {
   const { realloc } = to;
   if (realloc === null) throw new Error('a side without realloc');
   const pointer = code.local('i32');
@@ -132,7 +137,7 @@ export function readPlace(code: AdapterCode, from: ValuePlace, type: FlatType, {
     code.u32(from.offset);
     return;
   }
-  const slot = from.slots[0] as Slot;
+  const slot = from.slots[0] as TypedLocal;
   code.get(slot.local);
   if (slot.type === type) return;
   if (slot.type === 'i64' && type !== 'f64') code.ops(conversion.i32WrapI64);
@@ -156,7 +161,7 @@ export function writePlace(
     code.u32(to.offset);
     return;
   }
-  const slot = to.slots[0] as Slot;
+  const slot = to.slots[0] as TypedLocal;
   value();
   if (slot.type !== type) {
     if (type === 'f32') code.ops(conversion.i32ReinterpretF32);
