@@ -794,8 +794,8 @@ export const protections: readonly Protection[] = [
   },
   {
     name: 'composed components: asynchronous calls of one component name one memory',
-    file: 'src/guest/component/link.ts',
-    find: 'if (memory !== null && known.memory !== null && !this.#memories.areSame(memory, known.memory))',
+    file: 'src/guest/component/delivery-targets.ts',
+    find: 'if (memory !== null && known.memory !== null && !memories.areSame(memory, known.memory))',
     replace: 'if (false)',
     tests: ['test/guest/component/async-parts.test.ts'],
   },

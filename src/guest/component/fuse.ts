@@ -31,6 +31,8 @@ export type ImportTarget =
   /** An import of the fused module, with this name and type. */
   | { readonly kind: 'host'; readonly module: string; readonly name: string; readonly type: FuncType };
 
+export type HostTarget = Extract<ImportTarget, { readonly kind: 'host' }>;
+
 export interface Unit {
   readonly bytes: Uint8Array;
   /** Returns the definition that an import is connected to; null if there is none. */
@@ -69,7 +71,7 @@ const spaces = Object.keys(kindOf) as readonly Space[];
 /** Target of a unit's index: a definition of a unit, or a host function. */
 type Place =
   | { readonly kind: 'defined'; readonly unit: number; readonly index: number }
-  | { readonly kind: 'host'; readonly target: Extract<ImportTarget, { readonly kind: 'host' }> };
+  | { readonly kind: 'host'; readonly target: HostTarget };
 
 interface Import {
   readonly module: string;
@@ -105,7 +107,7 @@ class Fusion {
   readonly #subject: string;
   readonly #types: FuncType[] = [];
   readonly #typeIndex = new Map<string, number>();
-  readonly #hosts: { readonly target: Extract<ImportTarget, { readonly kind: 'host' }>; readonly type: number }[] = [];
+  readonly #hosts: { readonly target: HostTarget; readonly type: number }[] = [];
   readonly #hostIndex = new Map<string, number>();
   readonly #numberings: Numbering[] = [];
   readonly #memories: MergedMemories | null;
@@ -219,7 +221,7 @@ class Fusion {
     return index;
   }
 
-  #host(target: Extract<ImportTarget, { readonly kind: 'host' }>): number {
+  #host(target: HostTarget): number {
     const key = JSON.stringify([target.module, target.name, target.type]);
     let index = this.#hostIndex.get(key);
     if (index === undefined) {

@@ -53,3 +53,7 @@ function editsBetween(left: string, right: string): number {
   }
   return row[right.length] as number;
 }
+
+/** Advice for a component that uses a pre-release. */
+export const prereleaseHint =
+  'build against a released version of WASI: pre-releases differ from it and from each other';

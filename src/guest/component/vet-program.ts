@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto';
 import type { ProvidedFunction, RewrittenModule } from '../../protocol/module.ts';
 import { type VetOptions, vetModule } from '../wasm/rewrite.ts';
-import { linkComponent, type ProvidedWit } from './link.ts';
+import type { ProvidedWit } from './host-imports.ts';
+import { linkComponent } from './link.ts';
 import { isComponent, LINKER_VERSION } from './recognise.ts';
 
 export interface VetProgramOptions extends VetOptions {

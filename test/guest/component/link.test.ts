@@ -1,6 +1,7 @@
 /** From components to one module: bound imports, allocated lists, entry points, refusals. */
 import { describe, expect, it } from 'vitest';
-import { linkComponent, type ProvidedWit } from '../../../src/guest/component/link.ts';
+import type { ProvidedWit } from '../../../src/guest/component/host-imports.ts';
+import { linkComponent } from '../../../src/guest/component/link.ts';
 import { asyncFunc, func, list } from '../../../src/guest/component/wit.ts';
 import { PlatformError } from '../../../src/protocol/errors.ts';
 import {
