@@ -171,9 +171,17 @@ describe('the example of a library', () => {
         body: `call 2 at /y\n${told}`,
       });
       expect(await messagesSeen()).toBe(before + 2);
-      const page = await api(platform, user, 'GET', `/handlers/${handler}/logs?grep=answered`);
-      const lines = (page.body as { lines: readonly { level: number; text: string }[] }).lines;
-      expect(lines.map(({ level, text }) => [level, text])).toEqual(expect.arrayContaining([[6, 'answered']]));
+      // Lines reach the log after the answer.
+      await expect
+        .poll(
+          async () => {
+            const page = await api(platform, user, 'GET', `/handlers/${handler}/logs?grep=answered`);
+            const { lines } = page.body as { lines: readonly { level: number; text: string }[] };
+            return lines.map(({ level, text }) => [level, text]);
+          },
+          { timeout: 60_000 },
+        )
+        .toEqual(expect.arrayContaining([[6, 'answered']]));
     });
   }
 
