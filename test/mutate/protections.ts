@@ -760,7 +760,7 @@ export const protections: readonly Protection[] = [
   {
     name: 'composed components: realloc and post-return do not call the host',
     file: 'src/guest/component/glue.ts',
-    find: 'this.#trapIfConfined(code, part);\n      select(code);\n      encode(code',
+    find: 'this.#pieces.trapIfConfined(code, part);\n      select(code);\n      encode(code',
     replace: 'select(code);\n      encode(code',
     tests: ['test/guest/component/composed.test.ts'],
   },

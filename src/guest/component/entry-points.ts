@@ -11,7 +11,7 @@ import {
   hostRunStatus,
   respondName,
   runReturnName,
-} from './glue.ts';
+} from './glue-hosts.ts';
 import type { FunctionItem, Graph, LiftedFunction } from './graph.ts';
 import { httpErrorCode } from './http-error-code.ts';
 import { compatibleName, isPrerelease, prereleaseHint } from './interface-name.ts';

@@ -303,7 +303,9 @@ class Linker {
     const part = this.#part(component, null);
     const definer = item.component ?? component;
     const after = destructor === null ? null : this.#target(destructor);
-    return this.#ofGlue(this.#glue.resource(operation, Number(resource.id.slice(1)), after, { part, definer }));
+    return this.#ofGlue(
+      this.#glue.resource({ operation, resource: Number(resource.id.slice(1)), destructor: after, part, definer }),
+    );
   }
 
   #lower(item: FunctionItem, options: Options, component: number): ImportTarget {

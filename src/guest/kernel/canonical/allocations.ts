@@ -1,7 +1,7 @@
 /**
  * Passes results of any length to a component. A list needs memory that the guest allocates, and a host function cannot
  * call the guest: a JavaScript frame below the guest would forbid it to suspend. So the host function only notes the
- * allocations that it needs, and returns. Code of the linker (src/guest/component/glue.ts) then asks `next` for an
+ * allocations that it needs, and returns. Code of the linker (src/guest/component/glue-pieces.ts) then asks `next` for an
  * allocation, calls the guest's `realloc` and passes the pointer to `put`, until `next` returns 0.
  */
 import { listBytesMax } from '../../component/flatten.ts';

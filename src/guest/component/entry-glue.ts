@@ -1,0 +1,172 @@
+/** Writes the entry point of the linked module, which calls the exported function of the component. */
+import { constant, emptyBlock, op } from '../wasm/format/instructions.ts';
+import type { ImportTarget } from './fuse.ts';
+import {
+  callbackType,
+  type GlueCall,
+  hostEventHandle,
+  hostEventPayload,
+  hostNextEvent,
+  reallocType,
+} from './glue-hosts.ts';
+import type { GluePieces } from './glue-pieces.ts';
+import type { Part } from './graph.ts';
+import type { TaskGlue } from './task-glue.ts';
+import type { TextEncoding } from './wit.ts';
+
+export interface EntryCalls {
+  /** The part that has the entry point; null: the component is not composed. */
+  readonly part: Part | null;
+  /** Functions without parameters; each returns one argument of `func`. */
+  readonly args: readonly GlueCall[];
+  /** The function that the entry point calls. Its core function returns nothing or one i32. */
+  readonly func: GlueCall;
+  /** Host function that takes the pointer to a result in memory; absent: the result is that of the entry point. */
+  readonly result?: GlueCall;
+  readonly postReturn: ImportTarget | null;
+  readonly encoding: TextEncoding;
+}
+
+export interface AsyncEntryCalls extends Omit<EntryCalls, 'postReturn' | 'encoding'> {
+  /** The component's callback, which gets events; null: the entry point itself waits, and returns at its end. */
+  readonly callback: ImportTarget | null;
+  /** Host function that checks that the task has returned. Its result is that of the entry point. */
+  readonly finished: GlueCall;
+  /** The component's realloc, for the results of asynchronous calls; null: none of them has lists. */
+  readonly realloc: ImportTarget | null;
+}
+
+/** What entry points are written with. `tasks` is null if no part calls another one asynchronously. */
+interface Entering {
+  readonly pieces: GluePieces;
+  readonly tasks: TaskGlue | null;
+}
+
+/**
+ * Adds the entry point under `name`. It calls `func` with the results of `args`, calls `postReturn` with the result,
+ * and returns the result.
+ */
+export function addEntry(
+  { pieces, tasks }: Entering,
+  name: string,
+  { part, args, func, result: taken, postReturn, encoding }: EntryCalls,
+): void {
+  const { module } = pieces;
+  const [result] = func.type.results;
+  const select = pieces.selector(part);
+  const encode = pieces.encoder(encoding);
+  const entered = part === null ? null : module.global(`entered ${part.component}`);
+  const take = taken === undefined ? null : module.import(taken.target, taken.type);
+  const before = args.map(({ target, type }) => module.import(target, type));
+  const call = module.import(func.target, func.type);
+  const after = postReturn === null ? null : module.import(postReturn, { params: func.type.results, results: [] });
+  const waitForAll = tasks?.waitForAll() ?? (() => undefined);
+  module.addExport(name, {
+    type: { params: [], results: take === null ? func.type.results : [] },
+    locals: result === undefined ? 0 : 1,
+    write: (code) => {
+      if (entered !== null) {
+        constant(code, 1);
+        code.instruction(op.globalSet, entered);
+      }
+      select(code);
+      for (const index of before) code.instruction(op.call, index);
+      code.instruction(op.call, call);
+      if (take !== null) {
+        code.instruction(op.localSet, 0);
+        select(code);
+        encode(code, encoding);
+        code.instruction(op.localGet, 0);
+        code.instruction(op.call, take);
+        encode(code, 'utf8');
+        waitForAll(code);
+        if (after === null) return;
+        pieces.confine(code, part, 1);
+        code.instruction(op.localGet, 0);
+        code.instruction(op.call, after);
+        return;
+      }
+      waitForAll(code);
+      if (after === null) return;
+      pieces.confine(code, part, 1);
+      if (result !== undefined) code.instruction(op.localTee, 0);
+      code.instruction(op.call, after);
+      if (result !== undefined) code.instruction(op.localGet, 0);
+    },
+  });
+}
+
+/**
+ * Adds the entry point of an asynchronous function under `name`. It calls `func` with the results of `args`; while the
+ * result asks for an event, it waits for one and passes it to the callback.
+ */
+export function addAsyncEntry(
+  { pieces, tasks }: Entering,
+  name: string,
+  { part, args, func, callback, finished, realloc }: AsyncEntryCalls,
+): void {
+  const { module } = pieces;
+  const select = pieces.selector(part);
+  const entered = part === null ? null : module.global(`entered ${part.component}`);
+  const before = args.map(({ target, type }) => module.import(target, type));
+  const call = module.import(func.target, func.type);
+  const after = module.import(finished.target, finished.type);
+  const again = callback === null ? null : module.import(callback, callbackType);
+  const [next, handle, payload] = [hostNextEvent, hostEventHandle, hostEventPayload].map((target) =>
+    module.import(target, target.type),
+  ) as [number, number, number];
+  const fill = realloc === null ? null : pieces.filler(module.import(realloc, reallocType), part);
+  const waitFor = tasks === null || part === null ? null : tasks.waitFor('set', part);
+  const round = tasks?.round() ?? null;
+  const waitForAll = tasks?.waitForAll() ?? (() => undefined);
+  module.addExport(name, {
+    type: { params: [], results: finished.type.results },
+    locals: 2,
+    write: (code) => {
+      if (entered !== null) {
+        constant(code, 1);
+        code.instruction(op.globalSet, entered);
+      }
+      select(code);
+      for (const index of before) code.instruction(op.call, index);
+      code.instruction(op.call, call);
+      if (again !== null) {
+        code.instruction(op.localSet, 0);
+        code.raw(Uint8Array.of(op.loop, emptyBlock));
+        code.instruction(op.localGet, 0);
+        constant(code, 15);
+        code.u8(op.i32And);
+        code.raw(Uint8Array.of(op.if, emptyBlock));
+        if (waitFor !== null && round !== null) {
+          code.instruction(op.localGet, 0);
+          constant(code, 15);
+          code.u8(op.i32And);
+          constant(code, 2);
+          code.raw(Uint8Array.of(op.i32Eq, op.if, emptyBlock));
+          waitFor(code, () => {
+            code.instruction(op.localGet, 0);
+            constant(code, 4);
+            code.u8(op.i32ShrU);
+          });
+          code.u8(op.else);
+          module.call(code, round);
+          code.u8(op.end);
+        }
+        select(code);
+        code.instruction(op.localGet, 0);
+        code.instruction(op.call, next);
+        code.instruction(op.localSet, 1);
+        if (fill !== null) module.call(code, fill);
+        code.instruction(op.localGet, 1);
+        code.instruction(op.call, handle);
+        code.instruction(op.call, payload);
+        code.instruction(op.call, again);
+        code.instruction(op.localSet, 0);
+        code.instruction(op.br, 1);
+        code.raw(Uint8Array.of(op.end, op.end));
+      }
+      waitForAll(code);
+      code.instruction(op.call, after);
+    },
+  });
+}
