@@ -850,7 +850,7 @@ export const protections: readonly Protection[] = [
   },
   {
     name: 'components: resources do not cross the bounds of a component',
-    file: 'src/guest/component/evaluate.ts',
+    file: 'src/guest/component/declared-types.ts',
     find: "if (crosses && alias.sort === 'type' && hasResources(value as TypeItem))",
     replace: 'if (false)',
     tests: ['test/guest/component/validation.test.ts'],

@@ -243,3 +243,8 @@ function join(left: FlatType, right: FlatType): FlatType {
   const word = (type: FlatType) => type === 'i32' || type === 'f32';
   return word(left) && word(right) ? 'i32' : 'i64';
 }
+
+/** Type of the core function that the option realloc names. */
+export const reallocType: FuncType = { params: ['i32', 'i32', 'i32', 'i32'], results: ['i32'] };
+/** Type of the core function that the option callback names. */
+export const callbackType: FuncType = { params: ['i32', 'i32', 'i32'], results: ['i32'] };

@@ -1,4 +1,4 @@
-/** Functions of the host that only code of the linker calls, and types of functions that it calls in the component. */
+/** Functions of the host that only code of the linker calls. */
 import type { FuncType } from '../../protocol/module.ts';
 import type { HostTarget, ImportTarget } from './fuse.ts';
 
@@ -10,8 +10,6 @@ export interface GlueCall {
   readonly target: ImportTarget;
   readonly type: FuncType;
 }
-
-export const reallocType: FuncType = { params: ['i32', 'i32', 'i32', 'i32'], results: ['i32'] };
 
 function glueFunction(name: string, type: FuncType): HostTarget {
   return { kind: 'host', module: glueModule, name, type };
@@ -37,8 +35,6 @@ export const hostLendRep = ofResources('lend-rep', 4, 1);
 export const hostPass = ofResources('pass', 4, 0);
 export const hostLend = ofResources('lend', 4, 1);
 export const hostReturned = ofResources('returned', 1, 0);
-
-export const callbackType: FuncType = { params: ['i32', 'i32', 'i32'], results: ['i32'] };
 
 /** Import module of asynchronous calls; src/guest/kernel/abi/wasi3/component/async.ts provides its functions. */
 export const asyncModule = 'trisiel:component/async';

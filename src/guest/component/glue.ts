@@ -17,11 +17,10 @@ import { constant, emptyBlock, op } from '../wasm/format/instructions.ts';
 import { writeAdapter } from './adapter.ts';
 import type { AdapterCalls, AdapterSide } from './adapter-calls.ts';
 import { type AsyncEntryCalls, addAsyncEntry, addEntry, type EntryCalls } from './entry-glue.ts';
-import { type CallStyle, flattenFunction } from './flatten.ts';
+import { type CallStyle, callbackType, flattenFunction, reallocType } from './flatten.ts';
 import type { ImportTarget } from './fuse.ts';
 import {
   asyncModule,
-  callbackType,
   type GlueCall,
   hostLend,
   hostLendRep,
@@ -32,7 +31,6 @@ import {
   hostTranscode,
   hostTranscoded,
   passType,
-  reallocType,
 } from './glue-hosts.ts';
 import { type GlueMemories, GlueModule } from './glue-module.ts';
 import { GluePieces, putParams } from './glue-pieces.ts';

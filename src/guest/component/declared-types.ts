@@ -1,0 +1,291 @@
+/**
+ * Evaluates types and what is declared with one: imports, exports, the arguments of instances. Checks what is given against
+ * what is declared. Errors: `module_invalid`, `module_unsupported`, `module_too_large`.
+ *
+ * Spec: component-model, Explainer.md "Type Definitions", "Import and Export Definitions", "Alias Definitions".
+ */
+import { CoreModules } from './core-modules.ts';
+import { type Evaluation, Exports, newScope } from './evaluation.ts';
+import { ExternNames } from './extern-name.ts';
+import type { Entry, FunctionItem, InstanceItem, ResourceItem, Scope, TypeItem } from './graph.ts';
+import { compatibleName } from './interface-name.ts';
+import type { Alias, Declaration, External, TypeDefinition } from './model.ts';
+import { moduleTypeProblem } from './module-type.ts';
+import { unsupportedComponent } from './refusals.ts';
+import { TypeResolver } from './resolve-type.ts';
+import { formatFunction, hostResource, sameFunction, sameWitType } from './wit.ts';
+
+interface Importing {
+  readonly scope: Scope;
+  readonly imports: ExternNames;
+  /** Null: the host provides the imports. */
+  readonly args: ReadonlyMap<string, Entry> | null;
+}
+
+interface Declarations {
+  readonly declarations: readonly Declaration[];
+  readonly scope: Scope;
+}
+
+interface Declaring {
+  readonly scope: Scope;
+  readonly imports: ExternNames;
+  readonly exports: Exports;
+}
+
+/** What a type is compared with: an instance, the arguments for its imports, or nothing. */
+interface Given {
+  readonly instance?: InstanceItem | null;
+  readonly args?: ReadonlyMap<string, Entry> | null;
+}
+
+export class DeclaredTypes {
+  /** Numbers of the component instances that define resources, by resource id. */
+  readonly definers = new Map<string, number>();
+  /** Whether imports of components and core modules may stay open: nothing is made of what is evaluated. */
+  isOpen = false;
+  readonly #evaluation: Evaluation;
+  readonly #coreModules: CoreModules;
+  /** Types with declarations that take types with resources from outside of them. */
+  readonly #withOuterResources = new WeakSet<Scope>();
+
+  constructor(evaluation: Evaluation) {
+    this.#evaluation = evaluation;
+    this.#coreModules = new CoreModules(evaluation.subject);
+  }
+
+  /** Returns what a definition of a type stands for. */
+  type(scope: Scope, definition: TypeDefinition): TypeItem {
+    switch (definition.kind) {
+      case 'resource': {
+        const destructor =
+          definition.destructor === null ? null : this.#evaluation.get(scope, 'core func', definition.destructor);
+        const { component } = scope;
+        const id = `#${this.definers.size}`;
+        this.definers.set(id, component);
+        if (destructor !== null)
+          this.#evaluation.expect(destructor, { params: ['i32'], results: [] }, 'the destructor of a resource');
+        return { kind: 'resource', resource: { kind: 'resource', id }, host: null, destructor, component };
+      }
+      case 'instance type':
+      case 'component type': {
+        const { kind, declarations } = definition;
+        // Checks the declarations; whatever has the type declares them again.
+        const inner = newScope(scope, scope.component, false);
+        this.#declareAll(inner, declarations, '$root', { args: null });
+        return { kind, declarations, scope, hasHandles: this.#withOuterResources.has(inner) };
+      }
+      default:
+        return new TypeResolver(scope, this.#evaluation.subject).resolve(definition);
+    }
+  }
+
+  /** Returns the entry that an alias takes from an instance or from an outer component. */
+  alias(scope: Scope, alias: Alias): Entry {
+    if (alias.of === 'core export') {
+      const item = this.#evaluation.get(scope, 'core instance', alias.instance);
+      const { sort, name } = alias;
+      if (item.kind === 'instance')
+        return { sort, value: { kind: 'export', instance: item.instance, name, sort } } as Entry;
+      const value = item.exports.get(name);
+      if (value === undefined)
+        throw this.#evaluation.fail(`a core instance exports no ${JSON.stringify(name.slice(0, 60))}`);
+      return { sort, value } as Entry;
+    }
+    if (alias.of === 'export') {
+      const entry = this.#evaluation.get(scope, 'instance', alias.instance).exports.get(alias.name);
+      if (entry?.sort !== alias.sort)
+        throw this.#evaluation.fail(
+          `instance ${alias.instance} exports no ${alias.sort} ${JSON.stringify(alias.name.slice(0, 60))}`,
+        );
+      return entry;
+    }
+    let from: Scope | null = scope;
+    let crosses = false;
+    const crossed: Scope[] = [];
+    for (let level = 0; level < alias.levels && from !== null; level += 1) {
+      crosses ||= from.isComponent;
+      crossed.push(from);
+      from = from.parent;
+    }
+    if (from === null) throw this.#evaluation.fail(`there is no component ${alias.levels} levels outward`);
+    if (
+      alias.sort !== 'type' &&
+      alias.sort !== 'component' &&
+      alias.sort !== 'core module' &&
+      alias.sort !== 'core type'
+    )
+      throw this.#evaluation.fail(`a ${alias.sort} cannot be taken from an outer component`);
+    const value = this.#evaluation.get(from, alias.sort, alias.index);
+    if (crosses && alias.sort === 'type' && hasResources(value as TypeItem))
+      this.#evaluation.fail('a type with resources is taken from an outer component');
+    if (alias.sort === 'type' && hasResources(value as TypeItem))
+      for (const one of crossed) this.#withOuterResources.add(one);
+    return { sort: alias.sort, value } as Entry;
+  }
+
+  /** Adds an import to the scope: an argument after a check of its type, or what the host provides. */
+  import({ scope, imports, args }: Importing, name: string, of: External): void {
+    const given = args === null ? null : args.get(name);
+    if (given === undefined)
+      throw this.#evaluation.fail(`a nested component gets no ${JSON.stringify(name.slice(0, 60))}`);
+    if (given !== null && given.sort !== of.kind)
+      this.#evaluation.fail(`${JSON.stringify(name.slice(0, 60))} is a ${given.sort}, not a ${of.kind}`);
+    const entry = this.#imported(scope, '$root', name, of, given);
+    const problem = imports.add(name, entry);
+    if (problem !== null) this.#evaluation.fail(problem);
+    this.#evaluation.push(scope, entry);
+  }
+
+  /** Checks an export against the type that is written beside it. */
+  checkAscribed(scope: Scope, name: string, as: External, entry: Entry): void {
+    if (as.kind !== entry.sort)
+      this.#evaluation.fail(`${JSON.stringify(name.slice(0, 60))} is a ${entry.sort}, not a ${as.kind}`);
+    this.#imported(scope, '$root', name, as, entry);
+  }
+
+  /**
+   * Returns the entry for an import declared as `of`: `given` after a check against the declaration, or the host's
+   * entry if `given` is null. `interfaceName` is the interface that contains the declaration.
+   */
+  #imported(scope: Scope, interfaceName: string, name: string, of: External, given: Entry | null): Entry {
+    if (of.kind === 'type') {
+      const equal = of.equal === null ? null : this.#evaluation.get(scope, 'type', of.equal);
+      if (given === null) return { sort: 'type', value: equal ?? this.#hostResource(interfaceName, name) };
+      this.#checkBound(name, given.value as TypeItem, equal);
+      return given;
+    }
+    if (of.kind === 'func') {
+      const declared = this.#evaluation.get(scope, 'type', of.type);
+      if (declared.kind !== 'func') throw this.#evaluation.fail(`type ${of.type} is no type of a function`);
+      if (given === null) return { sort: 'func', value: { kind: 'host', interfaceName, name, type: declared.type } };
+      const { type } = given.value as FunctionItem;
+      if (!sameFunction(type, declared.type))
+        this.#evaluation.fail(
+          `${name.slice(0, 60)} is a ${formatFunction(type)}, not a ${formatFunction(declared.type)}`,
+        );
+      return given;
+    }
+    if (of.kind === 'instance') {
+      const declared = this.#evaluation.get(scope, 'type', of.type);
+      if (declared.kind !== 'instance type') throw this.#evaluation.fail(`type ${of.type} is no type of an instance`);
+      const exports = this.declared(declared, name, {
+        instance: given === null ? null : (given.value as InstanceItem),
+      });
+      return given ?? { sort: 'instance', value: { exports } };
+    }
+    if (of.kind === 'core module') {
+      const declared = this.#evaluation.get(scope, 'core type', of.type);
+      if (declared === null) throw this.#evaluation.fail(`core type ${of.type} is no type of a core module`);
+      const bytes = given === null ? null : (given.value as Uint8Array | null);
+      if (bytes !== null) {
+        const problem = moduleTypeProblem(declared, this.#coreModules.read(bytes));
+        if (problem !== null) this.#evaluation.fail(problem);
+      }
+      if (given !== null) return given;
+      if (this.isOpen) return { sort: 'core module', value: null };
+    } else {
+      const declared = this.#evaluation.get(scope, 'type', of.type);
+      if (declared.kind !== 'component type') throw this.#evaluation.fail(`type ${of.type} is no type of a component`);
+      if (given !== null) return given;
+      if (this.isOpen) return { sort: 'component', value: { ...declared, kind: 'declared' } };
+    }
+    throw unsupportedComponent(this.#evaluation.subject, `an import of a ${of.kind} (${name.slice(0, 60)})`);
+  }
+
+  /** Throws `module_invalid` unless `given` is a type within a bound: equal to `equal`, or a resource (null). */
+  #checkBound(name: string, given: TypeItem, equal: TypeItem | null): void {
+    if (equal === null) {
+      if (given.kind !== 'resource') this.#evaluation.fail(`${name.slice(0, 60)} is no resource`);
+      return;
+    }
+    const isEqual =
+      given.kind === 'resource' && equal.kind === 'resource'
+        ? given.resource.id === equal.resource.id
+        : given.kind === 'value' && equal.kind === 'value'
+          ? sameWitType(given.type, equal.type)
+          : given.kind === 'func' && equal.kind === 'func'
+            ? sameFunction(given.type, equal.type)
+            : given.kind === equal.kind;
+    if (!isEqual) this.#evaluation.fail(`the type ${name.slice(0, 60)} is not the one that is declared`);
+  }
+
+  #hostResource(interfaceName: string, name: string): ResourceItem {
+    const resource = hostResource(compatibleName(interfaceName), name);
+    return { kind: 'resource', resource, host: { interfaceName, name }, destructor: null, component: null };
+  }
+
+  /**
+   * Evaluates the type of an instance or a component and returns the exports that it declares. Checks the instance that is
+   * given against the type; null: the host provides it.
+   */
+  declared(type: Declarations, interfaceName: string, given: Given): ReadonlyMap<string, Entry> {
+    return this.#declareAll(newScope(type.scope, type.scope.component, false), type.declarations, interfaceName, given);
+  }
+
+  #declareAll(
+    scope: Scope,
+    declarations: readonly Declaration[],
+    interfaceName: string,
+    given: Given,
+  ): ReadonlyMap<string, Entry> {
+    const into = { scope, exports: new Exports(this.#evaluation.subject), imports: new ExternNames('import') };
+    for (const declaration of declarations) {
+      this.#evaluation.step();
+      this.#declare(into, declaration, interfaceName, given);
+    }
+    return into.exports.entries;
+  }
+
+  #declare(
+    { scope, exports, imports }: Declaring,
+    declaration: Declaration,
+    interfaceName: string,
+    { instance: given = null, args = null }: Given,
+  ): void {
+    switch (declaration.kind) {
+      case 'core type':
+        scope.spaces['core type'].push(declaration.module);
+        return;
+      case 'type':
+        if (declaration.type.kind === 'resource') this.#evaluation.fail('a type that declares a resource of its own');
+        scope.spaces.type.push(this.type(scope, declaration.type));
+        return;
+      case 'alias':
+        if (declaration.sort !== 'type' && declaration.sort !== 'core type' && declaration.sort !== 'instance')
+          this.#evaluation.fail(`a type takes a ${declaration.sort} from elsewhere`);
+        this.#evaluation.push(scope, this.alias(scope, declaration));
+        return;
+      case 'import':
+        this.#open(() => this.import({ scope, imports, args }, declaration.name, declaration.of));
+        return;
+      case 'export': {
+        const { name, of } = declaration;
+        const actual = given === null ? null : (given.exports.get(name) ?? null);
+        if (given !== null && actual?.sort !== of.kind)
+          this.#evaluation.fail(`an instance lacks the ${of.kind} ${JSON.stringify(name.slice(0, 60))}`);
+        const inner = of.kind === 'instance' ? `${interfaceName}/${name}` : interfaceName;
+        const imported = () => this.#imported(scope, inner, of.kind === 'instance' ? inner : name, of, actual);
+        const entry = given === null ? this.#open(imported) : imported();
+        exports.add(name, entry);
+        this.#evaluation.push(scope, entry);
+        return;
+      }
+    }
+  }
+
+  /** Calls `act`, during which imports of components and core modules may stay open: nothing is made of them. */
+  #open<T>(act: () => T): T {
+    const before = this.isOpen;
+    this.isOpen = true;
+    try {
+      return act();
+    } finally {
+      this.isOpen = before;
+    }
+  }
+}
+
+function hasResources(type: TypeItem): boolean {
+  return type.kind === 'resource' || type.hasHandles;
+}

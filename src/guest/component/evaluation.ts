@@ -1,0 +1,93 @@
+/** What the evaluation of a component works on: its index spaces, the steps it has taken, the signatures it has met. */
+import type { FuncType } from '../../protocol/module.ts';
+import { componentCaps } from './caps.ts';
+import { ExternNames } from './extern-name.ts';
+import type { CoreItem, Entry, Scope, Signature, Spaces } from './graph.ts';
+import type { Named, Sort } from './model.ts';
+import { invalidComponent, tooLargeComponent } from './refusals.ts';
+
+export class Evaluation {
+  /** Name of the component in messages. */
+  readonly subject: string;
+  readonly signatures: Signature[] = [];
+  #steps = 0;
+
+  constructor(subject: string) {
+    this.subject = subject;
+  }
+
+  /** Throws `module_invalid`. */
+  fail(problem: string): never {
+    throw invalidComponent(this.subject, problem);
+  }
+
+  /** Counts a step. Throws `module_too_large` beyond componentCaps.definitions. */
+  step(): void {
+    this.#steps += 1;
+    if (this.#steps > componentCaps.definitions)
+      throw tooLargeComponent(this.subject, 'steps of the instantiation', componentCaps.definitions);
+  }
+
+  /** Returns entry `index` of an index space. Throws `module_invalid` if the space has no such entry. */
+  get<S extends Sort>(scope: Scope, sort: S, index: number): Spaces[S][number] {
+    const value = scope.spaces[sort][index];
+    if (value === undefined) throw this.fail(`${sort} ${index} does not exist`);
+    return value;
+  }
+
+  /** Returns the entry that `named` names. */
+  entry(scope: Scope, { sort, index }: Named): Entry {
+    return { sort, value: this.get(scope, sort, index) } as Entry;
+  }
+
+  /** Adds an entry to its index space. */
+  push(scope: Scope, { sort, value }: Entry): void {
+    (scope.spaces[sort] as unknown[]).push(value);
+  }
+
+  /** Notes the type that a core function must have; signatures.ts checks it. */
+  expect(item: CoreItem, type: FuncType, what: string): void {
+    this.signatures.push({ item, type, what });
+  }
+}
+
+/** Returns empty index spaces. */
+export function newScope(parent: Scope | null, component: number, isComponent: boolean): Scope {
+  return {
+    parent,
+    component,
+    isComponent,
+    spaces: {
+      'core func': [],
+      'core table': [],
+      'core memory': [],
+      'core global': [],
+      'core tag': [],
+      'core type': [],
+      'core module': [],
+      'core instance': [],
+      func: [],
+      type: [],
+      component: [],
+      instance: [],
+    },
+  };
+}
+
+/** The exports of one instance, or of one type with declarations. */
+export class Exports {
+  readonly entries = new Map<string, Entry>();
+  readonly #names = new ExternNames('export');
+  readonly #subject: string;
+
+  constructor(subject: string) {
+    this.#subject = subject;
+  }
+
+  /** Throws `module_invalid` for a name that is none, or is there. */
+  add(name: string, entry: Entry): void {
+    const problem = this.#names.add(name, entry);
+    if (problem !== null) throw invalidComponent(this.#subject, problem);
+    this.entries.set(name, entry);
+  }
+}
