@@ -899,7 +899,7 @@ export const protections: readonly Protection[] = [
   },
   {
     name: 'components: the fused code is bounded',
-    file: 'src/guest/component/fuse.ts',
+    file: 'src/guest/component/write-fused.ts',
     find: 'checkFusedBytes(writer.length, this.#fusedBytesMax, this.#subject);',
     replace: '',
     tests: ['test/guest/component/fuse.test.ts'],

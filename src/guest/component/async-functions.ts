@@ -2,12 +2,12 @@
 import type { FuncType } from '../../protocol/module.ts';
 import { elementName, otherElement } from './element-name.ts';
 import { hasLists } from './flatten.ts';
-import type { HostTarget } from './fuse.ts';
 import type { Glue, HostCall } from './glue.ts';
 import { asyncModule } from './glue-hosts.ts';
 import type { CanonFunction, Part } from './graph.ts';
 import type { StreamOperation } from './model.ts';
 import type { EndType } from './type-contents.ts';
+import type { HostTarget } from './unit.ts';
 
 type AsyncOperation = Exclude<
   CanonFunction['op'],

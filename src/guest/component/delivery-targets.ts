@@ -1,8 +1,9 @@
 /** Where the results of asynchronous calls go in each component instance: an event may be delivered by any call. */
-import type { ImportTarget } from './fuse.ts';
+
 import type { CanonFunction, CoreItem, Graph } from './graph.ts';
 import type { Memories } from './memories.ts';
 import { unsupportedComponent } from './refusals.ts';
+import type { ImportTarget } from './unit.ts';
 
 /** The memory and the realloc of one component instance. Null: no call names one. */
 export interface DeliveryTarget {

@@ -1,11 +1,11 @@
 /** Writes the entry point of the linked module, which calls the exported function of the component. */
 import { constant, emptyBlock, op } from '../wasm/format/instructions.ts';
 import { callbackType, reallocType } from './flatten.ts';
-import type { ImportTarget } from './fuse.ts';
 import { type GlueCall, hostEventHandle, hostEventPayload, hostNextEvent } from './glue-hosts.ts';
 import type { GluePieces } from './glue-pieces.ts';
 import type { Part } from './graph.ts';
 import type { TaskGlue } from './task-glue.ts';
+import type { ImportTarget } from './unit.ts';
 import type { TextEncoding } from './wit.ts';
 
 export interface EntryCalls {

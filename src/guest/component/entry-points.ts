@@ -1,7 +1,6 @@
 /** The entry point of a component: which export `_start` calls, with what, and what becomes of its result. */
 import { PlatformError } from '../../protocol/errors.ts';
 import { printable } from '../wasm/inspect/findings.ts';
-import type { HostTarget } from './fuse.ts';
 import {
   hostOutparam,
   hostRequest,
@@ -16,6 +15,7 @@ import type { FunctionItem, Graph, LiftedFunction } from './graph.ts';
 import { httpErrorCode } from './http-error-code.ts';
 import { compatibleName, isPrerelease, prereleaseHint } from './interface-name.ts';
 import { invalidComponent } from './refusals.ts';
+import type { HostTarget } from './unit.ts';
 import { asyncFunc, type FunctionType, formatFunction, func, hostResource, own, result, sameFunction } from './wit.ts';
 
 export type World = 'http' | 'command';

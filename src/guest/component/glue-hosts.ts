@@ -1,6 +1,6 @@
 /** Functions of the host that only code of the linker calls. */
 import type { FuncType } from '../../protocol/module.ts';
-import type { HostTarget, ImportTarget } from './fuse.ts';
+import type { HostTarget, ImportTarget } from './unit.ts';
 
 /** Import module of the functions that only glue calls; src/guest/kernel/abi/wasi2/component/glue.ts provides them. */
 export const glueModule = 'trisiel:component/glue';

@@ -4,9 +4,9 @@ import { op } from '../wasm/format/instructions.ts';
 import { valTypeBytes } from '../wasm/format/types.ts';
 import { ByteWriter } from '../wasm/format/writer.ts';
 import { componentCaps } from './caps.ts';
-import type { ImportTarget } from './fuse.ts';
 import { memoryExports } from './memories.ts';
 import { tooLargeComponent } from './refusals.ts';
+import type { ImportTarget } from './unit.ts';
 
 /** Memories that lie in the memory of unit `unit` (memories.ts). */
 export interface GlueMemories {

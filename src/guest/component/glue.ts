@@ -18,7 +18,6 @@ import { writeAdapter } from './adapter.ts';
 import type { AdapterCalls, AdapterSide } from './adapter-calls.ts';
 import { type AsyncEntryCalls, addAsyncEntry, addEntry, type EntryCalls } from './entry-glue.ts';
 import { type CallStyle, callbackType, flattenFunction, reallocType } from './flatten.ts';
-import type { ImportTarget } from './fuse.ts';
 import {
   asyncModule,
   type GlueCall,
@@ -38,6 +37,7 @@ import type { Part } from './graph.ts';
 import { memoryExports } from './memories.ts';
 import { addResource, type ResourceFunction } from './resource-glue.ts';
 import { TaskGlue } from './task-glue.ts';
+import type { ImportTarget } from './unit.ts';
 import type { FunctionType, TextEncoding, WitType } from './wit.ts';
 
 /** How glue calls a function of the host. */

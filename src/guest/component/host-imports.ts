@@ -2,9 +2,9 @@
 import { PlatformError } from '../../protocol/errors.ts';
 import { cutDetails, plural, printable } from '../wasm/inspect/findings.ts';
 import { flattenFunction } from './flatten.ts';
-import type { HostTarget } from './fuse.ts';
 import type { HostFunction } from './graph.ts';
 import { compatibleName, isPrerelease, nearestName, prereleaseHint } from './interface-name.ts';
+import type { HostTarget } from './unit.ts';
 import { type FunctionType, formatFunction, sameFunction } from './wit.ts';
 
 /** A function that the host provides. `interfaceName` has the compatible part of the version: `wasi:io/streams@0.2`. */

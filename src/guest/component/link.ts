@@ -11,7 +11,7 @@ import { type DeliveryTarget, findDeliveries, hasTasks } from './delivery-target
 import { type EntryPoint, entryMissing, findEntry, type World } from './entry-points.ts';
 import { evaluateComponent } from './evaluate.ts';
 import { flattenFunction, hasLists } from './flatten.ts';
-import { fuse, type HostTarget, type ImportTarget, type KeptExport, type Unit } from './fuse.ts';
+import { fuse } from './fuse.ts';
 import { Glue, type PartCall, type PartOptions } from './glue.ts';
 import type {
   CanonFunction,
@@ -30,6 +30,7 @@ import { Memories } from './memories.ts';
 import { invalidComponent, unsupportedComponent } from './refusals.ts';
 import { checkSignatures } from './signatures.ts';
 import { endName, endsIn, hasBorrows, hasErrorContexts } from './type-contents.ts';
+import type { HostTarget, ImportTarget, KeptExport, Unit } from './unit.ts';
 import { func, own, sameWitType, type TextEncoding, type WitType } from './wit.ts';
 
 export interface LinkedComponent {

@@ -1,10 +1,10 @@
 /** Writes `resource.new`, `resource.rep` and `resource.drop` of the resources that a component defines. */
 import type { FuncType } from '../../protocol/module.ts';
 import { constant, emptyBlock, op } from '../wasm/format/instructions.ts';
-import type { ImportTarget } from './fuse.ts';
 import { destructorType, hostOwns, hostResources } from './glue-hosts.ts';
 import type { GluePieces } from './glue-pieces.ts';
 import type { Part } from './graph.ts';
+import type { ImportTarget } from './unit.ts';
 
 /** A function of a resource type that the component defines. */
 export interface ResourceFunction {

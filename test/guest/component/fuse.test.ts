@@ -2,8 +2,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CoreModules } from '../../../src/guest/component/core-modules.ts';
-import { fuse, type ImportTarget, type Unit } from '../../../src/guest/component/fuse.ts';
+import { fuse } from '../../../src/guest/component/fuse.ts';
 import { Memories } from '../../../src/guest/component/memories.ts';
+import type { ImportTarget, Unit } from '../../../src/guest/component/unit.ts';
 import { PlatformError } from '../../../src/protocol/errors.ts';
 import type { FuncType } from '../../../src/protocol/module.ts';
 import { wat } from '../../support/wasm.ts';

@@ -1,0 +1,32 @@
+/** What is fused (fuse.ts): core modules, the definitions that their imports are connected to, and their memories. */
+import type { FuncType } from '../../protocol/module.ts';
+import type { PlacedMemory } from './memories.ts';
+
+/** Definition that an import of a unit is connected to. */
+export type ImportTarget =
+  | { readonly kind: 'unit'; readonly unit: number; readonly name: string }
+  /** An import of the fused module, with this name and type. */
+  | { readonly kind: 'host'; readonly module: string; readonly name: string; readonly type: FuncType };
+
+export type HostTarget = Extract<ImportTarget, { readonly kind: 'host' }>;
+
+export interface Unit {
+  readonly bytes: Uint8Array;
+  /** Returns the definition that an import is connected to; null if there is none. */
+  readonly resolve: (module: string, name: string) => ImportTarget | null;
+}
+
+/** Memories of units that lie in the memory of another unit. */
+export interface MergedMemories {
+  /** The unit that memories.ts wrote. */
+  readonly unit: number;
+  readonly placed: readonly PlacedMemory[];
+  /** Number of the memory of each unit; null: none, or the whole memory. */
+  readonly ofUnit: readonly (number | null)[];
+}
+
+/** A function export of the fused module. */
+export interface KeptExport {
+  readonly unit: number;
+  readonly name: string;
+}
