@@ -829,7 +829,7 @@ export const protections: readonly Protection[] = [
   },
   {
     name: 'components: an option of a canonical function is there once',
-    file: 'src/guest/component/decode.ts',
+    file: 'src/guest/component/decode-canon.ts',
     find: 'if (seen.has(slot)) reader.fail',
     replace: 'if (false) reader.fail',
     tests: ['test/guest/component/validation.test.ts'],
