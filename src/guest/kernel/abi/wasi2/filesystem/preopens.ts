@@ -3,7 +3,7 @@ import { func, list, own, tuple } from '../../../../component/wit.ts';
 import { witInterface, witRow } from '../../../canonical/row.ts';
 import type { Process } from '../../../process.ts';
 import { DirectoryDescriptor } from './descriptor.ts';
-import { descriptorResource } from './types.ts';
+import { descriptorResource } from './descriptor-types.ts';
 
 /** Returns each such directory and its name: `/`, or for `wasmcloud run` the folders that `--dir` maps. */
 const getDirectories = witRow(

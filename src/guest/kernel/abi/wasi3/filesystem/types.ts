@@ -27,8 +27,10 @@ import { dropRow, err, ok, runOf, witInterface, witRow } from '../../../canonica
 import type { OpenFile } from '../../../fs/open-file.ts';
 import type { Process } from '../../../process.ts';
 import { type Descriptor, DirectoryDescriptor, FileDescriptor } from '../../wasi2/filesystem/descriptor.ts';
+import { offsetMax, typeOfKind } from '../../wasi2/filesystem/descriptor-types.ts';
+import { entryWork } from '../../wasi2/filesystem/directory-entries.ts';
 import { failure } from '../../wasi2/filesystem/error-code.ts';
-import { entryWork, offsetMax, typeOfKind, filesystemTypes as types2 } from '../../wasi2/filesystem/types.ts';
+import { filesystemTypes as types2 } from '../../wasi2/filesystem/types.ts';
 import { type Instant, instantType } from '../clocks/system-clock.ts';
 import { emptyStream, pump, readingFrom, resultOf } from '../streams.ts';
 import { errorCodeType, toResult } from './error-code.ts';
