@@ -1566,6 +1566,13 @@ export interface Operations {
       readonly user: Account;
     };
   };
+  /** DELETE /users/{user}: Delete a user who owns neither functions nor queues, at once and for good: tokens and roles go, versions that the user pushed stay, the name is free. */
+  readonly deleteUser: {
+    readonly input: {
+      readonly user: string | number;
+    };
+    readonly answer: void;
+  };
   /** GET /nodes: Nodes of the cluster by name, with what they serve. */
   readonly listNodes: {
     readonly input: {

@@ -80,6 +80,7 @@ export const operations = {
   resumeSchedule: {"method":"POST","path":"/handlers/{name}/schedules/{schedule}/resume","body":"none","answer":"json"},
   getUser: {"method":"GET","path":"/users/{user}","body":"none","answer":"json"},
   changeUser: {"method":"PATCH","path":"/users/{user}","body":"json","answer":"json"},
+  deleteUser: {"method":"DELETE","path":"/users/{user}","body":"none","answer":"none"},
   listNodes: {"method":"GET","path":"/nodes","body":"none","answer":"json","paged":true},
   addNode: {"method":"POST","path":"/nodes","body":"json","answer":"json"},
   drainNode: {"method":"POST","path":"/nodes/{node}/drain","body":"none","answer":"none"},

@@ -149,6 +149,7 @@ export const permissions = {
   listUsers: admin,
   getUser: admin,
   changeUser: admin,
+  deleteUser: admin,
   listNodes: { on: 'platform', scope: 'read' },
   addNode: admin,
   drainNode: admin,

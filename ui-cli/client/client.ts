@@ -226,6 +226,11 @@ export class Client {
     return (await this.#api.call(answers.account, asked, options)).user;
   }
 
+  /** Deletes a user for good. Throws `conflict` when the user owns functions or queues. */
+  async deleteUser(name: string, options?: CallOptions): Promise<void> {
+    await this.#api.send({ method: 'DELETE', path: userPath(name) }, options);
+  }
+
   async tokens(options?: CallOptions): Promise<readonly TokenView[]> {
     return all(async (after) => {
       const asked: ApiRequest = { method: 'GET', path: '/tokens', query: { after } };

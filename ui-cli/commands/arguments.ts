@@ -1,5 +1,6 @@
 /** Parsers of command line values. commander prints the message of an InvalidArgumentError. */
 import { InvalidArgumentError } from 'commander';
+import { PlatformError } from '../../src/protocol/errors.ts';
 import { levelByName, logLevelNames, logLevels } from '../../src/protocol/nouns.ts';
 import { readBytes } from '../text/size.ts';
 
@@ -66,4 +67,9 @@ export function parseStatus(text: string): (status: number) => boolean {
   if (/^[1-5]\d\d$/.test(text)) return (status) => status === Number(text);
   if (/^[1-5]xx$/i.test(text)) return (status) => Math.floor(status / 100) === Number(text[0]);
   throw new InvalidArgumentError('It must be a status such as 404, or a class such as 5xx.');
+}
+
+/** Throws `bad_request` unless `--yes` was given. */
+export function needYes(yes: boolean | undefined, what: string, hint: string): void {
+  if (yes !== true) throw new PlatformError('bad_request', `${what}; it needs a yes`, { hints: [hint] });
 }

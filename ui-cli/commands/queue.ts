@@ -8,7 +8,7 @@ import { exportedQueue } from '../exports/export-file.ts';
 import { readInput, sendFile } from '../exports/import-file.ts';
 import { formatBytes, plural } from '../text/format.ts';
 import { messageTable, queueLines, queueTable } from '../text/queue.ts';
-import { parseCount } from './arguments.ts';
+import { needYes, parseCount } from './arguments.ts';
 import { addExportOptions, type ExportOptions, exportTo } from './export.ts';
 
 interface Selection {
@@ -178,8 +178,4 @@ async function publish(
   });
   const said = done.published === 1 ? `published ${done.id} to ${name}` : `${name} has got it before: ${done.id}`;
   context.result(done, [said]);
-}
-
-function needYes(yes: boolean | undefined, what: string, hint: string): void {
-  if (yes !== true) throw new PlatformError('bad_request', `${what}; it needs a yes`, { hints: [hint] });
 }

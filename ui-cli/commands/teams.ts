@@ -6,7 +6,7 @@ import type { AccountChange } from '../client/client.ts';
 import type { Context } from '../context.ts';
 import { accountTable, teamTable, transferTable } from '../text/access.ts';
 import { formatDate } from '../text/format.ts';
-import { handlerArgument, parseBytes, parseCount } from './arguments.ts';
+import { handlerArgument, needYes, parseBytes, parseCount } from './arguments.ts';
 
 export function addTeamCommands(program: Command, context: Context): void {
   program
@@ -96,6 +96,8 @@ interface UserOptions {
   readonly quota?: number | 'default';
   readonly calls?: number | 'default';
   readonly removeTotp?: boolean;
+  readonly delete?: boolean;
+  readonly yes?: boolean;
   readonly search?: string;
 }
 
@@ -117,14 +119,23 @@ export function addUserCommand(program: Command, context: Context): void {
     .option('--quota <size>', 'what they may store, such as 500MiB or 2GiB, or default', orDefault(parseBytes))
     .option('--calls <n>', 'calls of their functions in flight, or default', orDefault(parseCount(1, 1_000_000)))
     .option('--remove-totp', 'take a lost second factor away')
+    .option('--delete', 'delete for good a user who owns neither functions nor queues')
+    .option('-y, --yes', 'with --delete: really')
     .action(async (name: string | undefined, options: UserOptions) => {
       const client = await context.client();
       const change = changeOf(options);
       if (name === undefined) {
-        if (Object.keys(change).length > 0)
+        if (Object.keys(change).length > 0 || options.delete === true)
           throw new PlatformError('bad_request', 'whom? wasmcloud users NAME with these options');
         const users = await client.users(options.search);
         return context.result(users, accountTable(users, Date.now()));
+      }
+      if (options.delete === true) {
+        if (Object.keys(change).length > 0)
+          throw new PlatformError('bad_request', '--delete excludes the other changes');
+        needYes(options.yes, `deleting ${name} is for good`, `wasmcloud users ${name} --delete --yes`);
+        await client.deleteUser(name);
+        return context.result({ user: name, deleted: true }, [`deleted the user ${name}`]);
       }
       const user = Object.keys(change).length === 0 ? await client.user(name) : await client.changeUser(name, change);
       context.result(user, accountTable([user], Date.now()));

@@ -281,7 +281,12 @@ export class Accounts {
 
   async #checkLogin({ name, password, code, address: given }: Login) {
     const address = addressKey(given);
-    const row = await this.#db.selectFrom('users').selectAll().where('name', '=', name).executeTakeFirst();
+    const row = await this.#db
+      .selectFrom('users')
+      .selectAll()
+      .where('name', '=', name)
+      .where('deleted_ms', 'is', null)
+      .executeTakeFirst();
     // Queries the database for an unknown name too, so that the answer takes as long.
     const isKnown = await this.#knownAddresses.has(row?.id ?? '', address);
     const giveBack = this.#countAttempt({ name, address, isKnown });

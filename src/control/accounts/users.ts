@@ -1,9 +1,12 @@
 /** Lists and changes the users of the platform for administrators: suspension, administrator rights, limits. */
 
+import type { Kysely } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { OwnerState } from '../../protocol/messages.ts';
 import type { AccountView } from '../../protocol/views.ts';
 import type { Database } from '../db/database.ts';
+import { lockUser } from '../db/row-locks.ts';
+import type { Schema } from '../db/schema.ts';
 
 export interface UserChange {
   readonly suspended?: boolean | undefined;
@@ -51,7 +54,12 @@ export class Users {
 
   /** Returns the id of a user. Throws `not_found`. */
   async idOf(name: string): Promise<string> {
-    const row = await this.#db.selectFrom('users').select('id').where('name', '=', name).executeTakeFirst();
+    const row = await this.#db
+      .selectFrom('users')
+      .select('id')
+      .where('name', '=', name)
+      .where('deleted_ms', 'is', null)
+      .executeTakeFirst();
     if (row === undefined) throw noSuchUser();
     return row.id;
   }
@@ -62,23 +70,12 @@ export class Users {
    */
   async change(name: string, change: UserChange): Promise<AccountView> {
     const owner = await this.#db.transaction().execute(async (trx): Promise<OwnerState> => {
-      // Locks the administrators: two that suspend each other must not both succeed.
-      const admins = await trx
-        .selectFrom('users')
-        .select(['id', 'suspended_ms'])
-        .where('is_admin', '=', 1)
-        .orderBy('id')
-        .forNoKeyUpdate()
-        .execute();
+      const admins = await lockAdmins(trx);
       const row = await trx.selectFrom('users').selectAll().where('name', '=', name).executeTakeFirst();
-      if (row === undefined) throw noSuchUser();
+      if (row === undefined || row.deleted_ms !== null) throw noSuchUser();
       const isAdmin = change.admin ?? row.is_admin === 1;
       const isSuspended = change.suspended ?? row.suspended_ms !== null;
-      const others = admins.filter(({ id, suspended_ms }) => id !== row.id && suspended_ms === null);
-      if (others.length === 0 && !(isAdmin && !isSuspended))
-        throw new PlatformError('conflict', 'no administrator would be left', {
-          hints: ['make somebody else an administrator first: wasmcloud users NAME --admin'],
-        });
+      if (!(isAdmin && !isSuspended)) checkOthers(admins, row.id);
       const isNewlySuspended = isSuspended && row.suspended_ms === null;
       const callsMax = change.callsMax === undefined ? row.calls_max : change.callsMax;
       await trx
@@ -100,6 +97,52 @@ export class Users {
   }
 
   /**
+   * Deletes a user at once: credentials, roles and offers go; versions that the user pushed stay, under a name that nobody
+   * chose, and the user's own name is free. Throws `not_found`, and `conflict` when the user owns functions (deleted ones
+   * until they are purged) or queues, or is the last administrator who can log in.
+   */
+  async remove(name: string): Promise<void> {
+    const id = await this.#db.transaction().execute(async (trx) => {
+      const admins = await lockAdmins(trx);
+      const row = await trx.selectFrom('users').selectAll().where('name', '=', name).executeTakeFirst();
+      if (row === undefined || !(await lockUser(trx, row.id))) throw noSuchUser();
+      if (row.is_admin === 1) checkOthers(admins, row.id);
+      const owned = async (table: 'handlers' | 'queues') =>
+        (await trx.selectFrom(table).select('id').where('owner_id', '=', row.id).execute()).length;
+      const [handlers, queues] = [await owned('handlers'), await owned('queues')];
+      if (handlers + queues > 0)
+        throw new PlatformError(
+          'conflict',
+          `${name} owns ${handlers} functions and ${queues} queues; nothing was deleted`,
+          {
+            hints: ['their owner hands functions over (wasmcloud transfer) or purges them, and deletes queues'],
+          },
+        );
+      for (const table of ['tokens', 'recovery_codes', 'known_addresses', 'collaborators', 'kept_answers'] as const)
+        await trx.deleteFrom(table).where('user_id', '=', row.id).execute();
+      await trx.deleteFrom('transfers').where('to_user', '=', row.id).execute();
+      await trx.deleteFrom('invites').where('created_by', '=', row.id).execute();
+      await trx
+        .updateTable('users')
+        .set({
+          name: `deleted-${row.id
+            .slice(-12)
+            .toLowerCase()
+            .replaceAll(/[^a-z0-9]/g, '0')}`,
+          ...{ password_hash: '', is_admin: 0, totp_sealed: null, totp_confirmed_ms: null },
+          ...{ suspended_ms: row.suspended_ms ?? this.#now(), deleted_ms: this.#now() },
+          credential_epoch: row.credential_epoch + 1,
+        })
+        .where('id', '=', row.id)
+        .execute();
+      return row.id;
+    });
+    await Promise.all(
+      [...this.#listeners].map((listener) => listener({ ownerId: id, isSuspended: true, callsMax: null })),
+    );
+  }
+
+  /**
    * Calls `listener` with each user that is changed from now on, and waits for it. Returns a function that ends this.
    */
   onChanged(listener: UserListener): () => void {
@@ -110,6 +153,7 @@ export class Users {
   #query() {
     return this.#db
       .selectFrom('users')
+      .where('users.deleted_ms', 'is', null)
       .selectAll('users')
       .select((eb) => [
         eb
@@ -152,6 +196,27 @@ function toView(row: {
     quotaBytes: row.quota_bytes,
     callsMax: row.calls_max,
   };
+}
+
+type Administrators = readonly { readonly id: string; readonly suspended_ms: number | null }[];
+
+/** Locks the administrators: two that suspend each other must not both succeed. */
+function lockAdmins(trx: Kysely<Schema>): Promise<Administrators> {
+  return trx
+    .selectFrom('users')
+    .select(['id', 'suspended_ms'])
+    .where('is_admin', '=', 1)
+    .orderBy('id')
+    .forNoKeyUpdate()
+    .execute();
+}
+
+/** Throws `conflict` unless another administrator than `id` can log in. */
+function checkOthers(admins: Administrators, id: string): void {
+  if (admins.some((admin) => admin.id !== id && admin.suspended_ms === null)) return;
+  throw new PlatformError('conflict', 'no administrator would be left', {
+    hints: ['make somebody else an administrator first: wasmcloud users NAME --admin'],
+  });
 }
 
 function noSuchUser(): PlatformError {

@@ -28,6 +28,7 @@ import { drains } from './migrations/0055-drains.ts';
 import { homesOfControls } from './migrations/0056-homes-of-controls.ts';
 import { codeTries } from './migrations/0057-code-tries.ts';
 import { commitWords } from './migrations/0058-commit-words.ts';
+import { deletedUsers } from './migrations/0059-deleted-users.ts';
 
 /** Migrations in order. A released migration is never edited; a later one corrects it. */
 const migrations: Readonly<Record<string, Migration>> = {
@@ -57,6 +58,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0056-homes-of-controls': homesOfControls,
   '0057-code-tries': codeTries,
   '0058-commit-words': commitWords,
+  '0059-deleted-users': deletedUsers,
 };
 
 /** Names of all migrations, in order. */

@@ -17,6 +17,11 @@ export interface Schema {
      * Grows when the password or second factor changes and when the user is suspended, which ends cached credentials.
      */
     credential_epoch: Generated<number>;
+    /**
+     * When the user was deleted; null: never. The row stays, without a credential and under a name that nobody chose: versions
+     * that the user pushed refer to it.
+     */
+    deleted_ms: number | null;
     /** The user's own limits; null: the platform's limit holds. */
     handlers_max: number | null;
     quota_bytes: number | null;

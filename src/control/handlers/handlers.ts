@@ -249,15 +249,22 @@ export class Handlers {
 
   /**
    * Throws `limit_exceeded` when a user has as many handlers as the user's own limit, or else the platform's, allows.
-   * `restored`: a deleted handler comes back. Requires the lock on the user.
+   * `restored`: a deleted handler comes back. Throws `unauthorized` for a user who was deleted meanwhile. Requires the lock on the
+   * user.
    */
   async checkRoom(
     trx: Kysely<Schema>,
     userId: string,
     { restored = false }: { readonly restored?: boolean } = {},
   ): Promise<void> {
-    const user = await trx.selectFrom('users').select('handlers_max').where('id', '=', userId).executeTakeFirst();
-    const max = user?.handlers_max ?? handlerLimits.live;
+    const user = await trx
+      .selectFrom('users')
+      .select('handlers_max')
+      .where('id', '=', userId)
+      .where('deleted_ms', 'is', null)
+      .executeTakeFirst();
+    if (user === undefined) throw new PlatformError('unauthorized', 'this account was deleted');
+    const max = user.handlers_max ?? handlerLimits.live;
     const owned = await trx.selectFrom('handlers').select('deleted_ms').where('owner_id', '=', userId).execute();
     if (owned.filter((row) => row.deleted_ms === null).length >= max) throw tooMany(max, 'handlers');
     const total = Math.max(handlerLimits.total, 2 * max);

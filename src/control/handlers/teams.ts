@@ -192,7 +192,12 @@ export class Teams {
   }
 
   async #userId(name: string): Promise<string> {
-    const row = await this.#options.db.selectFrom('users').select('id').where('name', '=', name).executeTakeFirst();
+    const row = await this.#options.db
+      .selectFrom('users')
+      .select('id')
+      .where('name', '=', name)
+      .where('deleted_ms', 'is', null)
+      .executeTakeFirst();
     if (row === undefined) throw new PlatformError('not_found', 'there is no user of this name');
     return row.id;
   }

@@ -449,6 +449,56 @@ onEachDatabase('accounts', (dialect) => {
     });
   });
 
+  describe('a user who is deleted', () => {
+    test('owns nothing; what others have of the user stays, the rest goes, and the name is free', async () => {
+      const it = accounts();
+      const { user: ada } = await it.signUp({ name: 'ada', password, address });
+      const { user: bob, token } = await it.signUp({ name: 'bob', password, address });
+      const row = { deploy_branch: null, next_number: 1, created_ms: 1, deleted_ms: null };
+      await store.db
+        .insertInto('handlers')
+        .values([
+          { id: 'ours', name: 'otter', owner_id: ada.id, ...row },
+          { id: 'his', name: 'heron', owner_id: bob.id, ...row, deleted_ms: 2 },
+        ])
+        .execute();
+      await store.db
+        .insertInto('collaborators')
+        .values({ handler_id: 'ours', user_id: bob.id, role: 'deployer', added_ms: 1 })
+        .execute();
+      expect(await code(it.users.remove('bob'))).toBe('conflict');
+      expect(await it.actorOfToken(token)).not.toBeNull();
+      await store.db.deleteFrom('handlers').where('id', '=', 'his').execute();
+
+      const changes: unknown[] = [];
+      it.users.onChanged((owner) => void changes.push(owner));
+      await it.users.remove('bob');
+      expect(changes).toEqual([{ ownerId: bob.id, isSuspended: true, callsMax: null }]);
+      expect(await it.actorOfToken(token)).toBeNull();
+      expect(await code(it.logIn({ name: 'bob', password, address }))).toBe('unauthorized');
+      expect(await code(it.users.get('bob'))).toBe('not_found');
+      expect(await code(it.users.remove('bob'))).toBe('not_found');
+      const kept = await store.db.selectFrom('users').select(['id', 'name']).where('id', '=', bob.id).execute();
+      expect(kept[0]?.name).toMatch(/^deleted-[a-z0-9]+$/);
+      expect(await code(it.logIn({ name: kept[0]!.name, password: '', address }))).toBe('unauthorized');
+      expect(await code(it.users.change(kept[0]!.name, { suspended: false }))).toBe('not_found');
+      expect((await it.users.list({ after: '', limit: 10 })).map(({ name }) => name)).toEqual(['ada']);
+      expect(await store.db.selectFrom('collaborators').selectAll().execute()).toEqual([]);
+
+      const again = await it.signUp({ name: 'bob', password, address });
+      expect(again.user.id).not.toBe(bob.id);
+    });
+
+    test('is not the last administrator, also when two delete each other', async () => {
+      const it = accounts();
+      for (const name of ['ada', 'bob']) await it.signUp({ name, password, address });
+      expect(await code(it.users.remove('ada'))).toBe('conflict');
+      await it.users.change('bob', { admin: true });
+      const both = await Promise.all([code(it.users.remove('ada')), code(it.users.remove('bob'))]);
+      expect(both.sort()).toEqual(['conflict', 'null']);
+    });
+  });
+
   describe('tokens', () => {
     test('have a scope, perhaps one handler, and an end', async () => {
       const it = accounts();

@@ -167,6 +167,7 @@ describe('answers', () => {
       ['listUsers', '/users'],
       ['getUser', '/users/bob'],
       ['changeUser', '/users/bob', { handlersMax: 7 }],
+      ['deleteUser', '/users/eve'],
       ['addNode', '/nodes', { name: 'eu-1' }],
       ['listNodes', '/nodes'],
       ['drainNode', '/nodes/eu-1/drain'],

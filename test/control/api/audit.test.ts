@@ -123,6 +123,13 @@ const steps: readonly (readonly [operation: string, step: Step])[] = [
   ['purgeQueue', () => asAda('POST', '/queues/jobs/purge')],
   ['deleteQueue', () => asAda('DELETE', '/queues/jobs')],
   ['changeUser', () => asAda('PATCH', '/users/bob', { handlersMax: 7 })],
+  [
+    'deleteUser',
+    async () => {
+      await signUp(platform, 'eve');
+      return asAda('DELETE', '/users/eve');
+    },
+  ],
   ['addNode', () => asAda('POST', '/nodes', { name: 'eu-1' })],
   ['drainNode', () => asAda('POST', '/nodes/eu-1/drain')],
   ['removeNode', () => asAda('DELETE', '/nodes/eu-1')],

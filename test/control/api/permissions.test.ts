@@ -143,6 +143,7 @@ const onPlatform: Readonly<Record<string, TokenScope>> = {
   listUsers: 'full',
   getUser: 'full',
   changeUser: 'full',
+  deleteUser: 'full',
   listNodes: 'read',
   addNode: 'full',
   drainNode: 'full',

@@ -100,6 +100,12 @@ test('an administrator lists, limits, suspends; nobody else does', async () => {
   expect((await bob.wasmcloud(['list'])).stderr).toContain('this account is suspended');
   await ok(ada, 'users', 'bob', '--unsuspend');
   await ok(bob, 'list');
+  await control.user('carol');
+  expect((await ada.wasmcloud(['users', 'carol', '--delete'])).stderr).toContain(
+    'wasmcloud users carol --delete --yes',
+  );
+  expect(await ok(ada, 'users', 'carol', '--delete', '--yes')).toContain('deleted the user carol');
+  expect(await ok(ada, 'users')).not.toContain('carol');
   expect((await ada.wasmcloud(['users', 'ada', '--suspend'])).stderr).toContain('no administrator would be left');
   for (const size of ['', '0', '-1', '1e9', '5 parsecs', '999999999TiB'])
     expect((await ada.wasmcloud(['users', 'bob', '--quota', size])).status, size).toBe(1);

@@ -75,6 +75,12 @@ export class UsersScreen extends PagedListScreen<AccountView, string> {
             said: `${name} is ${admin ? 'an administrator no more' : 'an administrator'}`,
           }),
       },
+      {
+        keys: ['d', 'delete'],
+        label: 'delete',
+        help: 'delete a user who owns nothing, for good',
+        run: () => this.#askDelete(name),
+      },
       ...(secondFactor
         ? [
             {
@@ -107,6 +113,28 @@ export class UsersScreen extends PagedListScreen<AccountView, string> {
     const { title, line, verb, change, said } = asked;
     const run = () => void this.#change(name, change, said);
     this.app.ask({ kind: 'confirm', title, lines: [line], verb, run });
+  }
+
+  #askDelete(name: string): void {
+    const { app } = this;
+    app.ask({
+      kind: 'confirm',
+      title: `Delete the user ${name} for good?`,
+      lines: [
+        'Tokens and roles go, versions that were pushed stay. A user who owns functions or queues is not deleted.',
+      ],
+      verb: 'delete',
+      run: () =>
+        void app.run(
+          `deleting ${name}`,
+          async ({ abort: { signal } }) => {
+            await app.client.deleteUser(name, { signal });
+            app.say('done', `deleted the user ${name}`);
+            this.startAnew();
+          },
+          errorLines,
+        ),
+    });
   }
 
   #askLimits({ name, handlersMax, quotaBytes, callsMax }: AccountView): void {

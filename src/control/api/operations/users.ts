@@ -65,5 +65,16 @@ export function userOperations({ accounts }: { readonly accounts: Accounts }): r
         return { user: await users.get(params.user) };
       },
     }),
+    forUsers({
+      id: 'deleteUser',
+      method: 'DELETE',
+      path: '/users/{user}',
+      tag,
+      summary:
+        'Delete a user who owns neither functions nor queues, at once and for good: tokens and roles go, versions that the ' +
+        'user pushed stay, the name is free.',
+      errors: ['not_found', 'conflict'],
+      run: ({ params }) => users.remove(params.user),
+    }),
   ];
 }
