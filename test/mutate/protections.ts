@@ -1748,7 +1748,14 @@ export const protections: readonly Protection[] = [
   {
     name: 'accounts: somebody who can log in administers the platform',
     file: 'src/control/accounts/users.ts',
-    find: 'if (others.length === 0 && !(isAdmin && !isSuspended))',
+    find: 'if (admins.some((admin) => admin.id !== id && admin.suspended_ms === null)) return;',
+    replace: 'return;',
+    tests: ['test/control/accounts/accounts.test.ts'],
+  },
+  {
+    name: 'accounts: a user who owns something is not deleted',
+    file: 'src/control/accounts/users.ts',
+    find: 'if (handlers + queues > 0)',
     replace: 'if (false)',
     tests: ['test/control/accounts/accounts.test.ts'],
   },
