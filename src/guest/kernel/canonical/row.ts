@@ -24,7 +24,7 @@
  *     option                 the value, or null
  *     result                 { tag: 'ok', value } or { tag: 'err', value }: ok(value), err(value)
  *     own, borrow            the object that was returned as own<…> before. An own argument has left the handle table.
- *     stream, future         an object of async/channel.ts, a Readable
+ *     stream, future         an object of async/channel.ts or source.ts, a Readable
  *
  * A row that `waits` may return a promise; any other must not. GuestFault, thrown in a row, traps the guest.
  */

@@ -1,9 +1,10 @@
 /** Connects streams and futures of a component with Resources of the kernel. */
 import { KIB } from '../../../../protocol/limits.ts';
 import type { WitType } from '../../../component/wit.ts';
-import { FutureSource, ResourceSource, readChunk } from '../../canonical/async/channel.ts';
 import { elementFor } from '../../canonical/async/elements.ts';
+import { readChunk } from '../../canonical/async/host-read.ts';
 import type { Readable } from '../../canonical/async/shared.ts';
+import { FutureSource, ResourceSource } from '../../canonical/async/source.ts';
 import { Errno } from '../../errno.ts';
 import type { Process } from '../../process.ts';
 import type { Resource } from '../../resource.ts';

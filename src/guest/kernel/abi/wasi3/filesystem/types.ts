@@ -20,9 +20,9 @@ import {
   variant,
   type WitType,
 } from '../../../../component/wit.ts';
-import { FutureSource, ValueSource } from '../../../canonical/async/channel.ts';
 import { elementFor } from '../../../canonical/async/elements.ts';
 import type { Readable } from '../../../canonical/async/shared.ts';
+import { FutureSource, ValueSource } from '../../../canonical/async/source.ts';
 import { dropRow, err, ok, runOf, witInterface, witRow } from '../../../canonical/row.ts';
 import type { OpenFile } from '../../../fs/open-file.ts';
 import type { Process } from '../../../process.ts';

@@ -1,9 +1,10 @@
 /** Bodies of requests and responses: contents and trailers, of a message that is received or one that the guest makes. */
 import { httpErrorCode } from '../../../../component/http-error-code.ts';
 import { future, option, own, result, stream } from '../../../../component/wit.ts';
-import { FutureSource, readValue } from '../../../canonical/async/channel.ts';
 import { elementFor } from '../../../canonical/async/elements.ts';
+import { readValue } from '../../../canonical/async/host-read.ts';
 import type { Readable } from '../../../canonical/async/shared.ts';
+import { FutureSource } from '../../../canonical/async/source.ts';
 import { type Err, err, type Ok, ok } from '../../../canonical/row.ts';
 import { Errno } from '../../../errno.ts';
 import type { HttpField } from '../../../incoming-http.ts';

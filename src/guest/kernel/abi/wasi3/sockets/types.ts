@@ -16,9 +16,9 @@ import {
   tuple,
   type WitType,
 } from '../../../../component/wit.ts';
-import { FutureSource } from '../../../canonical/async/channel.ts';
 import { elementFor } from '../../../canonical/async/elements.ts';
 import type { Readable } from '../../../canonical/async/shared.ts';
+import { FutureSource } from '../../../canonical/async/source.ts';
 import { dropRow, err, ok, runOf, witInterface, witRow } from '../../../canonical/row.ts';
 import { GuestFault } from '../../../memory.ts';
 import type { Process } from '../../../process.ts';
