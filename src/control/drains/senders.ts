@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { parseHost } from '../../guest/kernel/net/address.ts';
 import type { Egress } from '../../guest/kernel/net/egress.ts';
-import type { LogLine } from '../../protocol/nouns.ts';
+import type { LogFields, LogLine } from '../../protocol/nouns.ts';
 import { DrainFailure } from './failure.ts';
 import { drainRequestLimits, send } from './http-request.ts';
 import type { DrainKind, DrainSettings } from './settings.ts';
@@ -33,7 +33,9 @@ export const senders: Readonly<Record<DrainKind, Sender>> = {
 function severityOf(level: number): { readonly otlp: number; readonly text: string; readonly syslog: number } {
   if (level <= 2) return { otlp: 17, text: 'ERROR', syslog: 3 };
   if (level <= 4) return { otlp: 13, text: 'WARN', syslog: 4 };
-  return { otlp: 9, text: 'INFO', syslog: 6 };
+  if (level <= 6) return { otlp: 9, text: 'INFO', syslog: 6 };
+  if (level === 7) return { otlp: 5, text: 'DEBUG', syslog: 7 };
+  return { otlp: 1, text: 'TRACE', syslog: 7 };
 }
 
 function nanoseconds(timeMs: number): string {
@@ -41,10 +43,7 @@ function nanoseconds(timeMs: number): string {
 }
 
 async function sendOtlp(lines: readonly LogLine[], { egress, settings }: Sending): Promise<number> {
-  const attribute = (key: string, value: string | number) => ({
-    key,
-    value: typeof value === 'string' ? { stringValue: value } : { intValue: String(value) },
-  });
+  const attribute = (key: string, value: LogFields[string]) => ({ key, value: otlpValue(value) });
   const [first] = lines;
   const body = {
     resourceLogs: [
@@ -64,6 +63,8 @@ async function sendOtlp(lines: readonly LogLine[], { egress, settings }: Sending
                 attribute('faas.version', `v${line.deployment}`),
                 ...(line.invocation === '' ? [] : [attribute('faas.invocation_id', line.invocation)]),
                 ...(line.preview === undefined ? [] : [attribute('trisiel.preview', line.preview)]),
+                ...(line.status === undefined ? [] : [attribute('http.response.status_code', line.status)]),
+                ...Object.entries(line.fields ?? {}).map(([name, value]) => attribute(name, value)),
               ],
             })),
           },
@@ -78,6 +79,14 @@ async function sendOtlp(lines: readonly LogLine[], { egress, settings }: Sending
     body: Buffer.from(JSON.stringify(body)),
   });
   return rejectedIn(answer, lines.length);
+}
+
+/** Returns an AnyValue of OpenTelemetry; one without a value stands for null. */
+function otlpValue(value: LogFields[string]): object {
+  if (value === null) return {};
+  if (typeof value === 'string') return { stringValue: value };
+  if (typeof value === 'boolean') return { boolValue: value };
+  return Number.isSafeInteger(value) ? { intValue: String(value) } : { doubleValue: value };
 }
 
 /** Returns the number of records that a receiver of OTLP has refused (partial success): sending them again is of no use. */
@@ -167,10 +176,22 @@ export function syslogFrame(line: LogLine, hostName: string): Buffer {
     word(line.invocation, 128),
     word(line.stream, 32),
     // 32473 is the number that RFC 5612 keeps for examples: the platform has none of its own.
-    `[trisiel@32473 cursor="${line.cursor}" deployment="${line.deployment}"]`,
+    `[trisiel@32473 cursor="${line.cursor}" deployment="${line.deployment}"]${fieldsElement(line.fields)}`,
   ].join(' ');
   const message = Buffer.from(`${header} ${line.text.replaceAll('\0', '\ufffd')}`);
   return Buffer.concat([Buffer.from(`${message.length} `), message]);
+}
+
+/** Returns the fields of a line as structured data (RFC 5424, 6.3); names that it does not allow are changed. */
+function fieldsElement(fields: LogFields | undefined): string {
+  if (fields === undefined) return '';
+  const parts = Object.entries(fields).map(([name, value]) => {
+    const text = String(value)
+      .replaceAll('\0', '\ufffd')
+      .replace(/["\\\]]/g, '\\$&');
+    return ` ${word(name, 32).replace(/[="\]]/g, '_')}="${text}"`;
+  });
+  return `[fields@32473${parts.join('')}]`;
 }
 
 /** Returns a field of the header: visible ASCII without spaces; `-` for none. */

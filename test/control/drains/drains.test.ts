@@ -419,7 +419,13 @@ onEachDatabase('drains', (dialect) => {
 
   it('otlp: log records with severity, and records that are refused for good are lost', async () => {
     await store.put(it_.a, 'there', { kind: 'otlp', url: `http://127.0.0.1:${port}/v1/logs` });
-    await logs.append([line('aa', 'bad', { level: 1 }), line('aa', 'good')]);
+    const fields = JSON.stringify({ user: 42, ratio: 0.5, ok: true, none: null, name: 'x' });
+    await logs.append([
+      line('aa', 'bad', { level: 1 }),
+      line('aa', 'good', { fields }),
+      line('aa', 'debug', { level: 7 }),
+      line('aa', 'trace', { level: 8 }),
+    ]);
     answer = (_request, response) => response.end('{"partialSuccess":{"rejectedLogRecords":"1","errorMessage":"x"}}');
     await drains().look();
     const body = JSON.parse(received[0]?.body.toString() ?? '');
@@ -428,8 +434,19 @@ onEachDatabase('drains', (dialect) => {
     expect(resource.scopeLogs[0].logRecords).toMatchObject([
       { severityNumber: 17, severityText: 'ERROR', body: { stringValue: 'bad' } },
       { severityNumber: 9, body: { stringValue: 'good' } },
+      { severityNumber: 5, severityText: 'DEBUG' },
+      { severityNumber: 1, severityText: 'TRACE' },
     ]);
-    expect(await store.list(idOf('aa'))).toMatchObject([{ sent: 1, lost: 1, error: null }]);
+    expect(resource.scopeLogs[0].logRecords[1].attributes).toEqual(
+      expect.arrayContaining([
+        { key: 'user', value: { intValue: '42' } },
+        { key: 'ratio', value: { doubleValue: 0.5 } },
+        { key: 'ok', value: { boolValue: true } },
+        { key: 'none', value: {} },
+        { key: 'name', value: { stringValue: 'x' } },
+      ]),
+    );
+    expect(await store.list(idOf('aa'))).toMatchObject([{ sent: 3, lost: 1, error: null }]);
   });
 
   it('s3: signed objects by the hour, the same one when it is sent again', async () => {
@@ -482,13 +499,15 @@ onEachDatabase('drains', (dialect) => {
 
     it('gets messages of RFC 5424 with their lengths, over TLS', async () => {
       await store.put(it_.a, 'there', { kind: 'syslog', url: `syslog+tls://127.0.0.1:${syslogPort}` });
-      await logs.append([line('aa', 'größer', { level: 3, invocation: 'i 1', timeMs: Date.UTC(2026, 0, 2) })]);
+      const fields = JSON.stringify({ 'a=b]"c d': 'x"]\\y', n: 1 });
+      await logs.append([line('aa', 'größer', { level: 3, invocation: 'i 1', timeMs: Date.UTC(2026, 0, 2), fields })]);
       await drains([`127.0.0.1:${syslogPort}`]).look();
       const [, length, message = ''] = /^(\d+) (.*)$/s.exec(bytes) ?? [];
       expect(Number(length)).toBe(Buffer.byteLength(message));
       expect(message).toMatch(
-        /^<12>1 2026-01-02T00:00:00\.000Z host\.example aa i_1 log \[trisiel@32473 cursor="\d+" deployment="\d+"\] größer$/,
+        /^<12>1 2026-01-02T00:00:00\.000Z host\.example aa i_1 log \[trisiel@32473 cursor="\d+" deployment="\d+"\]\[fields@32473 .+\] größer$/,
       );
+      expect(message).toContain('[fields@32473 a_b__c_d="x\\"\\]\\\\y" n="1"] größer');
       expect(await store.list(idOf('aa'))).toMatchObject([{ sent: 1, error: null }]);
     });
 
