@@ -227,7 +227,7 @@ export class LogStore implements LogSink, LogFeed {
     });
     const page = { lines, more: !complete, stopped, expired };
     if (forward) return { ...page, cursor: Math.max(seen, after), before: lines[0]?.cursor ?? after + 1 };
-    return { ...page, cursor: upTo, before: complete ? null : seen };
+    return { ...page, cursor: Math.max(upTo, 0), before: complete ? null : seen };
   }
 
   async catchUp(): Promise<void> {

@@ -178,6 +178,7 @@ onEachDatabase('logs', (dialect) => {
       expect(page.lines.length).toBeGreaterThan(100);
       expect(page.lines.length).toBeLessThan(150);
       expect(page).toMatchObject({ more: true, before: page.lines[0]!.cursor });
+      expect(await logs.query(it.a, { before: 0 })).toMatchObject({ lines: [], cursor: 0, before: null });
     });
 
     test('an empty log answers with a cursor to tail from', async () => {
