@@ -151,6 +151,7 @@ interface InvocationFacts {
   readonly startedMs: number;
   readonly durationMs: number;
   readonly method: string;
+  /** Path with the query, values masked as in the line of the call (`request-lines.ts`). */
   readonly path: string;
   /** HTTP status that was sent; 0 while the Invocation runs, or when none was sent. */
   readonly status: number;

@@ -16,7 +16,7 @@ export const requestLineLimits = {
   maskChars: 40,
   /** Lines of one handler in a second for calls that went well, and as many for calls that failed. Others are counted. */
   perSecond: 200,
-  /** Characters of the target in a line; the rest is left out, and marked. */
+  /** Characters of the target in a line, and of the query in a record; the rest is left out, and marked. */
   targetChars: 1_000,
 } as const;
 
@@ -41,6 +41,22 @@ export function maskTarget(target: string, words: readonly string[]): string {
     })
     .join('');
   return `${target.slice(0, at)}?${query}`;
+}
+
+/**
+ * Returns the path of a call for its record, with the query of its request target: masked as in the call's line, and
+ * shortened.
+ */
+export function recordedPath(path: string, target: string, { mask } = defaultRequestLines): string {
+  const masked = maskTarget(target, mask);
+  const at = masked.indexOf('?');
+  return (path === '' ? '/' : path) + (at < 0 ? '' : shortened(masked.slice(at)));
+}
+
+/** Returns the first `requestLineLimits.targetChars` characters, with a mark where there are more. */
+export function shortened(target: string): string {
+  const { targetChars } = requestLineLimits;
+  return target.length <= targetChars ? target : `${target.slice(0, targetChars)}…`;
 }
 
 function isSecret(name: string, words: readonly string[]): boolean {

@@ -6,6 +6,7 @@ import { PlatformError } from '../protocol/errors.ts';
 import { runnerLimits } from '../protocol/limits.ts';
 import { logLevels } from '../protocol/nouns.ts';
 import { type Elsewhere, holderPath } from '../protocol/placement.ts';
+import { recordedPath } from '../protocol/request-lines.ts';
 import { answerToProbe, type RunnerIdentity, runnerProbe } from '../protocol/runner-probe.ts';
 import { readTraceparent } from '../protocol/trace-context.ts';
 import { readTrigger, type Trigger, triggerField } from '../protocol/trigger.ts';
@@ -335,9 +336,10 @@ export class Dispatcher {
     if (deployment !== null) {
       // `trapped` has written its reason to the log.
       const logLines = code === 'trapped' ? 1 : 0;
-      const facts = { id, method, path, status, code, deployment, wallMs: clock.wallMs(), nowMs, logLines };
-      usage.add(deployment.usage, new RefusedRequest(facts));
       const { handlerId, number, requestLines } = deployment.spec;
+      const recorded = recordedPath(path, target, requestLines);
+      const facts = { id, method, path: recorded, status, code, deployment, wallMs: clock.wallMs(), nowMs, logLines };
+      usage.add(deployment.usage, new RefusedRequest(facts));
       requests.add({
         source: { handlerId, deployment: number, invocation: id, ...previewMark(deployment.spec) },
         ...{ settings: requestLines, seq: logLines + 1, method, target, status, outcome: code },

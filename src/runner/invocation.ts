@@ -25,6 +25,7 @@ import {
   logLevels,
   type PendingInvocationRecord,
 } from '../protocol/nouns.ts';
+import { recordedPath } from '../protocol/request-lines.ts';
 import { CapturedOutput } from './captured-output.ts';
 import type { HeadMemo } from './cgi-head.ts';
 import { CgiOutput, type CgiOutputHost, type Finished } from './cgi-output.ts';
@@ -306,7 +307,7 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
 
   record(): PendingInvocationRecord {
     const { spec } = this.deployment;
-    const { method, address, trigger } = this.#call;
+    const { method, address, target, trigger } = this.#call;
     const traceId = (this.#call.trace ?? this.#call.caller)?.traceId;
     return {
       id: this.id,
@@ -315,7 +316,7 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
       startedMs: this.#startedWallMs,
       durationMs: this.durationMs,
       method,
-      path: address.path === '' ? '/' : address.path,
+      path: recordedPath(address.path, target, spec.requestLines),
       status: this.#status,
       outcome: this.outcome,
       bytesIn: this.bytesIn,

@@ -54,7 +54,7 @@ export class RefusedRequest implements EndedInvocation {
       startedMs: wallMs,
       durationMs: 0,
       method,
-      path: path === '' ? '/' : path,
+      path,
       status,
       outcome: code,
       gas: 0,

@@ -9,6 +9,7 @@ import {
   maskTarget,
   type RequestLineSettings,
   requestLineLimits,
+  shortened,
 } from '../protocol/request-lines.ts';
 import type { LogSource } from './invocation-log.ts';
 
@@ -142,9 +143,4 @@ function lineOf(request: EndedRequest, timeMs: number): PendingLogLine {
     ...(status === 0 ? {} : { status }),
     fields: JSON.stringify({ method, path: target, outcome, durationMs: took, bytesIn, bytesOut }),
   };
-}
-
-function shortened(target: string): string {
-  const { targetChars } = requestLineLimits;
-  return target.length <= targetChars ? target : `${target.slice(0, targetChars)}…`;
 }

@@ -63,11 +63,11 @@ it('one that trapped tells the commit, the trace, the reason and the functions t
     (func $main (export "cwa_main") (result i32) (call $sleep (i32.const 1)) (call 2 (i32.const 0))))`);
   await deploy('trapping', module);
   const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00';
-  const answer = await call(platform, 'trapping', { path: '/here?a=b', headers: { traceparent } });
+  const answer = await call(platform, 'trapping', { path: '/here?a=b&token=secret', headers: { traceparent } });
   expect(answer.status).toBe(500);
   const record = await recordOf('trapping', String(answer.headers['trisiel-invocation']));
   expect(record).toMatchObject({
-    ...{ outcome: 'trapped', status: 500, method: 'GET', path: '/here', deployment: 1 },
+    ...{ outcome: 'trapped', status: 500, method: 'GET', path: '/here?a=b&token=***', deployment: 1 },
     traceId: '4bf92f3577b34da6a3ce929d0e0e4736',
     error: expect.stringMatching(/^trapped: divide by zero in \$?divide_by/),
     commit: expect.stringMatching(/^[0-9a-f]{40}$/),

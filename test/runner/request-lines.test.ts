@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { handlerIdOf } from '../../src/protocol/names.ts';
 import type { PendingLogLine } from '../../src/protocol/nouns.ts';
-import { defaultRequestLines, maskTarget, requestLineLimits } from '../../src/protocol/request-lines.ts';
+import { defaultRequestLines, maskTarget, recordedPath, requestLineLimits } from '../../src/protocol/request-lines.ts';
 import { type EndedRequest, RequestLines } from '../../src/runner/request-lines.ts';
 
 let lines: PendingLogLine[];
@@ -97,4 +97,12 @@ describe('secrets in a query', () => {
     expect(maskTarget('/?card=1&token=2', ['card'])).toBe('/?card=***&token=2');
     expect(maskTarget('/?token=2', [])).toBe('/?token=2');
   });
+});
+
+it('a record has the path with the query as the line has it', () => {
+  expect(recordedPath('', '/otter')).toBe('/');
+  expect(recordedPath('/a', '/otter/a?b=1&token=x')).toBe('/a?b=1&token=***');
+  expect(recordedPath('/a', '/a?token=x', { enabled: false, mask: [] })).toBe('/a?token=x');
+  const { targetChars } = requestLineLimits;
+  expect(recordedPath('/a', `/a?${'x'.repeat(targetChars)}`)).toBe(`/a?${'x'.repeat(targetChars - 1)}…`);
 });
