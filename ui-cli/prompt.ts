@@ -2,6 +2,7 @@
  * Asks a person at a terminal. Without a terminal it does not ask: the caller says what is missing and how to pass it.
  * Prompts go to stderr, so that stdout holds only the result.
  */
+import { isUtf8 } from 'node:buffer';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { PlatformError } from '../src/protocol/errors.ts';
@@ -64,9 +65,16 @@ export async function confirm(question: string): Promise<void> {
   if (!/^y(es)?$/i.test(answer.trim())) throw new Cancelled('nothing changed');
 }
 
-/** Reads a whole secret from stdin, without the line break that `echo` adds. */
+/**
+ * Reads a whole secret from stdin, without the line break that `echo` adds. Throws `bad_request` where it is not UTF-8:
+ * as text it would be another secret.
+ */
 export async function readSecret(): Promise<string> {
   const bytes = await readStdin(secretBytesMax);
+  if (!isUtf8(bytes))
+    throw new PlatformError('bad_request', 'standard input is not UTF-8 text', {
+      hints: ['encode it, with base64 for instance'],
+    });
   return bytes.toString('utf8').replace(/\r?\n$/, '');
 }
 

@@ -13,9 +13,15 @@ let lastHost = '';
 
 /** Throws `bad_request` or `not_implemented` for a head that is refused. */
 export function checkHead(request: IncomingMessage): void {
+  checkVersion(request);
   checkHost(request);
   const coding = request.headers['transfer-encoding'];
   if (coding !== undefined) checkCoding(request, coding);
+}
+
+/** node:http reads a request line that ends in HTTP/0.9 or HTTP/2.0 too. */
+function checkVersion({ httpVersion }: IncomingMessage): void {
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') throw bad('The version of HTTP is neither 1.1 nor 1.0.');
 }
 
 /**

@@ -100,6 +100,15 @@ describe('the head of a request', () => {
     await expectProblem(`${lines('POST /reader/ HTTP/1.1', 'Host: localhost', ...both)}0\r\n\r\n`, 400, 'bad_request');
   });
 
+  it('is refused in another version of HTTP, whose rules nobody here follows', async () => {
+    for (const version of ['0.9', '2.0'])
+      await expectProblem(
+        lines(`GET /variable?A HTTP/${version}`, 'Host: localhost', 'Connection: close'),
+        400,
+        'bad_request',
+      );
+  });
+
   it('may ask for the server as a whole', async () => {
     expect(await ask(lines('OPTIONS * HTTP/1.1', 'Host: localhost', 'Connection: close'))).toMatch(/^HTTP\/1\.1 204 /);
     await expectProblem(lines('GET * HTTP/1.1', 'Host: localhost'), 400, 'bad_request');

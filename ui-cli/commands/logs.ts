@@ -165,21 +165,14 @@ interface Writer {
 /** Prints lines and, between them, calls at the time of their ends. */
 async function showLines(context: Context, client: Client, job: Job): Promise<void> {
   const { name, others, options, calls, write } = job;
-  const { follow: goOn, after, grep, level, limit, since, until, preview, regex, field, deployment } = options;
+  const { follow: goOn, limit, since, until } = options;
   const invocation =
     options.invocation === undefined ? undefined : await findInvocationId(client, name, options.invocation);
-  const stream: LogStream | undefined = options.stderr === true ? 'stderr' : undefined;
+  const { after, ...filter } = { ...lineFilter(options), invocation };
   const history = await searchLogs(client, name, {
+    ...filter,
     after,
-    grep,
-    level,
     limit,
-    invocation,
-    stream,
-    preview,
-    regex,
-    field,
-    deployment,
     also: others.length === 0 ? undefined : others.join(','),
     sinceMs: since,
     untilMs: until,
@@ -190,9 +183,7 @@ async function showLines(context: Context, client: Client, job: Job): Promise<vo
     else context.out.line(`-- ${history.expired} lines after this cursor are not kept any more --`);
   }
   // A search for lines leaves calls out, and programs read only log lines.
-  const searches = [grep, level, after, stream, invocation, preview, regex, field, deployment].some(
-    (wanted) => wanted !== undefined,
-  );
+  const searches = after !== undefined || isAny(filter);
   const withCalls = options.requests && !context.json && !searches && others.length === 0;
   // Above a full page there are older lines, which are not printed, so calls older than the first line are left out
   // too.
@@ -207,23 +198,40 @@ async function showLines(context: Context, client: Client, job: Job): Promise<vo
   for (const entry of shown.toSorted((a, b) => a.atMs - b.atMs).slice(-limit)) entry.write();
   if (history.stopped) context.out.note(searchStopped);
   if (goOn) {
-    const filter = { grep, level, stream, preview, invocation, regex, field, deployment };
     const given = Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined));
     const tails = [name, ...others].map((handler) => ({ handler, after: history.cursor, ...given }));
     await follow(context, client, { tails, write, calls: withCalls ? calls : null });
   } else if (shown.length === 0 && !history.stopped && !context.json) {
-    context.out.note(`no log lines\nhint: call the handler: wasmcloud invoke ${name}`);
+    context.out.note(noLines(name, invocation, searches));
   }
 }
 
-/** Prints calls with a status, each after its lines. */
+/** What `options` ask of a line. */
+function lineFilter({ after, grep, level, stderr, preview, regex, field, deployment }: LogOptions) {
+  const stream: LogStream | undefined = stderr === true ? 'stderr' : undefined;
+  return { after, grep, level, stream, preview, regex, field, deployment };
+}
+
+function isAny(filter: object): boolean {
+  return Object.values(filter).some((wanted) => wanted !== undefined);
+}
+
+function noLines(name: string, invocation: string | undefined, searches: boolean): string {
+  if (invocation !== undefined)
+    return `no log lines of this invocation\nhint: see its record: wasmcloud invocations ${name} ${invocation}`;
+  return searches ? 'no log lines match' : `no log lines\nhint: call the handler: wasmcloud invoke ${name}`;
+}
+
+/** Prints calls with a status, each after its lines; of those only lines that are searched for, without the calls. */
 async function showCalls(context: Context, client: Client, { name, options, calls, write }: Job): Promise<void> {
   const { limit, since = 0, until = Infinity, status = () => true } = options;
   const wanted = (record: InvocationRecord) => status(record.status) && endOf(record) < until;
+  const filter = lineFilter(options);
+  const withCalls = options.requests && !context.json && !isAny(filter);
   const show = async (record: InvocationRecord) => {
-    const { lines } = await searchLogs(client, name, { invocation: record.id, limit: linesOfCall });
+    const { lines } = await searchLogs(client, name, { ...filter, invocation: record.id, limit: linesOfCall });
     for (const line of lines) write.line(line);
-    if (options.requests && !context.json) write.call(record);
+    if (withCalls) write.call(record);
   };
   // Marks the present calls as seen, so that `follow` yields later ones only.
   if (options.follow) await calls.fresh();

@@ -332,6 +332,15 @@ test('an empty value is refused unless it is asked for', async () => {
   expect(asked.stdout).toBe('set KEY for empty-otter\n');
 });
 
+test('a value that is no text is refused, not stored as another one', async () => {
+  await control.handler('octet-otter', 'ada');
+  const set = (stdin: Uint8Array) => home.wasmcloud(['env', 'octet-otter', 'set', 'KEY'], { variables, stdin });
+  const refused = await set(Uint8Array.of(0xc3, 0x28, 0xff));
+  expect(refused).toMatchObject({ status: 1, stdout: '' });
+  expect(refused.stderr).toContain('standard input is not UTF-8 text\nhint: encode it');
+  expect((await set(Buffer.from('ключ\u{1f511}'))).stdout).toBe('set KEY for octet-otter\n');
+});
+
 test('quota tells what is used, for people and for programs', async () => {
   expect((await wasmcloud(['quota'])).stdout).toMatch(/ of 2 GiB used \(0 %\)\n\nrepositories +0 B\n/);
   expect(JSON.parse((await wasmcloud(['quota', '--json'])).stdout)).toMatchObject({

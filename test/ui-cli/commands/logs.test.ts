@@ -133,6 +133,34 @@ test('calls show among their log lines, those of a status alone, and none with -
   expect(shown.stdout).toContain('aaaaaaaaaaaa-2');
 });
 
+test('a status and a search are both heeded, and where nothing is found the reason is told', async () => {
+  await control.handler('both', 'ada');
+  const startedMs = Date.now() - 60_000;
+  const invocation = 'cccccccccccc-1';
+  const silent = 'cccccccccccc-2';
+  const broken = { startedMs, durationMs: 12, status: 500, outcome: 'trapped' } as const;
+  await control.record({ records: [record('both', invocation, broken), record('both', silent, broken)], counts: [] });
+  await control.write(
+    line('both', 'printed', { invocation, timeMs: startedMs + 1 }),
+    line('both', 'panic', { invocation, timeMs: startedMs + 2, level: 1, stream: 'stderr' }),
+  );
+  const texts = async (...words: readonly string[]) => {
+    const answer = await logs(['both', '--json', '--status', '5xx', ...words]);
+    expect(answer).toMatchObject({ status: 0, stderr: '' });
+    return answer.stdout
+      .split('\n')
+      .filter(Boolean)
+      .map((text) => JSON.parse(text).text);
+  };
+  expect(await texts()).toEqual(['printed', 'panic']);
+  expect(await texts('--stderr')).toEqual(['panic']);
+  expect(await texts('--grep', 'PRINT')).toEqual(['printed']);
+  expect(await texts('--level', 'error')).toEqual(['panic']);
+  expect((await logs(['both', '--status', '5xx', '--stderr'])).stdout).toMatch(/^\S+ ERROR .*panic\n$/);
+  expect((await logs(['both', '--invocation', silent])).stderr).toContain(`wasmcloud invocations both ${silent}\n`);
+  expect((await logs(['both', '--grep', 'nothing'])).stderr).toBe('no log lines match\n');
+});
+
 test('--follow shows a call of a silent function', async () => {
   await control.handler('silent', 'ada');
   const words = [join(root, 'dist/wasmcloud.js'), 'logs', 'silent', '-f'];
