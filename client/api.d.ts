@@ -817,6 +817,16 @@ export interface Operations {
       readonly next: string | null;
     };
   };
+  /** GET /handlers/{name}/previews/{branch}: One preview. */
+  readonly getPreview: {
+    readonly input: {
+      readonly name: string | number;
+      readonly branch: string | number;
+    };
+    readonly answer: {
+      readonly preview: Preview;
+    };
+  };
   /** DELETE /handlers/{name}/previews/{branch}: Remove the preview of a branch with its kv values, variables and versions; the branch in git stays. */
   readonly deletePreview: {
     readonly input: {

@@ -24,6 +24,7 @@ export const operations = {
   listDeployments: {"method":"GET","path":"/handlers/{name}/deployments","body":"none","answer":"json","paged":true},
   rollBack: {"method":"POST","path":"/handlers/{name}/rollback","body":"json","answer":"json"},
   listPreviews: {"method":"GET","path":"/handlers/{name}/previews","body":"none","answer":"json","paged":true},
+  getPreview: {"method":"GET","path":"/handlers/{name}/previews/{branch}","body":"none","answer":"json"},
   deletePreview: {"method":"DELETE","path":"/handlers/{name}/previews/{branch}","body":"none","answer":"none"},
   listVariables: {"method":"GET","path":"/handlers/{name}/env","body":"none","answer":"json","paged":true},
   getVariable: {"method":"GET","path":"/handlers/{name}/env/{key}","body":"none","answer":"json"},

@@ -78,6 +78,7 @@ export const permissions = {
   getHandler: viewer,
   listDeployments: viewer,
   listPreviews: viewer,
+  getPreview: viewer,
   getRollout: viewer,
   queryLogs: viewer,
   exportLogs: viewer,

@@ -110,6 +110,10 @@ describe('a preview', () => {
     ]);
     expect((await list())[0]?.url).toContain('feature-one--listed.');
     const path = `/handlers/listed/previews/${encodeURIComponent('feature/one')}`;
+    expect(await api(platform, ada, 'GET', path)).toMatchObject({
+      status: 200,
+      body: { preview: { branch: 'feature/one' } },
+    });
     expect((await api(platform, ada, 'DELETE', path)).status).toBe(204);
     expect((await api(platform, ada, 'DELETE', path)).status).toBe(404);
     expect((await call(platform, 'feature-one--listed')).status).toBe(404);

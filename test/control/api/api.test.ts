@@ -260,6 +260,7 @@ describe('answers', () => {
       'exportInvocations',
       'exportLogs',
       'exportQueue',
+      'getPreview',
       'leaveHandler',
       'logOut',
       'removeSecondFactor',

@@ -60,6 +60,7 @@ const onHandler: Readonly<Record<string, readonly [role: string, scope: TokenSco
   getUsage: ['viewer', 'read'],
   listVariables: ['viewer', 'read'],
   listPreviews: ['viewer', 'read'],
+  getPreview: ['viewer', 'read'],
   getRollout: ['viewer', 'read'],
   getVariable: ['viewer', 'read'],
   listCollaborators: ['viewer', 'read'],

@@ -202,6 +202,20 @@ export function handlerOperations(deps: {
       },
     }),
     forHandler({
+      id: 'getPreview',
+      method: 'GET',
+      path: '/handlers/{name}/previews/{branch}',
+      tag,
+      summary: 'One preview.',
+      answer: z.object({ preview: previewSchema }),
+      errors: ['not_found'],
+      run: async ({ handler, params }) => {
+        const preview = (await views.previews(handler)).find(({ branch }) => branch === params.branch);
+        if (preview === undefined) throw new PlatformError('not_found', 'this branch has no preview');
+        return { preview };
+      },
+    }),
+    forHandler({
       id: 'deletePreview',
       method: 'DELETE',
       path: '/handlers/{name}/previews/{branch}',
