@@ -9,6 +9,7 @@ import { createNetwork, type Network } from '../../src/guest/kernel/net/network.
 import { openUrl } from '../../src/guest/kernel/open.ts';
 import { CompiledPolicy } from '../../src/guest/kernel/policy.ts';
 import { Process } from '../../src/guest/kernel/process.ts';
+import type { ProcessTrace } from '../../src/guest/kernel/process-trace.ts';
 import type { Resource } from '../../src/guest/kernel/resource.ts';
 import { networkSchemes } from '../../src/guest/kernel/resources/network.ts';
 import { nullResource } from '../../src/guest/kernel/resources/null.ts';
@@ -19,7 +20,7 @@ import type { Policy } from '../../src/protocol/nouns.ts';
 export interface World {
   readonly network: Network;
   /** Makes a Process of this world's handler. `lines` holds its log lines. */
-  process(policy?: Policy): Process & { readonly lines: string[] };
+  process(policy?: Policy, trace?: ProcessTrace): Process & { readonly lines: string[] };
 }
 
 const worlds: Network[] = [];
@@ -37,9 +38,10 @@ export function worldOf(egress: Egress): World {
   const schemes = new SchemeRegistry(networkSchemes(network));
   return {
     network,
-    process: (policy) => {
+    process: (policy, trace) => {
       const lines: string[] = [];
       const process = new Process({
+        trace,
         identity: { handler: 'swift-otter', deployment: 1, commit: 'c', invocation: 'i' },
         args: [],
         env: new Map(),

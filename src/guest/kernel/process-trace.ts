@@ -1,5 +1,6 @@
 /** What a Process tells about the parts of its work, where its Invocation is traced. */
 import type { SpanAttributes, SpanKindName } from '../../protocol/spans.ts';
+import type { Host } from './net/address.ts';
 
 /** A part that has begun. `end` is called once. */
 export interface OpenSpan {
@@ -15,15 +16,21 @@ export interface ProcessTrace {
   begin(part: { readonly name: string; readonly kind: SpanKindName; readonly attributes: SpanAttributes }): OpenSpan;
 }
 
-/** Runs `work` as a part of the trace; only runs it without a trace. */
+/** Part of a trace that opens a connection. Nothing but where it leads is told. */
+export function connectionPart(name: string, { host, port }: { readonly host: Host; readonly port: number }) {
+  const address = host.kind === 'name' ? host.name : host.address;
+  return { name, kind: 'client' as const, attributes: { 'server.address': address, 'server.port': port } };
+}
+
+/** Runs `work` as a part of the trace; only runs it, without a span, where there is no trace. */
 export function traced<T>(
   trace: ProcessTrace | undefined,
   part: Parameters<ProcessTrace['begin']>[0],
-  work: () => Promise<T>,
+  work: (span: OpenSpan | null) => Promise<T>,
 ): Promise<T> {
-  if (trace === undefined) return work();
+  if (trace === undefined) return work(null);
   const span = trace.begin(part);
-  return work().then(
+  return work(span).then(
     (value) => {
       span.end(null);
       return value;

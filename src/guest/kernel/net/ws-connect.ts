@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type WebSocket from 'ws';
 import { Errno } from '../errno.ts';
 import type { Process } from '../process.ts';
+import type { OpenSpan } from '../process-trace.ts';
 import { NetworkFailure } from './failure.ts';
 import type { Network } from './network.ts';
 import { type Target, usesTls } from './target.ts';
@@ -33,8 +34,15 @@ export function loadWs(): Promise<typeof import('ws')> {
   return ws;
 }
 
-/** Returns an open WebSocket that is paused. Throws NetworkFailure, or an error of ws. */
-export async function connectWebSocket(network: Network, guest: Process, target: Target, url: URL): Promise<WebSocket> {
+/**
+ * Returns an open WebSocket that is paused. `span`: part of a trace that the server is told; null: none. Throws
+ * NetworkFailure, or an error of ws.
+ */
+export async function connectWebSocket(
+  network: Network,
+  guest: Process,
+  { target, url, span }: { readonly target: Target; readonly url: URL; readonly span: OpenSpan | null },
+): Promise<WebSocket> {
   if (target.host === null) throw new NetworkFailure(Errno.invalid, 'no host');
   const { WebSocket: Client } = await loadWs();
   const socket = await network.open({
@@ -55,7 +63,12 @@ export async function connectWebSocket(network: Network, guest: Process, target:
     maxBufferedChunks: wsLimits.chunks,
     // Compression would let a few bytes become a megabyte, and keeps 300 KiB of state per connection.
     perMessageDeflate: false,
-    headers: { 'User-Agent': network.userAgent, 'Trisiel-Handler': guest.options.identity.handler },
+    headers: {
+      'User-Agent': network.userAgent,
+      'Trisiel-Handler': guest.options.identity.handler,
+      ...(span === null ? {} : { traceparent: span.traceparent }),
+      ...(span === null || span.tracestate === null ? {} : { tracestate: span.tracestate }),
+    },
   };
   const client = new Client(url, options);
   return await handshake(guest.signal, client, socket);

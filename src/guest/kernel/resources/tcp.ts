@@ -9,6 +9,7 @@ import type { Network } from '../net/network.ts';
 import { checkSpelling, originOf, parseTarget, schemeNames, usesTls } from '../net/target.ts';
 import { Wakeup } from '../net/wakeup.ts';
 import type { Process } from '../process.ts';
+import { connectionPart, traced } from '../process-trace.ts';
 import type { MaybePromise, Resource } from '../resource.ts';
 import type { SchemeWithNetwork } from './network-of.ts';
 
@@ -34,23 +35,18 @@ export function tcpScheme(network: Network): SchemeWithNetwork {
       const { scheme, host, port } = target;
       checkSpelling(guest, url, originOf({ scheme, host, port }));
       if (!network.enter(guest)) return Errno.tooManyOpen;
-      return network
-        .open({
-          host,
-          port,
-          tls: usesTls(scheme) ? { alpn: [] } : null,
-          signal: guest.signal,
-          halfOpen: true,
-        })
-        .then(
-          (socket) => new TcpResource(guest, network, scheme, socket),
-          (error: unknown) => {
-            network.leave(guest);
-            const failure = networkFailure(error, originOf({ scheme, host, port }));
-            guest.report('error', `${scheme}: ${failure.message}`);
-            return failure.errno;
-          },
-        );
+      const tls = usesTls(scheme) ? { alpn: [] } : null;
+      return traced(guest.options.trace, connectionPart('connect', { host, port }), () =>
+        network.open({ host, port, tls, signal: guest.signal, halfOpen: true }),
+      ).then(
+        (socket) => new TcpResource(guest, network, scheme, socket),
+        (error: unknown) => {
+          network.leave(guest);
+          const failure = networkFailure(error, originOf({ scheme, host, port }));
+          guest.report('error', `${scheme}: ${failure.message}`);
+          return failure.errno;
+        },
+      );
     },
   };
 }

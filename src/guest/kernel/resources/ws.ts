@@ -13,6 +13,7 @@ import { checkSpelling, originOf, parseTarget, schemeNames } from '../net/target
 import { Wakeup } from '../net/wakeup.ts';
 import { connectWebSocket, wsLimits } from '../net/ws-connect.ts';
 import type { Process, Scheme } from '../process.ts';
+import { connectionPart, traced } from '../process-trace.ts';
 import type { MaybePromise, Resource } from '../resource.ts';
 
 /** Unread bytes at or below which a paused socket goes on. */
@@ -31,7 +32,10 @@ export function wsScheme(network: Network): Scheme {
       if (network.webSockets >= networkLimits.webSocketsMax || !network.enter(guest)) return Errno.tooManyOpen;
       network.webSockets += 1;
       const isBinary = opened.searchParams.get('frame') === 'binary';
-      return connectWebSocket(network, guest, target, withoutFrame(opened)).then(
+      const part = connectionPart('websocket', { host: target.host, port: target.port });
+      return traced(guest.options.trace, part, (span) =>
+        connectWebSocket(network, guest, { target, url: withoutFrame(opened), span }),
+      ).then(
         (client) => new WsResource({ guest, network, scheme: target.scheme, client, isBinary }),
         (error: unknown) => {
           network.leave(guest);
