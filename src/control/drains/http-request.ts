@@ -74,7 +74,11 @@ export async function send(egress: Egress, { method, url, headers, body }: Drain
   }
 }
 
-/** Returns the milliseconds of a Retry-After in seconds; 0 for a date or none. */
+/** Returns the milliseconds of a Retry-After in seconds, or until its date (RFC 9110 10.2.3); 0 for none. */
 function retryAfterMs(field: string | undefined): number {
-  return field !== undefined && /^\d{1,6}$/.test(field) ? Number(field) * 1_000 : 0;
+  if (field === undefined) return 0;
+  if (/^\d{1,6}$/.test(field)) return Number(field) * 1_000;
+  // A date begins with the name of a day.
+  const dateMs = /^[A-Z][a-z]{2,8},? /.test(field) ? Date.parse(field) : Number.NaN;
+  return Number.isNaN(dateMs) ? 0 : Math.max(0, dateMs - Date.now());
 }

@@ -204,6 +204,17 @@ onEachDatabase('drains', (dialect) => {
     expect(received).toHaveLength(1);
   });
 
+  it('wait until the date that the receiver names', async () => {
+    await store.put(it_.a, 'there', webhook());
+    await write('aa', 'one');
+    const date = new Date(Date.now() + 40 * 60_000).toUTCString();
+    answer = (_request, response) => response.writeHead(503, { 'retry-after': date }).end();
+    await drains().look();
+    const [drain] = await store.list(idOf('aa'));
+    expect((drain?.retryMs ?? 0) - nowMs).toBeGreaterThan(30 * 60_000);
+    expect((drain?.retryMs ?? 0) - nowMs).toBeLessThanOrEqual(40 * 60_000);
+  });
+
   it('wait as long as the receiver asks, and no longer than an hour', async () => {
     await store.put(it_.a, 'there', webhook());
     await write('aa', 'one');
