@@ -12,6 +12,7 @@ import { Accounts } from '../control/accounts/accounts.ts';
 import { Sealer } from '../control/accounts/sealer.ts';
 import { newId } from '../control/accounts/secrets.ts';
 import { createApi } from '../control/api/api.ts';
+import { withValidHeads } from '../control/api/harden.ts';
 import { KeptAnswers } from '../control/api/kept-answers.ts';
 import { attachLogStream } from '../control/api/log-stream.ts';
 import { ArtifactStore } from '../control/artifacts/artifact-store.ts';
@@ -417,11 +418,13 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
 
   // Settles interrupted deployments before a push or a runner can ask about them.
   await deployments.recover();
-  early.answer((req, res) => {
-    if (serving.handles(req)) serving.handle(req, res);
-    else if (door.handles(req)) door.handle(req, res);
-    else void api(req, res);
-  });
+  early.answer(
+    withValidHeads((req, res) => {
+      if (serving.handles(req)) serving.handle(req, res);
+      else if (door.handles(req)) door.handle(req, res);
+      else void api(req, res);
+    }),
+  );
   if (many !== null)
     membership = await Membership.join({
       ...{ db, bootId, controlId: identity.controlId },

@@ -7,9 +7,9 @@
 import { isIP } from 'node:net';
 import type { Elsewhere } from '../protocol/placement.ts';
 import { handlerOfLabel, relabelled } from '../protocol/previews.ts';
+import { isHost } from '../protocol/request-head.ts';
 import type { Rollout } from '../protocol/rollouts.ts';
 import type { LoadedDeployment } from './loaded-deployments.ts';
-import { isHost } from './request-check.ts';
 
 /** A gradual release of a label: the new version, and who gets it. */
 export interface SharedRoute {

@@ -1543,8 +1543,15 @@ export const protections: readonly Protection[] = [
     tests: ['test/runner/http.test.ts'],
   },
   {
+    name: 'control: ambiguous heads are refused',
+    file: 'src/control/api/harden.ts',
+    find: '      checkHead(request);\n',
+    replace: '',
+    tests: ['test/control/api/connections.test.ts'],
+  },
+  {
     name: 'runner: two Host fields are refused',
-    file: 'src/runner/request-check.ts',
+    file: 'src/protocol/request-head.ts',
     find: 'count > 1',
     replace: 'false',
     tests: ['test/runner/http.test.ts'],

@@ -1,8 +1,9 @@
 /** Bounds connections and requests of control's HTTP server where Node's defaults set no bound. */
-import type { Server } from 'node:http';
+import type { RequestListener, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type ErrorCode, PlatformError, toProblem } from '../../protocol/errors.ts';
+import { checkHead } from '../../protocol/request-head.ts';
 import { TrustedProxies } from '../../protocol/trusted-proxies.ts';
 import { ConnectionGuard, type GuardLimits } from './connection-guard.ts';
 
@@ -78,16 +79,31 @@ export function hardenServer(
     else endWith(socket, 'bad_request', 'this is not an HTTP request that can be read');
   });
   // Node itself answers without a body, and to CONNECT by closing.
-  server.on('checkExpectation', (_request, response) => {
-    const problem = toProblem(
-      new PlatformError('expectation_failed', 'the only expectation that can be met is 100-continue'),
-    );
-    response.writeHead(problem.status, { 'content-type': 'application/problem+json', connection: 'close' });
-    response.end(JSON.stringify(problem));
-  });
+  server.on('checkExpectation', (_request, response) =>
+    refuse(response, new PlatformError('expectation_failed', 'the only expectation that can be met is 100-continue')),
+  );
   server.on('connect', (_request, socket) =>
     endWith(socket, 'method_not_allowed', 'CONNECT asks for a proxy, and this is none'),
   );
+}
+
+/** Returns a listener that refuses requests whose head is ambiguous, and passes all others to `listener`. */
+export function withValidHeads(listener: RequestListener): RequestListener {
+  return (request, response) => {
+    try {
+      checkHead(request);
+    } catch (error) {
+      return refuse(response, error);
+    }
+    listener(request, response);
+  };
+}
+
+/** Answers with `error`. The connection ends, since what follows may be read in two ways. */
+function refuse(response: ServerResponse, error: unknown): void {
+  const problem = toProblem(error);
+  response.writeHead(problem.status, { 'content-type': 'application/problem+json', connection: 'close' });
+  response.end(JSON.stringify(problem));
 }
 
 /**

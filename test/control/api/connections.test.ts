@@ -2,7 +2,7 @@
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import { hardenServer } from '../../../src/control/api/harden.ts';
+import { hardenServer, withValidHeads } from '../../../src/control/api/harden.ts';
 import { TrustedProxies } from '../../../src/protocol/trusted-proxies.ts';
 
 const servers: Server[] = [];
@@ -25,10 +25,12 @@ async function start(
   trustedProxies = TrustedProxies.none,
 ): Promise<Started> {
   // `/wait` is answered when the test says so.
-  const server = createServer((request, response) => {
-    if (request.url === '/wait') server.emit('waiting', response);
-    else response.end('hello');
-  });
+  const server = createServer(
+    withValidHeads((request, response) => {
+      if (request.url === '/wait') server.emit('waiting', response);
+      else response.end('hello');
+    }),
+  );
   hardenServer(server, { limits, trustedProxies });
   server.listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
@@ -155,7 +157,16 @@ test.each([
   ],
   ['CONNECT', 'CONNECT example.com:443 HTTP/1.1\r\nHost: x\r\n\r\n', 405, 'method_not_allowed'],
   ['two lengths', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx', 400, 'bad_request'],
-])('what Node answers by itself, %s, is a problem document', async (_what, request, status, code) => {
+  ['two Host fields', 'GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n', 400, 'bad_request'],
+  ['a Host field that is no host', 'GET / HTTP/1.1\r\nHost: x@y\r\n\r\n', 400, 'bad_request'],
+  ['another version of HTTP', 'GET / HTTP/2.0\r\nHost: x\r\n\r\n', 400, 'bad_request'],
+  [
+    'a coding that is not understood',
+    'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n',
+    501,
+    'not_implemented',
+  ],
+])('what the server answers by itself, %s, is a problem document', async (_what, request, status, code) => {
   const started = await start({ connections: 10, perAddress: 10 });
   const socket = await open(started);
   let text = '';

@@ -3,7 +3,7 @@
  * exploit that two parties read such a request differently.
  */
 import type { IncomingMessage } from 'node:http';
-import { PlatformError } from '../protocol/errors.ts';
+import { PlatformError } from './errors.ts';
 
 /** RFC 9110 section 7.2, uri-host [":" port]: a name, an IPv4 address, or an IPv6 address in brackets. May be empty. */
 const hostField = /^(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?$/;
