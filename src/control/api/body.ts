@@ -34,6 +34,11 @@ export async function readJson(request: IncomingMessage, limit: BodyLimit): Prom
   const type = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase();
   if (type !== 'application/json')
     throw new PlatformError('bad_request', 'the body must be JSON', { hints: ['content-type: application/json'] });
+  const coding = request.headers['content-encoding']?.trim().toLowerCase() ?? '';
+  if (coding !== '' && coding !== 'identity')
+    throw new PlatformError('bad_request', 'the body is coded, which is not understood here', {
+      hints: ['send it without content-encoding'],
+    });
   try {
     // RFC 8259, 8.1: JSON is UTF-8.
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));

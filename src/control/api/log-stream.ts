@@ -11,6 +11,7 @@ import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { WebSocketServer } from 'ws';
 import { PlatformError, toProblem } from '../../protocol/errors.ts';
+import { checkHead } from '../../protocol/request-head.ts';
 import type { Accounts } from '../accounts/accounts.ts';
 import { newId, type RandomBytes } from '../accounts/secrets.ts';
 import type { HandlerAccess } from '../handlers/access.ts';
@@ -58,6 +59,7 @@ export function attachLogStream(server: Server, deps: LogStreamDeps): LogStreams
 
   const admit = async (request: IncomingMessage): Promise<{ caller: Caller; handler: Handler; tail: LogTail }> => {
     if (stopping) throw new PlatformError('unavailable', 'the server stops', { retryAfterSeconds: 5 });
+    checkHead(request);
     // Answers other paths without a query of the database.
     const [path = '', search = ''] = (request.url ?? '').split('?', 2);
     const name = /^\/api\/v1\/handlers\/([^/]+)\/logs\/stream$/.exec(path)?.[1];

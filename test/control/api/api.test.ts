@@ -477,6 +477,15 @@ describe('bad input', () => {
   });
 });
 
+test('a body in another coding is refused: it would be read as if it were none', async () => {
+  const url = `${platform.url}/api/v1/handlers`;
+  const headers = { authorization: `Bearer ${ada}`, 'content-type': 'application/json', 'content-encoding': 'gzip' };
+  const answer = await fetch(url, { method: 'POST', headers, body: '{"name":"coded"}' });
+  expect(answer.status).toBe(400);
+  expect(await answer.json()).toMatchObject({ code: 'bad_request', detail: expect.stringContaining('coded') });
+  expect(await platform.handlers.find('coded')).toBeNull();
+});
+
 test('a user has so many requests at once; each that ends makes room; others are not concerned', async () => {
   const busy = await startPlatform();
   try {

@@ -84,6 +84,7 @@ describe('upgrade', () => {
     expect(await head(`/api/v1${path}`, 'Sec-WebSocket-Key: short\r\nSec-WebSocket-Version: 13\r\n')).toMatch(
       / 4\d\d /,
     );
+    expect(await head(`/api/v1${path}`, 'Host: y\r\n')).toMatch(/ 400 /);
     expect(await head('//[', '')).toMatch(/ 404 /);
     expect(await head('http://', '')).toMatch(/ 404 /);
     expect(platform.logs.counters.tails).toBe(0);
