@@ -62,6 +62,8 @@ export class Drains {
   #asking: Promise<void> | null = null;
   /** Lease of this control with the time of the last renewal by this control's clock; null: another control has it. */
   #lease: Promise<{ readonly lease: Lease; readonly sinceMs: number } | null> = Promise.resolve(null);
+  /** Lines of one request for drains whose receivers take fewer than drainBatch.lines. */
+  readonly #smaller = new Map<string, number>();
   #isClosed = false;
   /** Whether the last look failed, so that an outage is reported once. */
   #hasFailed = false;
@@ -152,7 +154,7 @@ export class Drains {
   async #turn(id: string): Promise<void> {
     const { store, now } = this.#options;
     const drain = await store.open(id);
-    if (drain === null) return;
+    if (drain === null) return void this.#smaller.delete(id);
     const endMs = now() + drainTimes.turnMs;
     let batches = 0;
     let { failures } = drain;
@@ -179,20 +181,30 @@ export class Drains {
 
   /**
    * Hands on the lines that follow the cursor `after` in the log of one handler, and stores how far the drain has come.
-   * Returns null if the drain was removed meanwhile. Throws DrainFailure for everything that the sender throws: an error
-   * that passed would end the turn without a back-off, and its owner would see none.
+   * Returns null if the drain was removed meanwhile. A batch that is too large for the receiver is tried again with half of
+   * its lines; a single line is lost then. Throws DrainFailure for everything else that the sender throws: an error that
+   * passed would end the turn without a back-off, and its owner would see none.
    */
-  async #handPage({ id, settings }: DueDrain, { handler }: Behind, after: number): Promise<LogPage | null> {
+  async #handPage(drain: DueDrain, behind: Behind, after: number): Promise<LogPage | null> {
     const { store, logs, egress, hostName, now } = this.#options;
+    const { id, settings } = drain;
+    const { handler } = behind;
     const { requests } = settings;
-    const page = await logs.query(handler, { after, limit: drainBatch.lines, requests });
+    const limit = this.#smaller.get(id) ?? drainBatch.lines;
+    const page = await logs.query(handler, { after, limit, requests });
     const sender: Sender = senders[settings.kind];
-    const refused =
-      page.lines.length === 0
-        ? 0
-        : await sender(page.lines, { egress, settings, hostName, nowMs: now() }).catch((error: unknown) => {
-            throw DrainFailure.of(error);
-          });
+    let refused = 0;
+    try {
+      if (page.lines.length > 0) refused = await sender(page.lines, { egress, settings, hostName, nowMs: now() });
+    } catch (error) {
+      const failure = DrainFailure.of(error);
+      if (!failure.isTooLarge) throw failure;
+      if (page.lines.length > 1) {
+        this.#smaller.set(id, Math.floor(page.lines.length / 2));
+        return this.#handPage(drain, behind, after);
+      }
+      refused = 1;
+    }
     const lost = page.expired + refused;
     if (page.cursor === after) return page;
     const isThere = await store.advance(id, handler.id, {

@@ -7,10 +7,13 @@ export class DrainFailure extends Error {
   override readonly name = 'DrainFailure';
   /** Milliseconds after which the receiver wants the next attempt; 0: it says nothing. */
   readonly retryAfterMs: number;
+  /** Whether the receiver takes no batch of this size. */
+  readonly isTooLarge: boolean;
 
-  constructor(message: string, retryAfterMs = 0) {
+  constructor(message: string, { retryAfterMs = 0, isTooLarge = false } = {}) {
     super(message.slice(0, messageChars));
     this.retryAfterMs = retryAfterMs;
+    this.isTooLarge = isTooLarge;
   }
 
   static of(error: unknown): DrainFailure {

@@ -64,7 +64,8 @@ export async function send(egress: Egress, { method, url, headers, body }: Drain
           if (status >= 200 && status < 300) return resolve(Buffer.concat(parts).toString());
           const isRedirect = status >= 300 && status < 400;
           const what = isRedirect ? `status ${status}: redirects are not followed` : `status ${status}`;
-          fail(new DrainFailure(what, retryAfterMs(response.headers['retry-after'])));
+          const asked = retryAfterMs(response.headers['retry-after']);
+          fail(new DrainFailure(what, { retryAfterMs: asked, isTooLarge: status === 413 }));
         });
       });
       outgoing.end(body);

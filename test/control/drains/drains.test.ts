@@ -215,6 +215,21 @@ onEachDatabase('drains', (dialect) => {
     expect((drain?.retryMs ?? 0) - nowMs).toBeLessThanOrEqual(40 * 60_000);
   });
 
+  it('send less at once to a receiver that finds a batch too large; a line that is too large alone is lost', async () => {
+    await store.put(it_.a, 'there', webhook());
+    await write('aa', ...Array.from({ length: 20 }, (_, n) => (n === 13 ? 'x'.repeat(5_000) : `line ${n}`)));
+    const taken: string[] = [];
+    answer = (_request, response) => {
+      const { body } = received.at(-1)!;
+      if (body.length > 4_000) return response.writeHead(413).end();
+      taken.push(...linesOf(body).map(({ text }) => text));
+      return response.end();
+    };
+    await drains().look();
+    expect(taken).toEqual(Array.from({ length: 20 }, (_, n) => `line ${n}`).filter((_, n) => n !== 13));
+    expect(await store.list(idOf('aa'))).toMatchObject([{ sent: 19, lost: 1, failures: 0, error: null }]);
+  });
+
   it('wait as long as the receiver asks, and no longer than an hour', async () => {
     await store.put(it_.a, 'there', webhook());
     await write('aa', 'one');
