@@ -270,8 +270,15 @@ export const protections: readonly Protection[] = [
   {
     name: 'drains: an error of any kind is a failed attempt',
     file: 'src/control/drains/drains.ts',
-    find: 'throw DrainFailure.of(error);',
-    replace: 'throw error;',
+    find: 'if (!failure.isTooLarge) throw failure;',
+    replace: 'if (!failure.isTooLarge) throw error;',
+    tests: ['test/control/drains/drains.test.ts'],
+  },
+  {
+    name: 'drains: a batch that is too large is halved',
+    file: 'src/control/drains/drains.ts',
+    find: 'if (page.lines.length > 1) {',
+    replace: 'if (page.lines.length > 1) throw failure;\n      if (page.lines.length > 1) {',
     tests: ['test/control/drains/drains.test.ts'],
   },
   {
