@@ -32,6 +32,9 @@ async function deploy(handler: string, module: Uint8Array, manifest = ''): Promi
   expect(pushed.status, pushed.stderr).toBe(0);
 }
 
+/** A loaded machine takes seconds for what otherwise takes milliseconds. */
+const patiently = { timeout: 60_000 };
+
 /** Returns the record of an invocation once it is kept. */
 async function recordOf(handler: string, id: string): Promise<InvocationRecord> {
   return vi.waitFor(async () => {
@@ -40,7 +43,7 @@ async function recordOf(handler: string, id: string): Promise<InvocationRecord> 
     const { invocation } = body as { invocation: InvocationRecord };
     expect(invocation.outcome).not.toBe('running');
     return invocation;
-  });
+  }, patiently);
 }
 
 async function running(handler: string): Promise<InvocationRecord> {
@@ -51,7 +54,7 @@ async function running(handler: string): Promise<InvocationRecord> {
     );
     expect(found).toBeDefined();
     return found as InvocationRecord;
-  });
+  }, patiently);
 }
 
 it('one that trapped tells the commit, the trace, the reason and the functions that were running', async () => {

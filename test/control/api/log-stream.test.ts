@@ -224,7 +224,7 @@ describe('the end', () => {
     const deaf = await rawStream(platform, ada);
     deaf.resume();
     await new Promise((resolve) => deaf.once('close', resolve));
-    await vi.waitFor(() => expect(platform.streams.open).toBe(0));
+    await vi.waitFor(() => expect(platform.streams.open).toBe(0), { timeout: 60_000 });
   });
 
   test('a reader may talk, but not much', async () => {

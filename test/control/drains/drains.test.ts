@@ -296,7 +296,9 @@ onEachDatabase('drains', (dialect) => {
       await write('bb', 'other');
       const looking = drains().look();
       await promise;
-      await vi.waitFor(async () => expect(await store.list(idOf('bb'))).toMatchObject([{ sent: 1 }]));
+      await vi.waitFor(async () => expect(await store.list(idOf('bb'))).toMatchObject([{ sent: 1 }]), {
+        timeout: 60_000,
+      });
       for (const give of hanging) give();
       await looking;
       expect(await store.list(idOf('aa'))).toMatchObject([

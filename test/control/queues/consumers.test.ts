@@ -69,7 +69,7 @@ onEachDatabase('consumers', (dialect) => {
         all.map((one) => ({ ...settings, ...one })),
       ),
     );
-  const eventually = (check: () => Promise<void>) => vi.waitFor(check, { timeout: 20_000, interval: 20 });
+  const eventually = (check: () => Promise<void>) => vi.waitFor(check, { timeout: 60_000, interval: 20 });
   const counts = async (name = 'q') => (await own.queues.summary('ada', name)).messages;
   /** Holds each call until it is let go. */
   const holding = () => {
