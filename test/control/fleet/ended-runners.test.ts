@@ -18,7 +18,8 @@ describe('a call that runs for long', () => {
     await fleet.deploy(deploymentOf('slow', await fixture('cwa/sleep.wasm')));
     const answer = call(`${fleet.url}/slow/?1000`);
     const record = await fleet.until(() => changes().flatMap(({ started }) => started)[0]);
-    expect(record).toMatchObject({ handlerId: 'id-of-slow', outcome: 'running', status: 0, method: 'GET', path: '/' });
+    expect(record).toMatchObject({ handlerId: 'id-of-slow', outcome: 'running', status: 0, method: 'GET' });
+    expect(record.path).toBe('/?1000');
     expect(record.durationMs).toBeGreaterThan(0);
     const { headers } = await answer;
     expect(headers['trisiel-invocation']).toBe(record.id);
