@@ -6,7 +6,6 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { subjects } from '../../src/bus/limits.ts';
 import { type Alive, kinds } from '../../src/bus/messages.ts';
 import { ArtifactStore } from '../../src/control/artifacts/artifact-store.ts';
-import type { NodeAgent } from '../../src/node/agent.ts';
 import { holdersOf, type NodePlacement } from '../../src/protocol/placement.ts';
 import {
   type ControlParts,
