@@ -213,6 +213,8 @@ export class Bus {
       messages.stop();
     };
     this.#taking.add(stop);
+    // The connection may have ended while the consumer was made.
+    if (!this.#isConnected) stop();
     return { messages, stop };
   }
 

@@ -1,4 +1,4 @@
-/** Lists and changes the users of the platform for administrators: suspension, administrator rights, limits. */
+/** Lists, changes and deletes the users of the platform for administrators: suspension, administrator rights, limits. */
 
 import type { Kysely } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
