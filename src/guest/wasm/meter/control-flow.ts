@@ -7,9 +7,10 @@
 import type { Module } from '../format/model.ts';
 import type { ByteReader } from '../format/reader.ts';
 import { ControlStack, frame, noClass, nowhere } from './control-stack.ts';
-import { CountedLoopFinder, type Found, type LoopOffsets, type Test } from './counted-loops.ts';
+import { CountedLoopFinder } from './counted-loops.ts';
 import { EditList } from './edits.ts';
 import type { ImmediateReader } from './immediates.ts';
+import { LoopCounter } from './loop-counter.ts';
 import { LoopTable } from './loop-table.ts';
 import { exact, firstHeat, heatOfBranch, heatOfLoop, landing, Placement } from './placement.ts';
 
@@ -49,8 +50,7 @@ export class ControlFlow {
   readonly #throws: boolean;
   /** Credit with which each function is entered, by function index. */
   #entries: Uint16Array;
-  /** Last if directly inside each loop, by loop, if its comparison may be that of a counted loop. */
-  readonly #tests = new Map<number, Test>();
+  readonly #counter: LoopCounter;
   /** Number of try and try_table blocks around the current instruction. */
   #tries = 0;
   /** Number of calls in the current node so far. */
@@ -66,6 +66,7 @@ export class ControlFlow {
     this.#importedFunctions = module.functionImports.length;
     this.#throws = module.tags.length > 0;
     this.finder = new CountedLoopFinder(module.bytes);
+    this.#counter = new LoopCounter(this);
     this.#entries = new Uint16Array(module.functionTypes.length);
   }
 
@@ -78,7 +79,7 @@ export class ControlFlow {
   clear(): void {
     this.edits.clear();
     this.loops.clear();
-    if (this.#tests.size > 0) this.#tests.clear();
+    this.#counter.clear();
   }
 
   /** Begins the code of function `index`, which has `locals` locals, at the reader's position. */
@@ -146,7 +147,7 @@ export class ControlFlow {
     this.branches++;
     const stack = this.stack;
     const { params, results } = this.#immediates.blockType();
-    if (this.reachable && stack.isLoop(stack.top)) this.#noteTest();
+    if (this.reachable && stack.isLoop(stack.top)) this.#counter.noteTest();
     const out = this.reachable ? this.#endNode() : noClass;
     stack.push(frame.if, noClass, this.#heat, this.height - params, results);
     stack.setFalseEdge(out, this.#clean);
@@ -338,7 +339,7 @@ export class ControlFlow {
     const stack = this.stack;
     const at = this.#label();
     if (this.reachable && stack.isLoop(at) && at === stack.top - 1 && stack.kind(stack.top) === frame.if)
-      this.#goAroundTested();
+      this.#counter.goAroundTested();
     if (this.reachable)
       this.#branch(at, this.placement.end(this.weight, Math.min(this.#heat, stack.labelHeat(at))), this.#clean);
     this.#beginDeadCode();
@@ -349,7 +350,7 @@ export class ControlFlow {
     const stack = this.stack;
     const at = this.#label();
     if (!this.reachable) return;
-    if (stack.isLoop(at) && at === stack.top) this.#goAround();
+    if (stack.isLoop(at) && at === stack.top) this.#counter.goAround(this.#reader.pos);
     const out = this.#endNode();
     this.#branch(at, out, this.#clean);
     this.#beginNode(out);
@@ -462,58 +463,5 @@ export class ControlFlow {
   /** Notes that the current loop calls a helper, which sees the counter. */
   callHelper(): void {
     this.loops.call(this.stack.loop);
-  }
-
-  // Counted loops.
-
-  /**
-   * Handles a br_if, just read directly inside the innermost loop, back to the loop's head: counts the loop if it is a
-   * counted one.
-   */
-  #goAround(): void {
-    const at = this.#mayCount();
-    const found = at === null ? null : this.finder.find(at);
-    if (found === null || found.ending === null) return;
-    this.#count(found);
-    const { start } = found.ending;
-    this.edits.goAround(start, this.#reader.pos - start, this.stack.loop);
-  }
-
-  /**
-   * Handles a br, just read in the arm of an if directly inside the innermost loop, back to the loop's head: counts the
-   * loop if it is a counted one.
-   */
-  #goAroundTested(): void {
-    const test = this.#tests.get(this.stack.loop) ?? null;
-    const at = test === null ? null : this.#mayCount();
-    const found = at === null || test === null ? null : this.finder.findTested(at, test);
-    if (found !== null) this.#count(found);
-  }
-
-  #count(found: Found): void {
-    this.loops.count(this.stack.loop, { ...found, node: this.placement.nodes - 1 });
-    this.placement.payAhead();
-  }
-
-  /** Keeps the comparison of the if that has just been read directly inside the innermost loop. */
-  #noteTest(): void {
-    const test = this.finder.test(this.placement.offset(this.placement.nodes - 1));
-    if (test === null) this.#tests.delete(this.stack.loop);
-    else this.#tests.set(this.stack.loop, test);
-  }
-
-  /**
-   * Returns the offsets of the innermost loop if it may be a counted loop, else null. A loop that is left in two places
-   * has no certain number of rounds, and a function that it calls sees the counter.
-   */
-  #mayCount(): LoopOffsets | null {
-    const { loops, placement } = this;
-    const { loop } = this.stack;
-    if (loops.hasCalls(loop) || loops.isLeft(loop) || loops.backs(loop) > 0 || loops.hasParameters(loop)) return null;
-    return {
-      loop: loops.start(loop),
-      entry: placement.offset(loops.head(loop) - 1),
-      node: placement.offset(placement.nodes - 1),
-    };
   }
 }
