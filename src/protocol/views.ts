@@ -1,5 +1,5 @@
 /**
- * The nouns as the API shows them. Control answers with them, and the schemas of both sides (src/control/api/schemas.ts,
+ * The nouns as the API shows them. Control answers with them, and the schemas of both sides (src/control/api/schemas/,
  * ui-cli/client/views) are checked against them.
  */
 import type { Limits } from './limits.ts';

@@ -22,7 +22,7 @@ import type { LogTail } from '../logs/log-tail.ts';
 import { authenticate } from './authenticate.ts';
 import { closeCodes, LogReader, type StreamLimits, streamLimits } from './log-reader.ts';
 import type { Caller } from './operation.ts';
-import { logStreamQuerySchema } from './schemas.ts';
+import { logStreamQuerySchema } from './schemas/records.ts';
 
 export interface LogStreamDeps {
   readonly accounts: Accounts;

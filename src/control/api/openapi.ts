@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { type ErrorCode, errorStatus } from '../../protocol/errors.ts';
 import type { Operation } from './operation.ts';
 import { answersAsRead, readerOf } from './representation.ts';
-import { problemSchema } from './schemas.ts';
+import { problemSchema } from './schemas/parts.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 

@@ -7,7 +7,7 @@ import { tokenLimits } from '../../accounts/tokens.ts';
 import type { HandlerAccess } from '../../handlers/access.ts';
 import type { Handlers } from '../../handlers/handlers.ts';
 import { forAnyone, forUsers, type Operation } from '../operation.ts';
-import { inviteSchema, tokenSchema, userSchema } from '../schemas.ts';
+import { inviteSchema, tokenSchema, userSchema } from '../schemas/accounts.ts';
 import { itemsMax, nextText, pageOf, pageOfAll, pageQuery, timeKey } from './paging.ts';
 
 const tag = 'accounts';

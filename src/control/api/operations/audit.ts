@@ -4,7 +4,8 @@ import { z } from 'zod';
 import type { AuditEntry } from '../../../protocol/views.ts';
 import { type AuditFilter, type AuditLog, auditLimits } from '../../audit/audit-log.ts';
 import { forHandler, forUsers, type Operation, StreamedAnswer } from '../operation.ts';
-import { auditEntrySchema, wholeNumber } from '../schemas.ts';
+import { auditEntrySchema } from '../schemas/accounts.ts';
+import { wholeNumber } from '../schemas/parts.ts';
 import { nextNumber, pageOf } from './paging.ts';
 
 const tag = 'audit';

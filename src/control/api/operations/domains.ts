@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { domainLimits } from '../../../protocol/domains.ts';
 import type { Domains } from '../../domains/domains.ts';
 import { forHandler, type Operation } from '../operation.ts';
-import { domainSchema } from '../schemas.ts';
+import { domainSchema } from '../schemas/handlers.ts';
 import { nextText, pageOfAll, pageQuery } from './paging.ts';
 
 const tag = 'domains';

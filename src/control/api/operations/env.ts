@@ -5,7 +5,7 @@ import type { Deployer } from '../../../protocol/ports.ts';
 import type { HandlerEnv } from '../../handlers/env.ts';
 import type { Handler } from '../../handlers/handlers.ts';
 import { forHandler, type Operation } from '../operation.ts';
-import { branchText, variableSchema } from '../schemas.ts';
+import { branchText, variableSchema } from '../schemas/handlers.ts';
 import { nextText, pageOfAll, pageQuery } from './paging.ts';
 
 const tag = 'environment';

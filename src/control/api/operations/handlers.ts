@@ -13,7 +13,8 @@ import { type Handlers, missing } from '../../handlers/handlers.ts';
 import { type HandlerViews, viewLimits } from '../../handlers/views.ts';
 import type { Quotas } from '../../quota/quotas.ts';
 import { forHandler, forUsers, type Operation } from '../operation.ts';
-import { branchText, deploymentSchema, handlerSchema, previewSchema, wholeNumber } from '../schemas.ts';
+import { branchText, deploymentSchema, handlerSchema, previewSchema } from '../schemas/handlers.ts';
+import { wholeNumber } from '../schemas/parts.ts';
 import { itemsMax, nextNumber, nextText, pageOf, pageOfAll, pageQuery } from './paging.ts';
 
 const tag = 'handlers';

@@ -3,7 +3,7 @@
  * items.
  */
 import { z } from 'zod';
-import { wholeNumber } from '../schemas.ts';
+import { wholeNumber } from '../schemas/parts.ts';
 
 /** Items of a page: the default, and the most that may be asked for. */
 export const itemsMax = 200;

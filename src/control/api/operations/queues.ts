@@ -15,7 +15,8 @@ import type { Quotas } from '../../quota/quotas.ts';
 import { readBytes } from '../body.ts';
 import { readKey } from '../kept-answers.ts';
 import { forUsers, type Operation, StreamedAnswer } from '../operation.ts';
-import { queueMessageSchema, queueSchema, wholeNumber } from '../schemas.ts';
+import { queueMessageSchema, queueSchema } from '../schemas/deliveries.ts';
+import { wholeNumber } from '../schemas/parts.ts';
 import { nextNumber, nextText, pageOf, pageQuery } from './paging.ts';
 
 const tag = 'queues';

@@ -15,6 +15,7 @@ import { exportRecords } from '../../usage/record-export.ts';
 import { recordLimits } from '../../usage/record-retention.ts';
 import { type UsageStore, usageLimits } from '../../usage/usage-store.ts';
 import { forHandler, forUsers, type Operation, StreamedAnswer } from '../operation.ts';
+import { wholeNumber } from '../schemas/parts.ts';
 import {
   invocationSchema,
   logLineSchema,
@@ -24,8 +25,7 @@ import {
   minuteSchema,
   quotaSchema,
   summarySchema,
-  wholeNumber,
-} from '../schemas.ts';
+} from '../schemas/records.ts';
 import { nextNumber, nextText, pageOf, pageQuery } from './paging.ts';
 
 /** Returns an object without the keys whose value is undefined. */

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { Deployer } from '../../../protocol/ports.ts';
 import { forHandler, type Operation } from '../operation.ts';
-import { rolloutSchema } from '../schemas.ts';
+import { rolloutSchema } from '../schemas/handlers.ts';
 
 const tag = 'releases';
 const path = '/handlers/{name}/release';

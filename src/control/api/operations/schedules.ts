@@ -7,7 +7,7 @@ import { type CallStore, callCursor } from '../../calls/call-store.ts';
 import type { Schedules } from '../../calls/schedules.ts';
 import type { UsageStore } from '../../usage/usage-store.ts';
 import { forHandler, type Operation } from '../operation.ts';
-import { callSchema, scheduleSchema } from '../schemas.ts';
+import { callSchema, scheduleSchema } from '../schemas/deliveries.ts';
 import { itemsMax, nextText, pageOf, pageOfAll, pageQuery } from './paging.ts';
 
 const tag = 'schedules';

@@ -6,7 +6,8 @@ import type { Teams } from '../../handlers/teams.ts';
 import type { HandlerViews } from '../../handlers/views.ts';
 import type { Quotas } from '../../quota/quotas.ts';
 import { forHandler, forUsers, type Operation } from '../operation.ts';
-import { collaboratorSchema, handlerSchema, transferSchema } from '../schemas.ts';
+import { collaboratorSchema, transferSchema } from '../schemas/accounts.ts';
+import { handlerSchema } from '../schemas/handlers.ts';
 import { itemsMax, nextText, pageOf, pageOfAll, pageQuery } from './paging.ts';
 
 const tag = 'teams';

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { Accounts } from '../../accounts/accounts.ts';
 import { forUsers, type Operation } from '../operation.ts';
-import { accountSchema } from '../schemas.ts';
+import { accountSchema } from '../schemas/accounts.ts';
 import { itemsMax, nextText, pageOf, pageQuery } from './paging.ts';
 
 const tag = 'users';
