@@ -3,21 +3,18 @@ import type { GasProfile } from '../../src/protocol/gas-profile.ts';
 import type { InvocationRecord, LogStream, Policy, TokenScope } from '../../src/protocol/nouns.ts';
 import type { LogPage } from '../../src/protocol/ports.ts';
 import type {
-  AccountView,
-  AuditEntry,
-  DrainView,
   HandlerView,
-  InviteView,
   LogRetentionView,
   QuotaView,
-  TokenView,
   UsageMinute,
   UsageSummary,
   VariableView,
 } from '../../src/protocol/views.ts';
+import { AccountsClient } from './accounts.ts';
 import * as answers from './answers.ts';
-import { Api, all, type BranchOptions, type CallOptions, handlerPath, type ItemPage, type TakeBytes } from './api.ts';
+import { Api, all, type BranchOptions, type CallOptions, handlerPath, type TakeBytes } from './api.ts';
 import { DomainsClient } from './domains.ts';
+import { DrainsClient } from './drains.ts';
 import { type ApiRequest, request, ServerError, type Target } from './http.ts';
 import type { LogTail, LogTailListener, LogTailOptions } from './log-tail.ts';
 import { NodesClient } from './nodes.ts';
@@ -33,15 +30,6 @@ export interface Credentials {
   readonly code?: string | undefined;
 }
 
-/** Rights and lifetime of a new Token. */
-export interface TokenTerms {
-  readonly label: string;
-  readonly scope?: TokenScope | undefined;
-  /** Name of the only handler that the Token is valid for; absent: all handlers of its user. */
-  readonly handler?: string | undefined;
-  readonly expiresInDays?: number | undefined;
-}
-
 /** User and rights of a Token. */
 export interface WhoView {
   readonly user: string;
@@ -49,16 +37,6 @@ export interface WhoView {
   readonly scope: TokenScope;
   /** Name of the only handler that the Token is valid for; null: all handlers of its user. */
   readonly handler: string | null;
-}
-
-/** Changes of a user by an administrator. null restores the platform's limit. */
-export interface AccountChange {
-  readonly suspended?: boolean | undefined;
-  readonly admin?: boolean | undefined;
-  readonly handlersMax?: number | null | undefined;
-  readonly quotaBytes?: number | null | undefined;
-  readonly callsMax?: number | null | undefined;
-  readonly secondFactor?: false | undefined;
 }
 
 export interface LogQuery {
@@ -101,15 +79,6 @@ export interface HandlerQuery {
   readonly deleted?: boolean | undefined;
 }
 
-/** Selects entries of the audit. */
-export interface AuditQuery {
-  readonly user?: string | undefined;
-  readonly operation?: string | undefined;
-  /** Number of an entry: only older ones; in an export, only newer ones. */
-  readonly after?: number | undefined;
-  readonly limit?: number | undefined;
-}
-
 /** Settings of a handler to change; those that are absent stay as they are. */
 export interface SettingsChange {
   readonly limits?: Readonly<Record<string, number | null>>;
@@ -125,6 +94,8 @@ export class Client {
   readonly releases: ReleasesClient;
   readonly teams: TeamsClient;
   readonly domains: DomainsClient;
+  readonly accounts: AccountsClient;
+  readonly drains: DrainsClient;
   readonly #api: Api;
 
   constructor(target: Target) {
@@ -135,6 +106,8 @@ export class Client {
     this.platformCalls = new PlatformCallsClient(this.#api);
     this.releases = new ReleasesClient(this.#api);
     this.domains = new DomainsClient(this.#api);
+    this.accounts = new AccountsClient(this.#api);
+    this.drains = new DrainsClient(this.#api);
     this.teams = new TeamsClient(this.#api);
   }
 
@@ -199,76 +172,6 @@ export class Client {
 
   async removeSecondFactor(code: string): Promise<void> {
     await this.#api.send({ method: 'DELETE', path: '/second-factor', body: { code } });
-  }
-
-  /** Returns a page of the users of the platform, by name, for administrators. */
-  async userPage(after: string | null, options?: CallOptions): Promise<ItemPage<AccountView, string>> {
-    const asked: ApiRequest = { method: 'GET', path: '/users', query: { after: after ?? undefined } };
-    const { users, next } = await this.#api.call(answers.accounts, asked, options);
-    return { items: users, next };
-  }
-
-  /** Returns users of the platform, by name, for administrators. `search`: only names that contain it. */
-  async users(search?: string, options?: CallOptions): Promise<readonly AccountView[]> {
-    return all(async (after) => {
-      const asked: ApiRequest = { method: 'GET', path: '/users', query: { after, search } };
-      const { users, next } = await this.#api.call(answers.accounts, asked, options);
-      return { items: users, next };
-    });
-  }
-
-  async user(name: string): Promise<AccountView> {
-    return (await this.#api.call(answers.account, { method: 'GET', path: userPath(name) })).user;
-  }
-
-  async changeUser(name: string, change: AccountChange, options?: CallOptions): Promise<AccountView> {
-    const asked: ApiRequest = { method: 'PATCH', path: userPath(name), body: change };
-    return (await this.#api.call(answers.account, asked, options)).user;
-  }
-
-  /** Deletes a user for good. Throws `conflict` when the user owns functions or queues. */
-  async deleteUser(name: string, options?: CallOptions): Promise<void> {
-    await this.#api.send({ method: 'DELETE', path: userPath(name) }, options);
-  }
-
-  async tokens(options?: CallOptions): Promise<readonly TokenView[]> {
-    return all(async (after) => {
-      const asked: ApiRequest = { method: 'GET', path: '/tokens', query: { after } };
-      const { tokens, next } = await this.#api.call(answers.tokens, asked, options);
-      return { items: tokens, next };
-    });
-  }
-
-  /** Makes a Token; the Token itself is shown only once. */
-  async createToken(
-    terms: TokenTerms,
-    options?: CallOptions,
-  ): Promise<{ readonly token: string; readonly view: TokenView }> {
-    return this.#api.call(answers.newToken, { method: 'POST', path: '/tokens', body: terms }, options);
-  }
-
-  async revokeToken(id: string, options?: CallOptions): Promise<void> {
-    await this.#api.send({ method: 'DELETE', path: `/tokens/${encodeURIComponent(id)}` }, options);
-  }
-
-  async invites(options?: CallOptions): Promise<readonly InviteView[]> {
-    return all(async (after) => {
-      const asked: ApiRequest = { method: 'GET', path: '/invites', query: { after } };
-      const { invites, next } = await this.#api.call(answers.invites, asked, options);
-      return { items: invites, next };
-    });
-  }
-
-  /** Makes an invite; its code is shown only once. */
-  async createInvite(
-    terms: { readonly uses?: number | undefined; readonly expiresInDays?: number | undefined } = {},
-    options?: CallOptions,
-  ): Promise<{ readonly invite: string; readonly view: InviteView }> {
-    return this.#api.call(answers.newInvite, { method: 'POST', path: '/invites', body: terms }, options);
-  }
-
-  async deleteInvite(id: string, options?: CallOptions): Promise<void> {
-    await this.#api.send({ method: 'DELETE', path: `/invites/${encodeURIComponent(id)}` }, options);
   }
 
   /** Returns all handlers of the user that `query` selects, by name. */
@@ -361,21 +264,6 @@ export class Client {
     await this.#api.download({ method: 'GET', path, query: named }, take);
   }
 
-  /** Returns audit entries, newest first. `handler` null: of the whole platform, for administrators. */
-  async audit(
-    handler: string | null,
-    query: AuditQuery,
-    options?: CallOptions,
-  ): Promise<{ readonly entries: readonly AuditEntry[]; readonly next: number | null }> {
-    return this.#api.call(answers.audit, { method: 'GET', path: auditPath(handler), query: { ...query } }, options);
-  }
-
-  /** Passes the bytes of an export of the audit to `take` as they arrive. */
-  async exportAudit(handler: string | null, query: Omit<AuditQuery, 'limit'>, take: TakeBytes): Promise<void> {
-    const path = `${auditPath(handler)}/export`;
-    await this.#api.download({ method: 'GET', path, query: { ...query } }, take);
-  }
-
   /** Returns the usage of the user's quota, by kind. */
   async quota(options?: CallOptions): Promise<QuotaView> {
     return this.#api.call(answers.quota, { method: 'GET', path: '/usage' }, options);
@@ -414,21 +302,6 @@ export class Client {
   takeProfile(name: string, seconds: number, options: CallOptions = {}): Promise<GasProfile> {
     const path = `${handlerPath(name)}/profile`;
     return this.#api.call(answers.profile, { method: 'POST', path, body: { seconds } }, options);
-  }
-
-  /** Returns the drains of a handler, or of the server (null). */
-  async drains(name: string | null, options?: CallOptions): Promise<readonly DrainView[]> {
-    return (await this.#api.call(answers.drains, { method: 'GET', path: drainsPath(name) }, options)).drains;
-  }
-
-  /** Makes a drain, or gives it other settings. Throws `bad_request`, `limit_exceeded`. */
-  putDrain(name: string | null, drain: string, settings: unknown, options?: CallOptions): Promise<DrainView> {
-    const path = `${drainsPath(name)}/${encodeURIComponent(drain)}`;
-    return this.#api.call(answers.drain, { method: 'PUT', path, body: settings }, options);
-  }
-
-  async removeDrain(name: string | null, drain: string, options?: CallOptions): Promise<void> {
-    await this.#api.send({ method: 'DELETE', path: `${drainsPath(name)}/${encodeURIComponent(drain)}` }, options);
   }
 
   /** Ends a running invocation. Throws `not_found`, and `conflict` when it has ended. */
@@ -482,8 +355,4 @@ export class Client {
   }
 }
 
-const auditPath = (handler: string | null) => (handler === null ? '/audit' : `${handlerPath(handler)}/audit`);
-const userPath = (name: string) => `/users/${encodeURIComponent(name)}`;
 const variablePath = (name: string, key: string) => `${handlerPath(name)}/env/${encodeURIComponent(key)}`;
-
-const drainsPath = (name: string | null) => (name === null ? '/drains' : `${handlerPath(name)}/drains`);

@@ -31,12 +31,12 @@ export function addAccessCommands(program: Command, context: Context): void {
     .action(async (action: string | undefined, what: string | undefined, options: TokenOptions) => {
       const client = await context.client();
       if (action === undefined) {
-        const tokens = await client.tokens();
+        const tokens = await client.accounts.tokens();
         return context.result(tokens, tokenTable(tokens, Date.now()));
       }
       const name = needed(action, what, ['create', 'revoke'], 'tokens');
       if (action === 'create') {
-        const { token, view } = await client.createToken({
+        const { token, view } = await client.accounts.createToken({
           label: name,
           scope: options.scope,
           handler: options.handler,
@@ -45,7 +45,7 @@ export function addAccessCommands(program: Command, context: Context): void {
         context.result({ token, ...view }, [token]);
         if (!context.json) context.out.note('it is not shown again; use it as WASMCLOUD_TOKEN');
       } else {
-        await client.revokeToken(name);
+        await client.accounts.revokeToken(name);
         context.result({ id: name, revoked: true }, [`revoked ${name}`]);
       }
     });
@@ -61,11 +61,14 @@ export function addAccessCommands(program: Command, context: Context): void {
     .action(async (action: string | undefined, id: string | undefined, options: InviteOptions) => {
       const client = await context.client();
       if (action === undefined) {
-        const invites = await client.invites();
+        const invites = await client.accounts.invites();
         if (context.json || invites.length > 0) context.result(invites, inviteTable(invites, Date.now()));
         else context.out.note('no invites\nhint: wasmcloud invites create');
       } else if (action === 'create') {
-        const { invite, view } = await client.createInvite({ uses: options.uses, expiresInDays: options.days });
+        const { invite, view } = await client.accounts.createInvite({
+          uses: options.uses,
+          expiresInDays: options.days,
+        });
         context.result({ invite, ...view }, [invite]);
         if (!context.json) {
           context.out.note(`for ${view.usesMax === 1 ? 'one person' : `${view.usesMax} people`}, not shown again:`);
@@ -73,7 +76,7 @@ export function addAccessCommands(program: Command, context: Context): void {
         }
       } else {
         const name = needed(action, id, ['create', 'delete'], 'invites');
-        await client.deleteInvite(name);
+        await client.accounts.deleteInvite(name);
         context.result({ id: name, deleted: true }, [`took ${name} back`]);
       }
     });

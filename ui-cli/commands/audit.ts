@@ -28,10 +28,10 @@ export function addAuditCommand(program: Command, context: Context): void {
       const handler = all === true ? null : await context.handlerName(given);
       const client = await context.client();
       if (whole === true)
-        return client.exportAudit(handler, filter, async (bytes) => {
+        return client.accounts.exportAudit(handler, filter, async (bytes) => {
           for await (const chunk of bytes) await context.out.bytes(chunk);
         });
-      const page = await client.audit(handler, { ...filter, limit: limit ?? 50 });
+      const page = await client.accounts.audit(handler, { ...filter, limit: limit ?? 50 });
       if (context.json) return context.out.json(page);
       if (page.entries.length === 0) return context.out.note('no such entries');
       for (const line of auditTable(page.entries)) context.out.line(line);

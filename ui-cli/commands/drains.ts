@@ -22,7 +22,7 @@ export function addDrainCommands(program: Command, context: Context): void {
     .addOption(server())
     .action(async (given: string | undefined, options: ServerOption) => {
       const handler = options.server === true ? null : await context.handlerName(given);
-      const all = await (await context.client()).drains(handler);
+      const all = await (await context.client()).drains.list(handler);
       if (context.json) context.out.json(all);
       else if (all.length > 0) for (const line of drainTable(all, Date.now())) context.out.line(line);
       else context.out.note(`no drains\nhint: wasmcloud drains set ${handler ?? '--server'} DRAIN < settings.json`);
@@ -44,7 +44,7 @@ export function addDrainCommands(program: Command, context: Context): void {
           hints: [`wasmcloud drains set ${words.join(' ')} < settings.json`],
         });
       const settings = parse(await readSecret());
-      const shown = await (await context.client()).putDrain(handler, drain, settings);
+      const shown = await (await context.client()).drains.put(handler, drain, settings);
       context.result(shown, [`${drain} hands lines on to ${shown.target}`]);
     });
   drains
@@ -55,7 +55,7 @@ export function addDrainCommands(program: Command, context: Context): void {
     .addOption(server())
     .action(async (words: readonly string[], options: ServerOption) => {
       const { handler, drain } = await named(context, words, options);
-      await (await context.client()).removeDrain(handler, drain);
+      await (await context.client()).drains.remove(handler, drain);
       context.result({ drain, removed: true }, [`removed ${drain}`]);
     });
 }

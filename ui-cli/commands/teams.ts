@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import { collaboratorRoles } from '../../src/protocol/nouns.ts';
-import type { AccountChange } from '../client/client.ts';
+import type { AccountChange } from '../client/accounts.ts';
 import type { Context } from '../context.ts';
 import { accountTable, teamTable, transferTable } from '../text/access.ts';
 import { formatDate } from '../text/format.ts';
@@ -127,17 +127,20 @@ export function addUserCommand(program: Command, context: Context): void {
       if (name === undefined) {
         if (Object.keys(change).length > 0 || options.delete === true)
           throw new PlatformError('bad_request', 'whom? wasmcloud users NAME with these options');
-        const users = await client.users(options.search);
+        const users = await client.accounts.users(options.search);
         return context.result(users, accountTable(users, Date.now()));
       }
       if (options.delete === true) {
         if (Object.keys(change).length > 0)
           throw new PlatformError('bad_request', '--delete excludes the other changes');
         needYes(options.yes, `deleting ${name} is for good`, `wasmcloud users ${name} --delete --yes`);
-        await client.deleteUser(name);
+        await client.accounts.deleteUser(name);
         return context.result({ user: name, deleted: true }, [`deleted the user ${name}`]);
       }
-      const user = Object.keys(change).length === 0 ? await client.user(name) : await client.changeUser(name, change);
+      const user =
+        Object.keys(change).length === 0
+          ? await client.accounts.user(name)
+          : await client.accounts.changeUser(name, change);
       context.result(user, accountTable([user], Date.now()));
     });
 }

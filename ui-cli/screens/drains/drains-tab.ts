@@ -28,7 +28,7 @@ export class DrainsTab extends ListScreen<DrainView> {
   }
 
   protected load(signal: AbortSignal): Promise<readonly DrainView[]> {
-    return this.app.client.drains(this.handler.name, { signal });
+    return this.app.client.drains.list(this.handler.name, { signal });
   }
 
   protected keyOf(drain: DrainView): string {
@@ -71,7 +71,7 @@ export class DrainsTab extends ListScreen<DrainView> {
         void app.run(
           `removing ${shown}`,
           async ({ abort: { signal } }) => {
-            await app.client.removeDrain(handler.name, name, { signal });
+            await app.client.drains.remove(handler.name, name, { signal });
             app.say('done', `removed ${shown}`);
             this.loader.refresh();
           },

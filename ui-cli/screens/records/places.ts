@@ -19,11 +19,11 @@ export function accountPlaces(app: App): readonly Place[] {
   const client = () => app.client;
   return [
     place('invites', 'codes for new accounts', async (signal) => [
-      ...inviteTable(await client().invites({ signal }), Date.now()),
+      ...inviteTable(await client().accounts.invites({ signal }), Date.now()),
       ...hint('wasmcloud invites create'),
     ]),
     place('audit', 'who did what on the platform (administrators)', async (signal) =>
-      auditTable((await client().audit(null, { limit: entries }, { signal })).entries),
+      auditTable((await client().accounts.audit(null, { limit: entries }, { signal })).entries),
     ),
   ];
 }
@@ -47,7 +47,8 @@ export function handlerPlaces(app: App, handler: string): readonly Place[] {
 export function handlerAudit(app: App, handler: string): RecordsOptions {
   return {
     crumbs: ['audit'],
-    load: async (signal) => auditTable((await app.client.audit(handler, { limit: entries }, { signal })).entries),
+    load: async (signal) =>
+      auditTable((await app.client.accounts.audit(handler, { limit: entries }, { signal })).entries),
   };
 }
 

@@ -1,6 +1,6 @@
 import { type TokenScope, tokenScopes } from '../../../src/protocol/nouns.ts';
 import type { TokenView } from '../../../src/protocol/views.ts';
-import type { TokenTerms } from '../../client/client.ts';
+import type { TokenTerms } from '../../client/accounts.ts';
 import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
 import type { Form } from '../../frame/form.ts';
@@ -23,7 +23,7 @@ export class TokensScreen extends ListScreen<TokenView> {
   }
 
   protected load(signal: AbortSignal): Promise<readonly TokenView[]> {
-    return this.app.client.tokens({ signal });
+    return this.app.client.accounts.tokens({ signal });
   }
 
   protected keyOf(token: TokenView): string {
@@ -95,7 +95,7 @@ export class TokensScreen extends ListScreen<TokenView> {
     await app.run(
       'making a token',
       async ({ abort: { signal } }) => {
-        const { token } = await app.client.createToken(terms, { signal });
+        const { token } = await app.client.accounts.createToken(terms, { signal });
         this.slot.close();
         this.made = token;
         this.loader.refresh();
@@ -117,7 +117,7 @@ export class TokensScreen extends ListScreen<TokenView> {
         void app.run(
           `revoking ${visible(label)}`,
           async ({ abort: { signal } }) => {
-            await app.client.revokeToken(id, { signal });
+            await app.client.accounts.revokeToken(id, { signal });
             app.say('done', `revoked ${visible(label)}`);
             this.loader.refresh();
           },

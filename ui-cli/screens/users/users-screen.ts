@@ -1,6 +1,6 @@
 import type { AccountView } from '../../../src/protocol/views.ts';
+import type { AccountChange } from '../../client/accounts.ts';
 import type { ItemPage } from '../../client/api.ts';
-import type { AccountChange } from '../../client/client.ts';
 import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
 import type { Form } from '../../frame/form.ts';
@@ -21,7 +21,7 @@ export class UsersScreen extends PagedListScreen<AccountView, string> {
   }
 
   protected loadPage(after: string | null, signal: AbortSignal): Promise<ItemPage<AccountView, string>> {
-    return this.app.client.userPage(after, { signal });
+    return this.app.client.accounts.userPage(after, { signal });
   }
 
   protected keyOf(user: AccountView): string {
@@ -128,7 +128,7 @@ export class UsersScreen extends PagedListScreen<AccountView, string> {
         void app.run(
           `deleting ${name}`,
           async ({ abort: { signal } }) => {
-            await app.client.deleteUser(name, { signal });
+            await app.client.accounts.deleteUser(name, { signal });
             app.say('done', `deleted the user ${name}`);
             this.startAnew();
           },
@@ -162,7 +162,7 @@ export class UsersScreen extends PagedListScreen<AccountView, string> {
     await app.run(
       `changing ${name}`,
       async ({ abort: { signal } }) => {
-        await app.client.changeUser(name, change, { signal });
+        await app.client.accounts.changeUser(name, change, { signal });
         this.slot.close();
         app.say('done', said);
         this.startAnew();
