@@ -31,7 +31,7 @@ import { assemble } from './run-guest.ts';
 type Bytes = readonly (number | string | Uint8Array | Bytes)[];
 
 export interface Parts {
-  /** Definitions of types that `param` and `result` may name by index. */
+  /** Definitions of types that `param` and `result` may name by index; none names another. */
   readonly types?: readonly Bytes[];
   readonly param: Bytes;
   readonly result?: Bytes;
@@ -66,8 +66,14 @@ export function composedParts({
   reallocs,
   options,
 }: Parts): Uint8Array {
-  const funcs = [...defined, funcType({ x: param as number[] }, (result as number[] | undefined) ?? null)];
-  const of = defined.length;
+  const count = defined.length;
+  /** Types that records and the like are part of must have names: type `index` is passed on as `t${index}`. */
+  const named = (ref: Bytes): number[] =>
+    (ref as number[]).map((one) => (typeof one === 'number' && one < count ? one + count : one));
+  const definitions = types(...(defined as number[][]));
+  const func = types(funcType({ x: named(param) }, result === undefined ? null : named(result)));
+  const of = 2 * count;
+  const names = defined.map((_, index) => `t${index}`);
   const callee = component(
     coreModule(
       assemble(`(module ${allocator(reallocs?.callee)} (func (export "f") ${f})
@@ -76,13 +82,17 @@ export function composedParts({
     ),
     coreInstances(instantiateCore(0)),
     aliases(aliasCore(0, 'f'), aliasCore(0, 'realloc'), aliasCore(0, 'post'), aliasCore(0, 'memory', 2)),
-    types(...(funcs as number[][])),
+    definitions,
+    exports(...names.map((name, index) => exportAs(name, 3, index))),
+    func,
     canons(lift(0, of, [3, 0], [4, 1], ...((options?.callee ?? []) as number[][]))),
     exports(exportAs('f', 1, 0)),
   );
   const type = /^(?:\s*\((?:param|result|type)[^)]*\))*/.exec(lowered)?.[0] ?? '';
   const caller = component(
-    types(...(funcs as number[][])),
+    definitions,
+    imports(...names.map((name, index) => [0, name, 3, 0, ...leb(index)])),
+    func,
     imports([0, 'f', 1, ...leb(of)]),
     coreModule(assemble(`(module ${allocator(reallocs?.caller)})`)),
     coreInstances(instantiateCore(0)),
@@ -104,8 +114,8 @@ export function composedParts({
     nested(callee),
     nested(caller),
     instances([0, 0, vector([])]),
-    aliases(aliasExport(0, 'f', 1)),
-    instances([0, 1, vector([['f', 1, 0]])]),
+    aliases(aliasExport(0, 'f', 1), ...names.map((name) => aliasExport(0, name, 3))),
+    instances([0, 1, vector([['f', 1, 0], ...names.map((name, index) => [name, 3, ...leb(index)])])]),
     aliases(aliasExport(1, 'wasi:cli/run@0.2.0', 5)),
     exports(exportAs('wasi:cli/run@0.2.0', 5, 2)),
   );

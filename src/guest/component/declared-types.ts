@@ -9,15 +9,20 @@ import { type Evaluation, Exports, newScope } from './evaluation.ts';
 import { ExternNames } from './extern-name.ts';
 import type { Entry, FunctionItem, InstanceItem, ResourceItem, Scope, TypeItem } from './graph.ts';
 import { compatibleName } from './interface-name.ts';
-import type { Alias, Declaration, External, TypeDefinition } from './model.ts';
+import type { Alias, Declaration, Definition, External, TypeDefinition } from './model.ts';
 import { moduleTypeProblem } from './module-type.ts';
+import { NamedTypes, renamed } from './named-types.ts';
 import { unsupportedComponent } from './refusals.ts';
 import { TypeResolver } from './resolve-type.ts';
 import { formatFunction, hostResource, sameFunction, sameWitType } from './wit.ts';
 
+type ExportDefinition = Extract<Definition, { readonly kind: 'export' }>;
+
 interface Importing {
   readonly scope: Scope;
   readonly imports: ExternNames;
+  /** Null: what is imported is given, and was checked where only its type was known. */
+  readonly named: NamedTypes | null;
   /** Null: the host provides the imports. */
   readonly args: ReadonlyMap<string, Entry> | null;
 }
@@ -29,6 +34,7 @@ interface Declarations {
 
 interface Declaring {
   readonly scope: Scope;
+  readonly named: NamedTypes | null;
   readonly imports: ExternNames;
   readonly exports: Exports;
 }
@@ -72,7 +78,8 @@ export class DeclaredTypes {
         const { kind, declarations } = definition;
         // Checks the declarations; whatever has the type declares them again.
         const inner = newScope(scope, scope.component, false);
-        this.#declareAll(inner, declarations, '$root', { args: null });
+        const named = kind === 'component type' ? this.namedTypes() : null;
+        this.#declareAll(inner, declarations, '$root', { args: null }, named);
         return { kind, declarations, scope, hasHandles: this.#withOuterResources.has(inner) };
       }
       default:
@@ -125,7 +132,7 @@ export class DeclaredTypes {
   }
 
   /** Adds an import to the scope: an argument after a check of its type, or what the host provides. */
-  import({ scope, imports, args }: Importing, name: string, of: External): void {
+  import({ scope, imports, named, args }: Importing, name: string, of: External): void {
     const given = args === null ? null : args.get(name);
     if (given === undefined)
       throw this.#evaluation.fail(`a nested component gets no ${JSON.stringify(name.slice(0, 60))}`);
@@ -134,11 +141,38 @@ export class DeclaredTypes {
     const entry = this.#imported(scope, '$root', name, of, given);
     const problem = imports.add(name, entry);
     if (problem !== null) this.#evaluation.fail(problem);
+    if (named?.add('import', entry) === false) this.#unnamed(name, 'imported');
     this.#evaluation.push(scope, entry);
   }
 
+  /** Returns an empty set of types with names. */
+  namedTypes(): NamedTypes {
+    return new NamedTypes((type) =>
+      type.kind === 'instance type' ? this.declared(type, '$root', { args: null }) : new Map(),
+    );
+  }
+
+  #unnamed(name: string, what: 'imported' | 'exported'): never {
+    return this.#evaluation.fail(`${JSON.stringify(name.slice(0, 60))} uses a type that is not ${what}`);
+  }
+
+  /** Returns the entry of an export: that of the definition, or one of the type that is written beside it. */
+  exported(scope: Scope, named: NamedTypes | null, { name, as }: ExportDefinition, entry: Entry): Entry {
+    if (as !== null) this.#checkAscribed(scope, name, as, entry);
+    let exported = entry;
+    if (entry.sort === 'type') exported = { sort: 'type', value: renamed(entry.value) };
+    if (entry.sort === 'func' && as?.kind === 'func') {
+      const declared = this.#evaluation.get(scope, 'type', as.type);
+      if (declared.kind === 'func') exported = { sort: 'func', value: { ...entry.value, type: declared.type } };
+    }
+    const isNamed = named?.add('export', exported) ?? true;
+    // An instance may be said to export less than it does.
+    if (!isNamed && (entry.sort !== 'instance' || as === null)) this.#unnamed(name, 'exported');
+    return exported;
+  }
+
   /** Checks an export against the type that is written beside it. */
-  checkAscribed(scope: Scope, name: string, as: External, entry: Entry): void {
+  #checkAscribed(scope: Scope, name: string, as: External, entry: Entry): void {
     if (as.kind !== entry.sort)
       this.#evaluation.fail(`${JSON.stringify(name.slice(0, 60))} is a ${entry.sort}, not a ${as.kind}`);
     this.#imported(scope, '$root', name, as, entry);
@@ -151,7 +185,8 @@ export class DeclaredTypes {
   #imported(scope: Scope, interfaceName: string, name: string, of: External, given: Entry | null): Entry {
     if (of.kind === 'type') {
       const equal = of.equal === null ? null : this.#evaluation.get(scope, 'type', of.equal);
-      if (given === null) return { sort: 'type', value: equal ?? this.#hostResource(interfaceName, name) };
+      if (given === null)
+        return { sort: 'type', value: equal === null ? this.#hostResource(interfaceName, name) : renamed(equal) };
       this.#checkBound(name, given.value as TypeItem, equal);
       return given;
     }
@@ -228,8 +263,9 @@ export class DeclaredTypes {
     declarations: readonly Declaration[],
     interfaceName: string,
     given: Given,
+    named: NamedTypes | null = null,
   ): ReadonlyMap<string, Entry> {
-    const into = { scope, exports: new Exports(this.#evaluation.subject), imports: new ExternNames('import') };
+    const into = { scope, named, exports: new Exports(this.#evaluation.subject), imports: new ExternNames('import') };
     for (const declaration of declarations) {
       this.#evaluation.step();
       this.#declare(into, declaration, interfaceName, given);
@@ -238,7 +274,7 @@ export class DeclaredTypes {
   }
 
   #declare(
-    { scope, exports, imports }: Declaring,
+    { scope, named, exports, imports }: Declaring,
     declaration: Declaration,
     interfaceName: string,
     { instance: given = null, args = null }: Given,
@@ -257,7 +293,7 @@ export class DeclaredTypes {
         this.#evaluation.push(scope, this.alias(scope, declaration));
         return;
       case 'import':
-        this.#open(() => this.import({ scope, imports, args }, declaration.name, declaration.of));
+        this.#open(() => this.import({ scope, imports, named, args }, declaration.name, declaration.of));
         return;
       case 'export': {
         const { name, of } = declaration;
@@ -268,6 +304,7 @@ export class DeclaredTypes {
         const imported = () => this.#imported(scope, inner, of.kind === 'instance' ? inner : name, of, actual);
         const entry = given === null ? this.#open(imported) : imported();
         exports.add(name, entry);
+        if (named?.add('export', entry) === false) this.#unnamed(name, 'exported');
         this.#evaluation.push(scope, entry);
         return;
       }

@@ -10,7 +10,15 @@ import { componentCaps } from './caps.ts';
 import { DeclaredTypes } from './declared-types.ts';
 import { Evaluation, Exports, newScope } from './evaluation.ts';
 import { ExternNames } from './extern-name.ts';
-import type { ComponentItem, CoreInstance, CoreItem, Entry, Graph, Scope } from './graph.ts';
+import {
+  type ComponentItem,
+  type CoreInstance,
+  type CoreItem,
+  type Entry,
+  type Graph,
+  type Scope,
+  unknownModule,
+} from './graph.ts';
 import type { Definition } from './model.ts';
 import { tooLargeComponent } from './refusals.ts';
 
@@ -19,17 +27,14 @@ export function evaluateComponent(definitions: readonly Definition[], subject: s
   return new Evaluator(subject).graph(definitions);
 }
 
-/** Stands for a core module of which only the type is known. */
-const emptyModule = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
-
 class Evaluator {
   readonly #evaluation: Evaluation;
   readonly #types: DeclaredTypes;
   readonly #canons: CanonDefinitions;
   readonly #instances: CoreInstance[] = [];
   #componentInstances = 0;
-  /** Components that were evaluated, by their definitions. */
-  readonly #evaluated = new Set<readonly Definition[]>();
+  /** Nested components that were evaluated with nothing given for their imports, by their definitions. */
+  readonly #checked = new Set<readonly Definition[]>();
   /** Nested components, in the order of their definitions. */
   readonly #components: Extract<ComponentItem, { readonly kind: 'defined' }>[] = [];
   readonly #modules = new Set<Uint8Array>();
@@ -47,10 +52,12 @@ class Evaluator {
     const instances = [...this.#instances];
     const definers = new Map(this.#types.definers);
     this.#types.isOpen = true;
-    // Grows while it is read: components nest.
-    for (const one of this.#components) {
+    // A component is valid by what it declares, whatever it is given. The list grows while it is read: components nest.
+    for (const { definitions: nested, scope } of this.#components) {
+      if (this.#checked.has(nested)) continue;
+      this.#checked.add(nested);
       this.#instances.length = 0;
-      if (!this.#evaluated.has(one.definitions)) this.#instantiate(one.definitions, one.scope, null);
+      this.#instantiate(nested, scope, null);
     }
     const unusedModules = [...this.#modules].filter((bytes) => !this.#usedModules.has(bytes));
     return { instances, exports, imports, definers, signatures: this.#evaluation.signatures, unusedModules };
@@ -68,19 +75,18 @@ class Evaluator {
     this.#componentInstances += 1;
     if (this.#componentInstances > componentCaps.instances)
       throw tooLargeComponent(this.#evaluation.subject, 'instances of nested components', componentCaps.instances);
-    this.#evaluated.add(definitions);
     const scope = newScope(outer, this.#componentInstances, true);
     const exports = new Exports(this.#evaluation.subject);
     const imports = new ExternNames('import');
+    const named = args === null ? this.#types.namedTypes() : null;
     for (const definition of definitions) {
       this.#evaluation.step();
       if (definition.kind === 'export') {
-        const entry = this.#evaluation.entry(scope, definition);
-        if (definition.as !== null) this.#types.checkAscribed(scope, definition.name, definition.as, entry);
+        const entry = this.#types.exported(scope, named, definition, this.#evaluation.entry(scope, definition));
         exports.add(definition.name, entry);
         this.#evaluation.push(scope, entry);
       } else if (definition.kind === 'import')
-        this.#types.import({ scope, imports, args }, definition.name, definition.of);
+        this.#types.import({ scope, imports, named, args }, definition.name, definition.of);
       else this.#define(scope, definition);
     }
     return exports.entries;
@@ -115,7 +121,7 @@ class Evaluator {
         this.#addComponent(scope, definition.definitions);
         return;
       case 'bundle': {
-        const exports = new Exports(this.#evaluation.subject);
+        const exports = new Exports(this.#evaluation.subject, 'bundle');
         for (const named of definition.exports) {
           this.#evaluation.step();
           exports.add(named.name, this.#evaluation.entry(scope, named));
@@ -168,7 +174,7 @@ class Evaluator {
     const instance: CoreInstance = {
       index: this.#instances.length,
       component: scope.component,
-      module: module ?? emptyModule,
+      module: module ?? unknownModule,
       args,
     };
     this.#instances.push(instance);

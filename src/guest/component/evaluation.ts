@@ -77,11 +77,12 @@ export function newScope(parent: Scope | null, component: number, isComponent: b
 /** The exports of one instance, or of one type with declarations. */
 export class Exports {
   readonly entries = new Map<string, Entry>();
-  readonly #names = new ExternNames('export');
+  readonly #names: ExternNames;
   readonly #subject: string;
 
-  constructor(subject: string) {
+  constructor(subject: string, of: 'component' | 'bundle' = 'component') {
     this.#subject = subject;
+    this.#names = new ExternNames(of === 'bundle' ? 'bundled export' : 'export');
   }
 
   /** Throws `module_invalid` for a name that is none, or is there. */

@@ -72,13 +72,16 @@ function quoted(name: string): string {
   return JSON.stringify(name.slice(0, 60));
 }
 
-/** The imports, or the exports, of one component, instance or type. */
+/**
+ * The imports, or the exports, of one component, instance or type. An instance made of single exports names no types, so it has
+ * no resources that constructors and methods could belong to.
+ */
 export class ExternNames {
-  readonly #what: 'import' | 'export';
+  readonly #what: 'import' | 'export' | 'bundled export';
   readonly #keys = new Set<string>();
   readonly #entries = new Map<string, Entry>();
 
-  constructor(what: 'import' | 'export') {
+  constructor(what: 'import' | 'export' | 'bundled export') {
     this.#what = what;
   }
 
@@ -87,11 +90,11 @@ export class ExternNames {
     const isPlain = isLabel(name);
     const annotation = isPlain ? null : annotationOf(name);
     if (!isPlain && annotation === null && !this.#isOther(name, entry))
-      return `${quoted(name)} is no name of an ${this.#what}`;
+      return `${quoted(name)} is no name of an ${this.#what.replace('bundled ', '')}`;
     const key = uniqueKey(name);
-    if (this.#keys.has(key)) return `two ${this.#what}s are called ${quoted(name)}`;
+    if (this.#keys.has(key)) return `two ${this.#what.replace('bundled ', '')}s are called ${quoted(name)}`;
     this.#keys.add(key);
-    this.#entries.set(name, entry);
+    if (this.#what !== 'bundled export') this.#entries.set(name, entry);
     if (annotation === null) return null;
     const problem = entry.sort === 'func' ? this.#annotationProblem(annotation, entry.value.type) : 'it is no function';
     return problem === null ? null : `${quoted(name)}: ${problem}`;

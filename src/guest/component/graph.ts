@@ -4,6 +4,9 @@ import type { CoreSort, Declaration, Definition, PlainOperation, StreamOperation
 import type { ModuleType } from './module-type.ts';
 import type { FunctionType, ResourceType, TextEncoding, WitType } from './wit.ts';
 
+/** Stands for a core module of which only the type is known. */
+export const unknownModule = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
+
 /** One instantiation of a core module. */
 export interface CoreInstance {
   /** Position in the order of instantiation. */

@@ -4,9 +4,10 @@
  */
 import type { FuncType } from '../../protocol/module.ts';
 import type { Module } from '../wasm/format/model.ts';
+import { readModule } from '../wasm/format/read-module.ts';
 import { formatType, sameType } from '../wasm/inspect/imports.ts';
 import type { CoreModules } from './core-modules.ts';
-import type { CoreItem, Graph } from './graph.ts';
+import { type CoreItem, type Graph, unknownModule } from './graph.ts';
 import { invalidComponent } from './refusals.ts';
 
 /** Throws `module_invalid` for the first function that has another type, or is none, and the first invalid module. */
@@ -22,7 +23,7 @@ export function checkSignatures(graph: Graph, modules: CoreModules, subject: str
   };
   /** Returns the type of a function of the canonical ABI as null: its form is right, and where it is imported its type is checked. */
   const typeOf = (item: CoreItem): FuncType | null => {
-    if (item.kind === 'canon') return null;
+    if (item.kind === 'canon' || item.instance.module === unknownModule) return null;
     const module = modules.read(item.instance.module);
     const index = functionsOf(module).get(item.name);
     if (index === undefined)
@@ -34,14 +35,18 @@ export function checkSignatures(graph: Graph, modules: CoreModules, subject: str
     if (found !== null && !sameType(found, type))
       throw invalidComponent(subject, `${what} is ${formatType(found)}, not ${formatType(type)}`);
   }
-  for (const bytes of new Set(graph.instances.map(({ module }) => module))) {
-    const { functionImports, otherImports } = modules.read(bytes);
-    const names = new Set<string>();
-    for (const { module, name } of [...functionImports, ...otherImports]) names.add(`${module}\0${name}`);
-    if (names.size < functionImports.length + otherImports.length)
-      throw invalidComponent(subject, 'a core module has two imports of one name');
-  }
-  for (const bytes of graph.unusedModules)
+  for (const bytes of new Set(graph.instances.map(({ module }) => module)))
+    checkImportNames(modules.read(bytes), subject);
+  for (const bytes of graph.unusedModules) {
     if (!WebAssembly.validate(bytes as Uint8Array<ArrayBuffer>))
       throw invalidComponent(subject, 'a core module that is not instantiated is not valid');
+    checkImportNames(readModule(bytes, subject), subject);
+  }
+}
+
+function checkImportNames({ functionImports, otherImports }: Module, subject: string): void {
+  const names = new Set<string>();
+  for (const { module, name } of [...functionImports, ...otherImports]) names.add(`${module}\0${name}`);
+  if (names.size < functionImports.length + otherImports.length)
+    throw invalidComponent(subject, 'a core module has two imports of one name');
 }

@@ -123,18 +123,42 @@ function randomValue(random: Random, type: WitType): unknown {
   }
 }
 
-/** Definitions of types in one index space. */
+/** Definitions of types in one index space. What needs a name outside is named `t0`, `t1` … in order. */
 class TypeList {
-  readonly definitions: Bytes[] = [];
+  readonly #steps: ({ readonly definition: Bytes } | { readonly name: string; readonly index: number })[] = [];
+
+  get size(): number {
+    return this.#steps.length;
+  }
+
+  get names(): string[] {
+    return this.#steps.flatMap((step) => ('name' in step ? [step.name] : []));
+  }
+
+  /** Sections of a component that imports the named types. */
+  get sections(): Uint8Array[] {
+    return this.#steps.map((step) =>
+      'name' in step ? imports([0, step.name, 3, 0, ...leb(step.index)]) : types(step.definition as number[]),
+    );
+  }
+
+  /** Declarations of an instance type that exports the named types. */
+  get declarations(): Bytes[] {
+    return this.#steps.map((step) =>
+      'name' in step ? [4, 0, step.name, 3, 0, ...leb(step.index)] : [1, step.definition],
+    );
+  }
 
   add(definition: Bytes): number {
-    return this.definitions.push(definition) - 1;
+    return this.#steps.push({ definition }) - 1;
   }
 
   /** Returns a reference to `type`, with the definitions that it needs. */
   ref(type: WitType): Bytes {
     if (typeof type === 'string') return [codes[type] as number];
-    const index = this.add(this.#definition(type));
+    let index = this.add(this.#definition(type));
+    if (['record', 'variant', 'enum', 'flags'].includes(type.kind))
+      index = this.#steps.push({ name: `t${this.names.length}`, index }) - 1;
     return index < 64 ? [index] : [(index & 0x7f) | 0x80, index >> 7];
   }
 
@@ -200,7 +224,7 @@ function partOf(
     [4, 0],
   ];
   return component(
-    types(...(list.definitions as number[][])),
+    ...list.sections,
     imports(...names.map((name) => [0, name, 1, ...leb(name === 'put' || name === 'f' ? take : give)])),
     coreModule(assemble(`(module ${allocator(pages)})`)),
     coreInstances(instantiateCore(0)),
@@ -209,7 +233,7 @@ function partOf(
     coreInstances(coreBundle(Object.fromEntries(names.map((name, index) => [name, index + 1])))),
     coreModule(assemble(main)),
     coreInstances(instantiateCore(1, { host: 1, lib: 0 })),
-    ...exported(list.definitions.length),
+    ...exported(list.size),
   );
 }
 
@@ -251,21 +275,22 @@ function composed(type: WitType): Uint8Array {
   const ref = list.ref(type);
   const take = list.add(funcType({ v: ref as number[] }));
   const give = list.add(funcType({}, ref as number[]));
-  const declared = list.definitions.map((definition) => [1, definition]);
+  const declared = list.declarations;
   const exported = [
     [4, 0, 'get', 1, ...leb(give)],
     [4, 0, 'put', 1, ...leb(take)],
   ];
   const named = (name: string, index: number): Bytes => [name, 1, ...leb(index)];
+  const given = list.names.map((name, index) => [name, 3, ...leb(index + 1)]);
   return component(
     types(instanceType(...(declared as number[][]), ...(exported as number[][]))),
     imports([0, hostName, 5, 0]),
-    aliases(aliasExport(0, 'get', 1), aliasExport(0, 'put', 1)),
+    aliases(aliasExport(0, 'get', 1), aliasExport(0, 'put', 1), ...list.names.map((name) => aliasExport(0, name, 3))),
     nested(inner),
     nested(outer),
-    instances([0, 0, vector([named('get', 0), named('put', 1)] as number[][])]),
+    instances([0, 0, vector([named('get', 0), named('put', 1), ...given] as number[][])]),
     aliases(aliasExport(1, 'f', 1), aliasExport(1, 'g', 1)),
-    instances([0, 1, vector([named('get', 0), named('put', 1), named('f', 2), named('g', 3)] as number[][])]),
+    instances([0, 1, vector([named('get', 0), named('put', 1), named('f', 2), named('g', 3), ...given] as number[][])]),
     aliases(aliasExport(2, 'wasi:cli/run@0.2.0', 5)),
     exports(exportAs('wasi:cli/run@0.2.0', 5, 3)),
   );
