@@ -7,9 +7,9 @@
 import { CoreModules } from './core-modules.ts';
 import { type Evaluation, Exports, newScope } from './evaluation.ts';
 import { ExternNames } from './extern-name.ts';
-import type { Entry, FunctionItem, InstanceItem, ResourceItem, Scope, TypeItem } from './graph.ts';
+import type { ComponentItem, Entry, FunctionItem, InstanceItem, ResourceItem, Scope, TypeItem } from './graph.ts';
 import { compatibleName } from './interface-name.ts';
-import type { Alias, Declaration, Definition, External, TypeDefinition } from './model.ts';
+import type { Alias, Declaration, Definition, External, Sort, TypeDefinition } from './model.ts';
 import { moduleTypeProblem } from './module-type.ts';
 import { NamedTypes, renamed } from './named-types.ts';
 import { unsupportedComponent } from './refusals.ts';
@@ -222,10 +222,27 @@ export class DeclaredTypes {
     } else {
       const declared = this.#evaluation.get(scope, 'type', of.type);
       if (declared.kind !== 'component type') throw this.#evaluation.fail(`type ${of.type} is no type of a component`);
-      if (given !== null) return given;
+      if (given !== null) {
+        this.#checkComponent(name, given.value as ComponentItem, declared.declarations);
+        return given;
+      }
       if (this.isOpen) return { sort: 'component', value: { ...declared, kind: 'declared' } };
     }
     throw unsupportedComponent(this.#evaluation.subject, `an import of a ${of.kind} (${name.slice(0, 60)})`);
+  }
+
+  /**
+   * Throws `module_invalid` if a component imports what its declared type does not, or lacks an export of it. What it is
+   * given is checked where it is instantiated.
+   */
+  #checkComponent(name: string, given: ComponentItem, declared: readonly Declaration[]): void {
+    const own = namesOf(given.kind === 'defined' ? given.definitions : given.declarations);
+    const wanted = namesOf(declared);
+    const quoted = JSON.stringify(name.slice(0, 60));
+    for (const [one, sort] of own.import)
+      if (wanted.import.get(one) !== sort) this.#evaluation.fail(`the component ${quoted} imports a ${sort} ${one}`);
+    for (const [one, sort] of wanted.export)
+      if (own.export.get(one) !== sort) this.#evaluation.fail(`the component ${quoted} exports no ${sort} ${one}`);
   }
 
   /** Throws `module_invalid` unless `given` is a type within a bound: equal to `equal`, or a resource (null). */
@@ -321,6 +338,15 @@ export class DeclaredTypes {
       this.isOpen = before;
     }
   }
+}
+
+/** Returns the sorts of the imports and exports among definitions, by name. */
+function namesOf(definitions: readonly (Definition | Declaration)[]) {
+  const names = { import: new Map<string, Sort>(), export: new Map<string, Sort>() };
+  for (const one of definitions)
+    if (one.kind === 'import' || one.kind === 'export')
+      names[one.kind].set(one.name, 'of' in one ? one.of.kind : one.sort);
+  return names;
 }
 
 function hasResources(type: TypeItem): boolean {

@@ -140,7 +140,7 @@ class Evaluator {
         const exports =
           component.kind === 'defined'
             ? this.#instantiate(component.definitions, component.scope, given)
-            : this.#types.declared(component, '$root', { args: given });
+            : this.#types.declared(component, `$instance ${scope.spaces.instance.length}`, { args: given });
         spaces.instance.push({ exports });
         return;
       }

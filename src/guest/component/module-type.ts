@@ -1,47 +1,54 @@
 /**
- * The types of core modules, which nested components state for modules that they import. Only the names and kinds of
- * imports and exports are kept: the fused module checks the rest of every link.
+ * The types of core modules, which nested components state for modules that they import.
  *
- * Spec: component-model, "Component Model Binary Format Explainer", Type Definitions, core:moduletype.
+ * Spec: component-model, "Component Model Binary Format Explainer", Type Definitions, core:moduletype; WebAssembly core,
+ * "Import Subtyping".
  */
-import type { Module } from '../wasm/format/model.ts';
+import type { FuncType, ValType } from '../../protocol/module.ts';
+import type { Limits32, Module } from '../wasm/format/model.ts';
+import { sameType } from '../wasm/inspect/imports.ts';
 import type { ComponentReader } from './refusals.ts';
 
 const kinds = ['function', 'table', 'memory', 'global', 'tag'] as const;
-type Kind = (typeof kinds)[number];
+
+/** What a module imports or exports. A type is null where it is taken from elsewhere; it is not compared then. */
+export type CoreType =
+  | { readonly kind: 'function' | 'tag'; readonly type: FuncType | null }
+  | { readonly kind: 'table'; readonly element: ValType | null; readonly limits: Limits32 }
+  | { readonly kind: 'memory'; readonly limits: Limits32 }
+  | { readonly kind: 'global'; readonly type: ValType | null; readonly mutable: boolean };
 
 export interface ModuleType {
-  /** Kinds of imports by `module\0name`. */
-  readonly imports: ReadonlyMap<string, Kind>;
-  readonly exports: ReadonlyMap<string, Kind>;
+  /** By `module\0name`. */
+  readonly imports: ReadonlyMap<string, CoreType>;
+  readonly exports: ReadonlyMap<string, CoreType>;
 }
 
 /** Reads a type of core modules, after its first byte. `count` is called for each declaration. */
 export function readModuleType(reader: ComponentReader, count: () => void): ModuleType {
-  const imports = new Map<string, Kind>();
-  const exports = new Map<string, Kind>();
-  let types = 0;
+  const imports = new Map<string, CoreType>();
+  const exports = new Map<string, CoreType>();
+  const types: (FuncType | null)[] = [];
   for (let left = reader.count('declarations'); left > 0; left -= 1) {
     count();
     const form = reader.u8('declaration');
     if (form === 0) {
       const key = `${reader.name('module name')}\0${reader.name('import name')}`;
       if (imports.has(key)) reader.fail('a type of core modules with two imports of one name');
-      imports.set(key, readKind(reader, types));
+      imports.set(key, readCoreExternal(reader, types));
     } else if (form === 1) {
       if (reader.u8('core type') !== 0x60) reader.fail('a core type that is no function', reader.pos - 1);
-      skipFunction(reader);
-      types += 1;
+      types.push(readFunction(reader));
     } else if (form === 2) {
       if (reader.u8('core sort') !== 0x10 || reader.u8('alias target') !== 1)
         reader.fail('an alias of a type of core modules that is no outer type', reader.pos - 1);
       reader.u32('number of levels outward');
       reader.u32('index');
-      types += 1;
+      types.push(null);
     } else if (form === 3) {
       const name = reader.name('export name');
       if (exports.has(name)) reader.fail('a type of core modules with two exports of one name');
-      exports.set(name, readKind(reader, types));
+      exports.set(name, readCoreExternal(reader, types));
     } else reader.fail(`invalid declaration 0x${form.toString(16)}`, reader.pos - 1);
   }
   return { imports, exports };
@@ -52,42 +59,132 @@ export function skipFunction(reader: ComponentReader): void {
   for (const what of ['parameters', 'results']) reader.skip(reader.count(what), what);
 }
 
-function readKind(reader: ComponentReader, types: number): Kind {
+/** Reads the type of a core function, after its first byte; null for one with types that no function here has. */
+function readFunction(reader: ComponentReader): FuncType | null {
+  const list = (what: string) => Array.from({ length: reader.count(what) }, () => valTypes[reader.u8('type')] ?? null);
+  const [params, results] = [list('parameters'), list('results')];
+  const isKnown = (one: ValType | null): one is ValType => one !== null;
+  return params.every(isKnown) && results.every(isKnown) ? { params, results } : null;
+}
+
+function readCoreExternal(reader: ComponentReader, types: readonly (FuncType | null)[]): CoreType {
   const offset = reader.pos;
   const byte = reader.u8('kind');
   const kind = kinds[byte];
   if (kind === undefined) return reader.fail(`invalid kind 0x${byte.toString(16)}`, offset);
   if (kind === 'tag' && reader.u8('tag') !== 0) reader.fail('invalid tag', reader.pos - 1);
   if (kind === 'function' || kind === 'tag') {
-    const type = reader.u32('type index');
-    if (type >= types) reader.fail(`core type ${type} does not exist`, offset);
-    return kind;
+    const index = reader.u32('type index');
+    const type = types[index];
+    if (type === undefined) return reader.fail(`core type ${index} does not exist`, offset);
+    return { kind, type };
   }
-  if (kind === 'table' || kind === 'global') reader.u8('type');
-  if (kind === 'global') {
-    reader.u8('mutability');
-    return kind;
+  if (kind === 'memory') {
+    const limits = readLimits(reader);
+    if (limits.initial > 65_536 || (limits.maximum ?? 0) > 65_536)
+      reader.fail('a memory of more than 65536 pages', offset);
+    return { kind, limits };
   }
-  const flags = reader.u8('limits');
-  if (flags > 3) reader.fail('limits that are no 32-bit numbers', reader.pos - 1);
-  const bounds = [reader.u32('minimum'), ...((flags & 1) === 1 ? [reader.u32('maximum')] : [])];
-  if (kind === 'memory' && bounds.some((pages) => pages > 65_536))
-    reader.fail('a memory of more than 65536 pages', offset);
-  return kind;
+  const type = valTypes[reader.u8('type')] ?? null;
+  if (kind === 'table') return { kind, element: type, limits: readLimits(reader) };
+  return { kind, type, mutable: reader.u8('mutability') === 1 };
 }
 
-/** Returns what makes `module` no module of `type`: an import that the type lacks, an export that the module lacks. */
+function readLimits(reader: ComponentReader): Limits32 {
+  const flags = reader.u8('limits');
+  if (flags > 3) reader.fail('limits that are no 32-bit numbers', reader.pos - 1);
+  const initial = reader.u32('minimum');
+  return { initial, maximum: (flags & 1) === 1 ? reader.u32('maximum') : null };
+}
+
+/**
+ * Returns what makes `module` no module of `type`: an import that the type lacks or that wants more, an export that the
+ * module lacks or that is less; null: nothing.
+ */
 export function moduleTypeProblem(type: ModuleType, module: Module): string | null {
-  const has = (kind: Kind, key: string): boolean => type.imports.get(key) === kind;
-  for (const { module: from, name } of module.functionImports)
-    if (!has('function', `${from}\0${name}`)) return `an imported core module imports the function ${quoted(name)}`;
-  for (const { module: from, name, kind } of module.otherImports)
-    if (!has(kind, `${from}\0${name}`)) return `an imported core module imports the ${kind} ${quoted(name)}`;
-  const found = new Map<string, string>(module.exports.map(({ name, kind }) => [name, kind]));
-  for (const [name, kind] of type.exports)
-    if (kind !== 'tag' && found.get(name) !== kind) return `an imported core module exports no ${kind} ${quoted(name)}`;
+  for (const [key, wanted] of importsOf(module)) {
+    const given = type.imports.get(key);
+    if (given === undefined || !fits(given, wanted))
+      return `an imported core module imports the ${wanted.kind} ${quoted(key.slice(key.indexOf('\0') + 1))}`;
+  }
+  const found = new Map(module.exports.map((one) => [one.name, exportOf(module, one)]));
+  for (const [name, wanted] of type.exports) {
+    const given = found.get(name);
+    if (wanted.kind !== 'tag' && (given === undefined || !fits(given, wanted)))
+      return `an imported core module exports no ${wanted.kind} ${quoted(name)} of the type that is declared`;
+  }
   return null;
 }
+
+function importsOf(module: Module): (readonly [string, CoreType])[] {
+  const tables = module.tables.filter(({ imported }) => imported);
+  const memories = module.memories.filter(({ imported }) => imported);
+  const globals = module.globals.filter(({ imported }) => imported);
+  return [
+    ...module.functionImports.map(({ module: from, name, type }) => {
+      return [`${from}\0${name}`, { kind: 'function', type: module.types[type] ?? null }] as const;
+    }),
+    ...module.otherImports.map(({ module: from, name, kind }) => {
+      const one = kind === 'table' ? tables.shift() : kind === 'memory' ? memories.shift() : globals.shift();
+      return [`${from}\0${name}`, toCoreType(kind, one)] as const;
+    }),
+  ];
+}
+
+function exportOf(module: Module, { kind, index }: Module['exports'][number]): CoreType {
+  if (kind === 'function') return { kind, type: module.types[module.functionTypes[index] as number] ?? null };
+  const one =
+    kind === 'table' ? module.tables[index] : kind === 'memory' ? module.memories[index] : module.globals[index];
+  return toCoreType(kind, one);
+}
+
+function toCoreType(
+  kind: 'table' | 'memory' | 'global',
+  one: Module['tables'][number] | Module['memories'][number] | Module['globals'][number] | undefined,
+): CoreType {
+  if (one !== undefined && 'mutable' in one) return { kind: 'global', type: one.type, mutable: one.mutable };
+  const limits = one ?? { initial: 0, maximum: null };
+  return kind === 'table'
+    ? { kind, element: one !== undefined && 'element' in one ? one.element : null, limits }
+    : { kind: 'memory', limits };
+}
+
+/** Returns whether `given` may stand where `wanted` is imported. */
+function fits(given: CoreType, wanted: CoreType): boolean {
+  switch (given.kind) {
+    case 'table':
+      return (
+        wanted.kind === 'table' && isSame(given.element, wanted.element) && fitsLimits(given.limits, wanted.limits)
+      );
+    case 'memory':
+      return wanted.kind === 'memory' && fitsLimits(given.limits, wanted.limits);
+    case 'global':
+      return wanted.kind === 'global' && given.mutable === wanted.mutable && isSame(given.type, wanted.type);
+    default: {
+      if (wanted.kind !== given.kind) return false;
+      return given.type === null || wanted.type === null || sameType(given.type, wanted.type);
+    }
+  }
+}
+
+function isSame(left: ValType | null, right: ValType | null): boolean {
+  return left === null || right === null || left === right;
+}
+
+function fitsLimits(given: Limits32, wanted: Limits32): boolean {
+  if (given.initial < wanted.initial) return false;
+  return wanted.maximum === null || (given.maximum !== null && given.maximum <= wanted.maximum);
+}
+
+const valTypes: Readonly<Record<number, ValType>> = {
+  127: 'i32',
+  126: 'i64',
+  125: 'f32',
+  124: 'f64',
+  123: 'v128',
+  112: 'funcref',
+  111: 'externref',
+};
 
 function quoted(name: string): string {
   return JSON.stringify(name.slice(0, 60));

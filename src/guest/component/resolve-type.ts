@@ -4,6 +4,7 @@ import { labelProblem } from './extern-name.ts';
 import type { ResourceItem, Scope, TypeItem } from './graph.ts';
 import type { LabelledRef, TypeDefinition, TypeRef } from './model.ts';
 import { invalidComponent, tooLargeComponent } from './refusals.ts';
+import { hasBorrows } from './type-contents.ts';
 import type { Case, FunctionType, Labelled, WitType } from './wit.ts';
 
 interface Sized {
@@ -112,8 +113,13 @@ export class TypeResolver {
         this.#hasHandles = true;
         return { kind: definition.kind, resource: this.resource(definition.resource).resource };
       case 'stream':
-      case 'future':
-        return { kind: definition.kind, of: this.#optional(definition.of) };
+      case 'future': {
+        const of = this.#optional(definition.of);
+        if (of === 'char' && definition.kind === 'stream') throw invalidComponent(this.#subject, 'a stream of char');
+        if (of !== null && hasBorrows(of))
+          throw invalidComponent(this.#subject, `a ${definition.kind} of borrowed resources`);
+        return { kind: definition.kind, of };
+      }
     }
   }
 

@@ -4,7 +4,9 @@ import { linkComponent } from '../../../src/guest/component/link.ts';
 import { PlatformError } from '../../../src/protocol/errors.ts';
 import {
   aliasCore,
+  aliasExport,
   aliases,
+  bundle,
   canons,
   component,
   coreInstances,
@@ -249,6 +251,51 @@ describe('types', () => {
   });
 });
 
+describe('a core module that a nested component takes, with memory, table and global', () => {
+  /** `(module (import "m" KIND) (export "e" KIND))` with the bytes of a kind and its limits. */
+  const taking = (kind: readonly number[], module: string) =>
+    component(
+      nested(
+        component(
+          coreTypes([
+            0x50,
+            vector([
+              [0, 'm', 'i', ...kind],
+              [3, 'e', ...kind],
+            ]),
+          ]),
+          imports([0, 'm', 0, 0x11, 0]),
+        ),
+      ),
+      coreModule(wat(module)),
+      instances([0, 0, vector([['m', 0, 0x11, 0]])]),
+    );
+  const memory = [2, 1, 2, 4];
+  const table = [1, 0x70, 0, 2];
+  const global = [3, 0x7f, 0];
+
+  it.each([
+    [memory, '(module (import "m" "i" (memory 1)) (export "e" (memory 0)))', /exports no memory/],
+    [memory, '(module (memory (export "e") 3 4))', null],
+    [memory, '(module (memory (export "e") 2 5))', /exports no memory/],
+    [memory, '(module (memory (export "e") 2))', /exports no memory/],
+    [
+      memory,
+      '(module (import "m" "i" (memory 3)) (memory (export "f") 2 4))',
+      /imports the memory|exports no memory|multi/,
+    ],
+    [table, '(module (import "m" "i" (table 1 funcref)) (table (export "e") 2 funcref))', null],
+    [table, '(module (import "m" "i" (table 3 funcref)) (table (export "e") 2 funcref))', /imports the table/],
+    [table, '(module (table (export "e") 1 funcref))', /exports no table/],
+    [table, '(module (table (export "e") 2 externref))', /exports no table/],
+    [global, '(module (import "m" "i" (global i32)) (global (export "e") i32 (i32.const 0)))', null],
+    [global, '(module (global (export "e") i64 (i64.const 0)))', /exports no global/],
+    [global, '(module (global (export "e") (mut i32) (i32.const 0)))', /exports no global/],
+  ])('%j: %s', (kind, module, problem) => {
+    expect(refusal(taking(kind, module))).toMatch(problem ?? valid);
+  });
+});
+
 describe('a core module that a nested component takes', () => {
   /** `(module (import "m" "f" (func)) (export "g" (func)))` */
   const moduleType = [
@@ -273,9 +320,175 @@ describe('a core module that a nested component takes', () => {
   it.each([
     ['(module (import "m" "other" (func)) (func (export "g")))', /imports the function "other"/],
     ['(module (func (export "f")))', /exports no function "g"/],
+    ['(module (func (export "g") (param i32)))', /exports no function "g"/],
+    ['(module (import "m" "f" (func (param i32))) (func (export "g")))', /imports the function "f"/],
+    ['(module (import "m" "f" (global i32)) (func (export "g")))', /imports the global "f"/],
   ])('is refused otherwise: %s', (module, problem) => {
     expect(refusal(taking(module))).toMatch(problem);
   });
+});
+
+describe('types of imports and exports', () => {
+  const u32 = 0x79;
+  const typeImport = (name: string, equal: number) => [0, name, 3, 0, equal];
+  const takes = (type: number) => funcType({ x: type });
+  /** Each needs a name: `(record (field "x" u32))`, … */
+  const nominal: readonly (readonly [string, (number | string | Uint8Array)[]])[] = [
+    ['a record', [0x72, vector([['x', u32]])]],
+    ['a variant', [0x71, vector([['x', 0, 0]])]],
+    ['an enum', [0x6d, vector(['x'])]],
+    ['flags', [0x6e, vector(['x'])]],
+  ];
+
+  it.each(nominal)('need a name: %s', (_what, type) => {
+    const unnamed = /^module_invalid: "f" uses a type that is not imported/;
+    expect(refusal(component(types(type as number[], takes(0)), imports(importFunc('f', 1))))).toMatch(unnamed);
+    // The name belongs to what the import makes, not to the type that it equals.
+    const beside = [types(type as number[]), imports(typeImport('t', 0))];
+    expect(refusal(component(...beside, types(takes(0)), imports(importFunc('f', 2))))).toMatch(unnamed);
+    expect(refusal(component(...beside, types(takes(1)), imports(importFunc('f', 2))))).toMatch(valid);
+  });
+
+  it.each([
+    ['a list', [0x70, 0]],
+    ['a tuple', [0x6f, vector([0])]],
+    ['an option', [0x6b, 0]],
+    ['a result', [0x6a, 1, 0, 0]],
+    ['a record', [0x72, vector([['y', 0]])]],
+    ['a variant', [0x71, vector([['y', 1, 0, 0]])]],
+  ])('have parts with names: %s', (_what, type) => {
+    const record = types(nominal[0]?.[1] as number[]);
+    expect(refusal(component(record, types(type as number[]), exports([0, 't', 3, 1, 0])))).toMatch(
+      /"t" uses a type that is not exported/,
+    );
+  });
+
+  it('may lack one if they are lists, tuples, options and results of others', () => {
+    const plain = types([0x70, u32], [0x6f, vector([0, u32])], [0x6b, 1], [0x6a, 1, 2, 1, 0x73]);
+    expect(refusal(component(plain, exports([0, 't', 3, 3, 0])))).toMatch(valid);
+  });
+
+  it('have a name in exports if they are imported, and not the other way round', () => {
+    const record = types(nominal[0]?.[1] as number[]);
+    const both = (first: Uint8Array, second: Uint8Array) => component(record, first, types([0x70, 1]), second);
+    const exported = (index: number) => exports([0, `e${index}`, 3, index, 0]);
+    const imported = (index: number) => imports(typeImport(`i${index}`, index));
+    expect(refusal(both(imported(0), exported(2)))).toMatch(valid);
+    expect(refusal(both(exported(0), exported(2)))).toMatch(valid);
+    expect(refusal(both(exported(0), imported(2)))).toMatch(/"i2" uses a type that is not imported/);
+  });
+
+  it('are checked in instances that are exported, and have names if those export them', () => {
+    const record = types(nominal[0]?.[1] as number[]);
+    const list = types([0x70, 0]);
+    const inBundle = (index: number) => instances(bundle('t', 3, index));
+    const of = (...sections: readonly Uint8Array[]) => refusal(component(record, ...sections));
+    expect(of(list, inBundle(1))).toMatch(valid);
+    expect(of(list, inBundle(1), exports(exportAs('i', 5, 0)))).toMatch(/"i" uses a type that is not exported/);
+    const through = [inBundle(0), exports(exportAs('i', 5, 0)), aliases([3, 0, 1, 't']), types([0x70, 1])];
+    expect(of(...through, exports([0, 'l', 3, 2, 0]))).toMatch(valid);
+  });
+
+  it('are checked in types of components, not in types of instances', () => {
+    const within = [declareType(nominal[0]?.[1] as number[]), declareType(takes(0)), declareFunc('f', 1)];
+    expect(refusal(component(types([0x41, vector(within)])))).toMatch(/"f" uses a type that is not exported/);
+    expect(refusal(component(types([0x42, vector(within)])))).toMatch(valid);
+    const imported = component(types([0x42, vector(within)]), imports([0, 'i', 5, 0]));
+    expect(refusal(imported)).toMatch(/"i" uses a type that is not imported/);
+  });
+
+  it('are those that are written beside an export', () => {
+    const core = coreModule(wat('(module (func (export "f") (result i32) (i32.const 0)))'));
+    const lifted = (as: readonly number[]) =>
+      component(
+        core,
+        coreInstances(instantiateCore(0)),
+        types([0x3f, 0x7f, 0], own(0), funcType({}, 1)),
+        aliases(aliasCore(0, 'f')),
+        canons(lift(0, 2)),
+        exports([0, 'r', 3, 0, 0]),
+        types(own(3), funcType({}, 4)),
+        exports([0, 'f', 1, 0, ...as]),
+      );
+    expect(refusal(lifted([0]))).toMatch(/"f" uses a type that is not exported/);
+    expect(refusal(lifted([1, 1, 5]))).toMatch(valid);
+  });
+
+  it('of a nested component are checked by what it declares, whatever it is given', () => {
+    const inner = component(imports(importResource('r')), types(own(0), takes(1)), imports(importFunc('f', 2)));
+    expect(refusal(component(nested(inner)))).toMatch(valid);
+    const eq = nested(component(imports(importResource('a'), typeImport('b', 0))));
+    const given = (index: number) => {
+      const args = vector([
+        ['a', 3, 0],
+        ['b', 3, index],
+      ]);
+      return refusal(component(imports(importResource('x'), importResource('y')), eq, instances([0, 0, args])));
+    };
+    expect(given(0)).toMatch(valid);
+    expect(given(1)).toMatch(/the type b is not the one that is declared/);
+  });
+
+  it('two instances of one declared component have two resources', () => {
+    const type = [0x41, vector([[4, 0, 'r', 3, 1]])];
+    const eq = nested(component(imports(importResource('a'), typeImport('b', 0))));
+    const twice = (second: number) => {
+      const args = vector([
+        ['a', 3, 1],
+        ['b', 3, second],
+      ]);
+      const inner = component(
+        types(type),
+        imports([0, 'c', 4, 0]),
+        instances([0, 0, vector([])], [0, 0, vector([])]),
+        aliases(aliasExport(0, 'r', 3), aliasExport(1, 'r', 3)),
+        eq,
+        instances([0, 1, args]),
+      );
+      return refusal(component(nested(inner)));
+    };
+    expect(twice(1)).toMatch(valid);
+    expect(twice(2)).toMatch(/the type b is not the one that is declared/);
+  });
+
+  it('methods do not stand in instances that are made of single exports', () => {
+    const bytes = component(
+      imports(importResource('a')),
+      types(borrow(0), funcType({ self: 1 })),
+      imports(importFunc('[method]a.b', 2)),
+      instances([
+        1,
+        vector([
+          [0, 'a', 3, 0],
+          [0, '[method]a.b', 1, 0],
+        ]),
+      ]),
+    );
+    expect(refusal(bytes)).toMatch(/there is no resource "a" beside it/);
+  });
+
+  it('no stream or future has values that are borrowed, and no stream chars', () => {
+    expect(refusal(component(types([0x66, 1, 0x74])))).toMatch(/a stream of char/);
+    expect(refusal(component(types([0x65, 1, 0x74])))).toMatch(valid);
+    const resource = types([0x3f, 0x7f, 0], borrow(0));
+    expect(refusal(component(resource, types([0x66, 1, 1])))).toMatch(/a stream of borrowed/);
+    expect(refusal(component(resource, types([0x65, 1, 1])))).toMatch(/a future of borrowed/);
+  });
+});
+
+it.each([
+  ['imports what the declared one does not', component(types(noParams), imports(importFunc('f')))],
+  ['lacks an export', component()],
+])('a component that is given for another one is refused if it %s', (_what, given) => {
+  const declared = [0x41, vector([declareType(noParams), declareFunc('g', 0)])];
+  const takes = component(types(declared), imports([0, 'c', 4, 0]));
+  const bytes = component(nested(given), nested(takes), instances([0, 1, vector([['c', 4, 0]])]));
+  expect(refusal(bytes)).toMatch(/^module_invalid: the component "c"/);
+});
+
+it('two imports of a core module have two names, though nothing instantiates it', () => {
+  const twice = coreModule(wat('(module (import "m" "f" (func)) (import "m" "f" (func)))'));
+  expect(refusal(component(twice))).toMatch(/two imports of one name/);
 });
 
 it('two imports of a core module have two names', () => {
