@@ -877,13 +877,6 @@ export const protections: readonly Protection[] = [
     tests: ['test/guest/component/validation.test.ts'],
   },
   {
-    name: 'components: a nested component that is never instantiated is valid',
-    file: 'src/guest/component/evaluate.ts',
-    find: 'if (!this.#evaluated.has(one.definitions)) this.#instantiate(one.definitions, one.scope, null);',
-    replace: '',
-    tests: ['test/guest/component/validation.test.ts'],
-  },
-  {
     name: 'components: resources do not cross the bounds of a component',
     file: 'src/guest/component/declared-types.ts',
     find: "if (crosses && alias.sort === 'type' && hasResources(value as TypeItem))",
