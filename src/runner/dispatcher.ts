@@ -397,7 +397,7 @@ export class Dispatcher {
 
 /** Ends every Invocation of a closed connection. */
 export function watchConnection(inFlight: InFlight, socket: Socket): void {
-  socket.once('close', () => inFlight.abortAll(socket));
+  socket.once('close', () => inFlight.abortAll(socket, 'gone'));
 }
 
 function stopped(): PlatformError {

@@ -1,6 +1,6 @@
 /** All running Invocations: their deadlines, memory pressure, and connections that close. */
 import type { Socket } from 'node:net';
-import type { Invocation } from './invocation.ts';
+import type { AbortReason, Invocation } from './invocation.ts';
 import { tickMs } from './limits.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 
@@ -75,10 +75,16 @@ export class InFlight {
     this.#all.find((invocation) => invocation.id === id)?.cancel();
   }
 
-  /** Ends all Invocations of a closed connection, whose answers nobody waits for. */
-  abortAll(socket: Socket): void {
+  /** Returns the id of the call of `socket` that began last; null: none runs. */
+  idOn(socket: Socket): string | null {
     const tracked: TrackedSocket = socket;
-    for (let one = tracked[first] ?? null; one !== null; one = one.nextOnSocket) one.abort();
+    return tracked[first]?.id ?? null;
+  }
+
+  /** Ends all Invocations of a connection that has closed, or on which nothing more can be read. */
+  abortAll(socket: Socket, reason: AbortReason): void {
+    const tracked: TrackedSocket = socket;
+    for (let one = tracked[first] ?? null; one !== null; one = one.nextOnSocket) one.abort(reason);
   }
 
   /** Marks every connection to be closed after its answer, unless the answer has begun. */

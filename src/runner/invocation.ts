@@ -45,6 +45,9 @@ import type { Slot } from './slot.ts';
 import type { InvocationTrace } from './tracing.ts';
 import type { EndedInvocation } from './usage-reporter.ts';
 
+/** Why a call ends early for its client's sake: the connection has closed, or its body cannot be read. */
+export type AbortReason = 'gone' | PlatformError;
+
 export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
   readonly id: string;
   readonly deployment: LoadedDeployment;
@@ -79,7 +82,8 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
   #status = 0;
   /** Reason for which the platform has ended it; null: the guest's own end counts. */
   #refusal: Refusal | null = null;
-  #isAborted = false;
+  /** Why its client gets no answer of the guest; null: it may still get one. */
+  #abortReason: AbortReason | null = null;
   /** Why it failed, for the owner; null: it has not. */
   #error: string | null = null;
   /** Stops waiting for resources to close; null: none are closing. */
@@ -174,9 +178,10 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
 
   // Methods for InFlight.
 
-  /** Ends the Process because its client has gone. */
-  abort(): void {
-    this.#isAborted = true;
+  /** Ends the Process because its client has gone, or has sent what cannot be read. The first reason counts. */
+  abort(reason: AbortReason): void {
+    // What cannot be read behind a whole request is not of this one.
+    this.#abortReason ??= this.#call.request.complete ? 'gone' : reason;
     this.#guest.kill({ kind: 'aborted', message: 'the client went away' });
   }
 
@@ -390,12 +395,16 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
   #fail(end: ProcessEnd): void {
     const { response } = this.#call;
     const canAnswer = this.#output.abandon();
-    if (this.#isAborted) {
+    if (this.#abortReason !== null) {
       this.log.release();
-      this.#error = 'the client went away before the answer was complete';
+      const unreadable = this.#abortReason === 'gone' ? null : this.#abortReason;
+      this.#error =
+        unreadable === null
+          ? 'the client went away before the answer was complete'
+          : `the client sent a body that cannot be read: ${unreadable.message}`;
       this.#platformLine('info', this.#error);
-      this.outcome = 'aborted';
-      this.#status = this.#output.status;
+      this.outcome = unreadable?.code ?? 'aborted';
+      this.#status = canAnswer && unreadable !== null ? unreadable.status : this.#output.status;
       return;
     }
     const { limits } = this.deployment.spec;

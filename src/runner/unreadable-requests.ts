@@ -19,12 +19,19 @@ export function answerUnreadable(
     // answer.
     if (answered.has(socket)) return;
     answered.add(socket);
-    if (error.code === 'ECONNRESET' || !socket.writable || !inFlight.mayAnswer(socket)) {
+    if (error.code === 'ECONNRESET' || !socket.writable) {
       socket.destroy();
       return;
     }
-    socket.end(problemText(unreadable(error), nextId()));
-    inFlight.abortAll(socket);
+    const problem = unreadable(error);
+    const mayAnswer = inFlight.mayAnswer(socket);
+    const id = inFlight.idOn(socket);
+    inFlight.abortAll(socket, problem);
+    if (!mayAnswer) {
+      socket.destroy();
+      return;
+    }
+    socket.end(problemText(problem, id ?? nextId()));
     const timer = setTimeout(() => socket.destroy(), connectionLimits.lingerMs);
     socket.once('close', () => clearTimeout(timer));
   });

@@ -15,6 +15,48 @@ export interface Protection {
 
 export const protections: readonly Protection[] = [
   {
+    name: 'control: the head of each request is looked at',
+    file: 'src/bin/control.ts',
+    find: 'withValidHeads((req, res) => {',
+    replace: '((req, res) => {',
+    tests: ['test/e2e/ambiguous-requests.test.ts'],
+  },
+  {
+    name: 'API: a body names each field once',
+    file: 'src/control/api/body.ts',
+    find: 'parseUniqueJson(new TextDecoder',
+    replace: 'JSON.parse(new TextDecoder',
+    tests: ['test/e2e/ambiguous-requests.test.ts'],
+  },
+  {
+    name: 'queues: a line of an upload names each field once',
+    file: 'src/control/queues/upload.ts',
+    find: 'value = parseUniqueJson(text);',
+    replace: 'value = JSON.parse(text);',
+    tests: ['test/control/api/queues.test.ts'],
+  },
+  {
+    name: 'nodes: their number is counted by one request at a time',
+    file: 'src/control/nodes/node-store.ts',
+    find: "await lockPlatform(trx, 'nodes');",
+    replace: '',
+    tests: ['test/control/nodes/node-store.test.ts'],
+  },
+  {
+    name: 'runner: a body that cannot be read is the mistake of its client',
+    file: 'src/runner/invocation.ts',
+    find: "this.#call.request.complete ? 'gone' : reason;",
+    replace: "'gone';",
+    tests: ['test/runner/http.test.ts'],
+  },
+  {
+    name: 'runner: a whole request is not blamed for what stands behind it',
+    file: 'src/runner/invocation.ts',
+    find: "this.#abortReason ??= this.#call.request.complete ? 'gone' : reason;",
+    replace: 'this.#abortReason ??= reason;',
+    tests: ['test/runner/http.test.ts'],
+  },
+  {
     name: 'spools: a line that is longer than a batch is not kept in memory',
     file: 'src/control/fleet/log-spools.ts',
     find: 'if (bytes + to - from <= spoolLimits.recordBytes) yield',
@@ -1552,8 +1594,8 @@ export const protections: readonly Protection[] = [
   {
     name: 'runner: pipelined calls end with their connection',
     file: 'src/runner/in-flight.ts',
-    find: 'one = one.nextOnSocket) one.abort()',
-    replace: 'one = null) one.abort()',
+    find: 'one = one.nextOnSocket) one.abort(reason)',
+    replace: 'one = null) one.abort(reason)',
     tests: ['test/runner/invocation.test.ts'],
   },
   {

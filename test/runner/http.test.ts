@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runnerLimits } from '../../src/protocol/limits.ts';
 import { TrustedProxies } from '../../src/protocol/trusted-proxies.ts';
 import { deploymentOf, fixture, TestFleet, writer } from '../support/fleet.ts';
-import { readAll, showVariable } from '../support/wat.ts';
+import { cwaGuest, readAll, showVariable } from '../support/wat.ts';
 
 const fleet = new TestFleet({ trustedProxies: TrustedProxies.parse('127.0.0.2, 127.1.0.0/16') });
 
@@ -180,6 +180,36 @@ describe('the body of a request', () => {
       answer += String(part);
     }
     expect(answer).toMatch(/^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 [\s\S]*\r\n\r\n5$/);
+  });
+
+  it('that cannot be read is told as the client’s mistake, to the client and to the owner, under one id', async () => {
+    const head = lines('POST /reader/torn HTTP/1.1', 'Host: localhost', 'Transfer-Encoding: chunked');
+    for (const rest of [
+      '3\r\nabc\r\nno size\r\n',
+      '3\r\nabcdef\r\n0\r\n\r\n',
+      'x\r\n',
+      '-1\r\n',
+      'ffffffffffffffffff\r\n',
+    ]) {
+      const answer = await ask(head + rest);
+      expect(answer, rest).toMatch(/^HTTP\/1\.1 400 /);
+      const id = /\r\ntrisiel-invocation: (\S+)\r\n/.exec(answer)?.[1];
+      const record = await fleet.until(() => fleet.records.find((one) => one.id === id));
+      expect(record, rest).toMatchObject({ handlerId: 'id-of-reader', outcome: 'bad_request', status: 400 });
+      const line = await fleet.until(() =>
+        fleet.lines.find(({ invocation, stream }) => invocation === id && stream === 'platform'),
+      );
+      expect(line.text).toMatch(/^the client sent a body that cannot be read: /);
+    }
+  });
+
+  it('that is whole is not blamed for what stands behind it on the connection', async () => {
+    await fleet.deployWat('waiting', cwaGuest({ body: '(call $sleep (i32.const 1000000000))' }));
+    const asked = ask(`${lines('GET /waiting/whole HTTP/1.1', 'Host: localhost')}no request\r\n\r\n`);
+    const isWhole = ({ path }: { readonly path: string }) => path === '/whole';
+    const record = await fleet.until(() => fleet.records.find((one) => isWhole(one) && one.outcome !== 'running'));
+    expect(record).toMatchObject({ outcome: 'aborted' });
+    await asked.catch(() => {});
   });
 
   it('is waited for no longer than the function may run, and ends with its client', async () => {

@@ -35,7 +35,9 @@ export function addInvokeCommand(program: Command, context: Context): void {
       'after',
       '\nExit status 1 if the answer is 400 or above. A call that fails shows its reason and its log lines.',
     )
-    .action(async (first: string | undefined, second: string | undefined, options: InvokeCommandOptions) => {
+    .allowExcessArguments()
+    .action(async (first: string | undefined, second: string | undefined, options: InvokeCommandOptions, command) => {
+      checkWords(command.args);
       // In a repository the handler may be left out: `invoke /path`.
       const [given, path = '/'] = first?.startsWith('/') && second === undefined ? [undefined, first] : [first, second];
       const name = await context.handlerName(given);
@@ -78,6 +80,32 @@ async function explainFailure(
   const used = `${formatCount(record.gas)} gas, ${formatBytes(record.memoryPages * 65_536)} of memory`;
   context.out.note(`v${record.deployment} ended: ${record.outcome}, ${used}`);
   for (const line of lines) context.out.note(`  ${formatLogLine(line, { iso: false })}`);
+}
+
+const methods: ReadonlySet<string> = new Set([
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'PATCH',
+  'DELETE',
+  'OPTIONS',
+  'TRACE',
+  'QUERY',
+]);
+
+/** Throws `bad_request` where a method stands among the arguments, or there are more than a name and a path. */
+function checkWords(words: readonly string[]): void {
+  const method = words.find((word) => methods.has(word));
+  const rest = words.filter((word) => word !== method).slice(0, 2);
+  if (method !== undefined)
+    throw new PlatformError('bad_request', `${method} is no path and no handler: the method is an option`, {
+      hints: [`wasmcloud invoke ${[...rest, '-X', method].map(visible).join(' ')}`],
+    });
+  if (words.length > 2)
+    throw new PlatformError('bad_request', `invoke takes a name and a path, not ${words.length} arguments`, {
+      hints: ['a body goes behind --data, a method behind --method: wasmcloud invoke --help'],
+    });
 }
 
 function collect(value: string, before: readonly string[]): string[] {

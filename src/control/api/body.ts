@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { PlatformError } from '../../protocol/errors.ts';
 import { KIB } from '../../protocol/limits.ts';
+import { DuplicateKey, parseUniqueJson } from '../../protocol/unique-keys.ts';
 
 export interface BodyLimit {
   /** Bytes of the whole body. */
@@ -41,8 +42,10 @@ export async function readJson(request: IncomingMessage, limit: BodyLimit): Prom
     });
   try {
     // RFC 8259, 8.1: JSON is UTF-8.
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    return parseUniqueJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (error) {
+    if (error instanceof DuplicateKey)
+      throw new PlatformError('bad_request', `the body is ambiguous: ${error.message}`, { cause: error });
     throw new PlatformError('bad_request', 'the body is not valid JSON', { cause: error });
   }
 }

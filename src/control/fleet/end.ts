@@ -1,10 +1,9 @@
 /** Describes how a runner ended, and decides whether the runner itself was at fault. */
-import { fleetLimits } from './limits.ts';
 import type { RunnerEnd } from './runner-process.ts';
 
 export function describeEnd(end: RunnerEnd): string {
   if (end.message !== null) return end.message;
-  if (end.isHung) return `its event loop stood still for ${fleetLimits.stallMs} ms`;
+  if (end.silentMs !== null) return `its event loop stood still for ${end.silentMs} ms`;
   return end.signal === null ? `exit status ${end.status ?? 'unknown'}` : `signal ${end.signal}`;
 }
 
@@ -16,7 +15,7 @@ const fromOutside: ReadonlySet<string> = new Set(['SIGKILL', 'SIGTERM', 'SIGINT'
  * kernel short of memory, an operator) give no reason.
  */
 export function isOwnFault(end: RunnerEnd): boolean {
-  if (end.isHung) return true;
+  if (end.silentMs !== null) return true;
   return end.signal === null ? end.status !== 0 : !fromOutside.has(end.signal);
 }
 

@@ -385,7 +385,7 @@ export class RunnerFleet implements Nodes {
    * up over many calls: the marked spec is guilty only when no other spec was in use.
    */
   #isCertain(specId: string, { activity }: Member, end: RunnerEnd): boolean {
-    if (end.isHung || isProcessorFault(end)) return true;
+    if (end.silentMs !== null || isProcessorFault(end)) return true;
     const owner = this.#ownerLines.handlerOf(specId);
     return activity.all().every(({ handlerId }) => handlerId === owner);
   }

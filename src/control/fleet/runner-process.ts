@@ -17,8 +17,8 @@ import { Watchdog } from './watchdog.ts';
 export interface RunnerEnd {
   readonly status: number | null;
   readonly signal: NodeJS.Signals | null;
-  /** Whether the watchdog killed it because its event loop stood still. */
-  readonly isHung: boolean;
+  /** Milliseconds without an answer after which the watchdog killed it; null: it did not. */
+  readonly silentMs: number | null;
   /** Spec whose guest held the thread; null: none did. */
   readonly busyWith: string | null;
   /** Message of the runner before it ended; null: none. */
@@ -76,7 +76,8 @@ export class RunnerProcess {
   /** Number of the last ping before the newest large message; null: a later ping has been answered. */
   #pingBeforeLarge: number | null = null;
   readonly #watchdog = new Watchdog();
-  #isHung = false;
+  /** Milliseconds without an answer after which the watchdog killed it; null: it did not. */
+  #silentMs: number | null = null;
   #isBooted = false;
   #isListening = false;
   readonly #booted: PromiseWithResolvers<void>;
@@ -218,7 +219,7 @@ export class RunnerProcess {
     const isStarting = !this.#isListening;
     const use = processorUse(this.pid ?? 0);
     if (this.#watchdog.look({ progress: this.#mark.progress(), use, isCarrying, isStarting })) {
-      this.#isHung = true;
+      this.#silentMs = this.#watchdog.silentMs;
       this.kill('SIGKILL');
       return;
     }
@@ -241,7 +242,7 @@ export class RunnerProcess {
     const child = this.#child;
     return new Promise((resolve) => {
       const done = (status: number | null, signal: NodeJS.Signals | null): void => {
-        const end = { status, signal, isHung: this.#isHung, busyWith: this.#mark.read(), message: this.#message };
+        const end = { status, signal, silentMs: this.#silentMs, busyWith: this.#mark.read(), message: this.#message };
         this.#mark.close();
         resolve(end);
       };

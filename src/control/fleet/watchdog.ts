@@ -31,13 +31,18 @@ export class Watchdog {
     this.#unanswered = 0;
   }
 
+  /** Milliseconds for which the runner has not answered, counted in checks. */
+  get silentMs(): number {
+    return this.#unanswered * fleetLimits.pingMs;
+  }
+
   /**
    * Checks the runner; called every fleetLimits.pingMs, with a ping after each check. Returns true when it is stuck:
    * silent for fleetLimits.stallMs without a reason to wait, or for fleetLimits.starvedMs in any case
    * (fleetLimits.carryMs while it reads a large message).
    */
   look({ progress, use, isCarrying = false, isStarting = false }: Glance): boolean {
-    const silentMs = this.#unanswered * fleetLimits.pingMs;
+    const { silentMs } = this;
     const isAlive = isCarrying || isStarting || progress !== this.#progress || this.#isStarved(use, silentMs);
     this.#progress = progress;
     const patienceMs = isCarrying ? fleetLimits.carryMs : fleetLimits.starvedMs;

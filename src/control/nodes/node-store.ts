@@ -2,6 +2,7 @@
 import { PlatformError } from '../../protocol/errors.ts';
 import { hashSecret, newId, type RandomBytes } from '../accounts/secrets.ts';
 import type { Database } from '../db/database.ts';
+import { lockPlatform } from '../db/row-locks.ts';
 import { isUniqueViolation } from '../db/sql-error.ts';
 
 export interface NodeRow {
@@ -23,10 +24,18 @@ export class NodeStore {
   readonly #db: Database;
   readonly #now: () => number;
   readonly #randomBytes: RandomBytes;
+  readonly #nodesMax: number;
   /** Valid tokens by hash, with the time of the look-up. */
   readonly #known = new Map<string, { readonly row: NodeRow; readonly atMs: number }>();
 
-  constructor(options: { readonly db: Database; readonly now: () => number; readonly randomBytes: RandomBytes }) {
+  /** `nodesMax`: greatest number of nodes; 1,000 unless told. */
+  constructor(options: {
+    readonly db: Database;
+    readonly now: () => number;
+    readonly randomBytes: RandomBytes;
+    readonly nodesMax?: number;
+  }) {
+    this.#nodesMax = options.nodesMax ?? nodesMax;
     this.#db = options.db;
     this.#now = options.now;
     this.#randomBytes = options.randomBytes;
@@ -38,15 +47,24 @@ export class NodeStore {
       throw new PlatformError('name_invalid', `${JSON.stringify(name.slice(0, 60))} cannot name a node`, {
         hints: ['a name has 1 to 63 of a-z, 0-9 and hyphens inside, for example eu-1'],
       });
-    if ((await this.list()).length >= nodesMax)
-      throw new PlatformError('limit_exceeded', `there are ${nodesMax} nodes, and no more are possible`);
     const id = newId('n', this.#randomBytes);
     const token = `tn_${Buffer.from(this.#randomBytes(32)).toString('base64url')}`;
     try {
-      await this.#db
-        .insertInto('nodes')
-        .values({ id, name, token_hash: hashSecret(token), epoch: 0, created_ms: this.#now(), joined_ms: null })
-        .execute();
+      await this.#db.transaction().execute(async (trx) => {
+        await lockPlatform(trx, 'nodes');
+        const { count } = await trx
+          .selectFrom('nodes')
+          .select((eb) => eb.fn.countAll<number | string>().as('count'))
+          .executeTakeFirstOrThrow();
+        if (Number(count) >= this.#nodesMax)
+          throw new PlatformError('limit_exceeded', `there are ${count} nodes, and no more are possible`, {
+            hints: ['remove one that is gone: wasmcloud nodes remove NAME'],
+          });
+        await trx
+          .insertInto('nodes')
+          .values({ id, name, token_hash: hashSecret(token), epoch: 0, created_ms: this.#now(), joined_ms: null })
+          .execute();
+      });
     } catch (error) {
       if (!isUniqueViolation(error)) throw error;
       throw new PlatformError('name_taken', `there is a node ${name} already`, {

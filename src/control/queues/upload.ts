@@ -4,6 +4,7 @@
 import { PlatformError } from '../../protocol/errors.ts';
 import { MIB, queueLimits } from '../../protocol/limits.ts';
 import { messageStates } from '../../protocol/nouns.ts';
+import { DuplicateKey, parseUniqueJson } from '../../protocol/unique-keys.ts';
 import { exportedFields } from './download.ts';
 import { checkMessage, type EndedMessage, type NewMessage } from './new-message.ts';
 
@@ -143,8 +144,9 @@ function textOf(line: Uint8Array): string {
 function messageOfLine(text: string, nowMs: number): NewMessage {
   let value: unknown;
   try {
-    value = JSON.parse(text);
-  } catch {
+    value = parseUniqueJson(text);
+  } catch (error) {
+    if (error instanceof DuplicateKey) throw new PlatformError('bad_request', error.message);
     throw new PlatformError('bad_request', 'is no JSON');
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))

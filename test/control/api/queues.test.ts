@@ -93,6 +93,7 @@ test.each([
   ['no JSON', '{"text":', 'is no JSON'],
   ['no UTF-8', '\udcff', 'is no UTF-8'],
   ['no object', '[1]', 'is no JSON object'],
+  ['a field twice', '{"text":"x","te\\u0078t":"y"}', 'the field "text" is there twice'],
   ['an unknown field', '{"text":"x","colour":1}', 'no such field: "colour"'],
   ['both bodies', '{"text":"x","base64":"eA=="}', 'either text or base64'],
   ['no body', '{"group":"g"}', 'either text or base64'],

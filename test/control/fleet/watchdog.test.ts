@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { describeEnd } from '../../../src/control/fleet/end.ts';
 import { fleetLimits } from '../../../src/control/fleet/limits.ts';
 import { type Glance, Watchdog } from '../../../src/control/fleet/watchdog.ts';
 
@@ -6,7 +7,9 @@ import { type Glance, Watchdog } from '../../../src/control/fleet/watchdog.ts';
 function silenceUntilStuck(glance: (look: number) => Glance): number {
   const watchdog = new Watchdog();
   for (let look = 0; ; look++) {
-    if (watchdog.look(glance(look))) return look * fleetLimits.pingMs;
+    const isStuck = watchdog.look(glance(look));
+    if (isStuck) return watchdog.silentMs;
+    expect(watchdog.silentMs).toBe((look + 1) * fleetLimits.pingMs);
   }
 }
 
@@ -52,6 +55,12 @@ describe('a runner that does not answer', () => {
     expect(silenceUntilStuck(copies)).toBe(carryMs);
     const turns = starvedMs / pingMs + 3;
     expect(silenceUntilStuck((look) => ({ ...copies(look), isCarrying: look < turns }))).toBe(turns * pingMs);
+  });
+
+  it('is ended with a reason that says for how long it was silent', () => {
+    const end = { status: null, signal: 'SIGKILL' as const, busyWith: null, message: null };
+    expect(describeEnd({ ...end, silentMs: starvedMs })).toBe(`its event loop stood still for ${starvedMs} ms`);
+    expect(describeEnd({ ...end, silentMs: null })).toBe('signal SIGKILL');
   });
 
   it('begins anew with each answer', () => {

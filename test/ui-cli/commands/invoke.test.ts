@@ -92,6 +92,23 @@ test('--json tells head and body, binary ones in base64', async () => {
   expect(JSON.parse(answer.stdout)).toMatchObject({ status: 200, invocation: 'i_42', bodyBase64: '//4=' });
 });
 
+test.each([
+  [['POST', '/x'], '-X POST'],
+  [['POST'], '-X POST'],
+  [['/x', 'DELETE'], '/x -X DELETE'],
+])('a method among the arguments is refused with the command that was meant: %j', async (args, hint) => {
+  const answer = await wasmcloud(args);
+  expect(answer).toMatchObject({ status: 1, stdout: '' });
+  expect(answer.stderr).toContain('the method is an option');
+  expect(answer.stderr).toContain(hint);
+});
+
+test('more arguments than a name and a path are refused, saying where a body goes', async () => {
+  const answer = await wasmcloud(['/x', 'body']);
+  expect(answer).toMatchObject({ status: 1, stdout: '' });
+  expect(answer.stderr).toContain('--data');
+});
+
 test('an answer that breaks off is an error, not a short answer', async () => {
   control.function = (_request, response) => {
     response.writeHead(200, { 'content-length': '100' });
