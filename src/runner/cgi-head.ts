@@ -3,8 +3,7 @@
  * whole output so far, so the sizes of the guest's writes make no difference.
  */
 import { runnerLimits } from '../protocol/limits.ts';
-import { nodeField } from '../protocol/placement.ts';
-import { errorField } from '../protocol/trigger.ts';
+import { isPlatformField } from '../protocol/platform-fields.ts';
 import { actsOnOrigin } from './shared-origin.ts';
 
 /** Characters of a field name. Output whose first line begins with a longer token is plain text. */
@@ -37,9 +36,6 @@ const serversOwn = new Set([
   'trailer',
   'transfer-encoding',
   'upgrade',
-  'trisiel-invocation',
-  nodeField,
-  errorField,
 ]);
 
 export type CgiHead =
@@ -181,7 +177,8 @@ function readBlock(block: string, bodyStart: number): CgiHead | 'informational' 
     const name = line.slice(0, separator);
     const value = withoutOuterSpace(line, separator + 1);
     if (badValue.test(value)) return bad(`the value of ${name} holds a character that no header may hold`);
-    switch (name.toLowerCase()) {
+    const lower = name.toLowerCase();
+    switch (lower) {
       case 'status': {
         if (status !== null) return bad('Status is given twice');
         const match = /^(\d{3})(?:[ \t]+(.*))?$/.exec(value);
@@ -208,9 +205,9 @@ function readBlock(block: string, bodyStart: number): CgiHead | 'informational' 
         contentLength = Number(value);
         break;
       default:
-        if (serversOwn.has(name.toLowerCase())) break;
+        if (serversOwn.has(lower) || isPlatformField(lower)) break;
         headers.push(name, value);
-        acts ||= actsOnOrigin(name.toLowerCase());
+        acts ||= actsOnOrigin(lower);
     }
   }
   if (status !== null && status < statusMin) return 'informational';

@@ -13,9 +13,9 @@ import type { HttpField, IncomingHttp } from '../guest/kernel/incoming-http.ts';
 import { connectionFields } from '../guest/kernel/net/connection-fields.ts';
 import type { Resource } from '../guest/kernel/resource.ts';
 import { runnerLimits } from '../protocol/limits.ts';
-import { nodeField } from '../protocol/placement.ts';
+import { isPlatformField } from '../protocol/platform-fields.ts';
 import { traceparentField } from '../protocol/trace-context.ts';
-import { errorField, triggerFacts } from '../protocol/trigger.ts';
+import { triggerFacts } from '../protocol/trigger.ts';
 import type { CgiOutput, Finished } from './cgi-output.ts';
 import { isHandedOn } from './cgi-request.ts';
 import type { FunctionCall } from './function-call.ts';
@@ -24,8 +24,12 @@ import { actsOnOrigin } from './shared-origin.ts';
 /** Request fields that belong to the connection, or that the component gets in another form (host). */
 const ofConnection = new Set([...connectionFields, 'host', 'te']);
 
-/** Response fields that only the server sets (RFC 9110 section 7.6.1). */
-const ofServer = new Set([...ofConnection, 'trailer', 'trisiel-invocation', nodeField, errorField]);
+const ofServer = new Set([...ofConnection, 'trailer']);
+
+/** Returns whether only the server sets the response field `name` (lower case; RFC 9110 section 7.6.1). */
+function isServers(name: string): boolean {
+  return ofServer.has(name) || isPlatformField(name);
+}
 
 export interface HttpAnswerOptions {
   readonly call: FunctionCall;
@@ -95,6 +99,7 @@ export class HttpAnswer implements IncomingHttp {
     if (this.#state !== 'waiting' || this.#request.httpVersionMinor === 0 || this.#response.headersSent) return;
     const headers: Record<string, string[]> = {};
     for (const [name, value] of fields) {
+      if (isServers(name)) continue;
       headers[name] ??= [];
       headers[name].push(latin1(value));
     }
@@ -109,7 +114,7 @@ export class HttpAnswer implements IncomingHttp {
     let acts = false;
     for (const [name, value] of fields) {
       bytes += name.length + value.length + 4;
-      if (ofServer.has(name)) continue;
+      if (isServers(name)) continue;
       const text = latin1(value);
       if (name === 'content-length') contentLength = Number(text);
       else headers.push(name, text);
@@ -137,7 +142,7 @@ export class HttpAnswer implements IncomingHttp {
       // Only a body of unknown length can have trailers (RFC 9112 section 7.1.2).
       this.#output.commit();
       if (this.#response.chunkedEncoding && !this.#response.writableEnded) {
-        const sent = trailers.filter(([name]) => !ofServer.has(name) && name !== 'content-length');
+        const sent = trailers.filter(([name]) => !isServers(name) && name !== 'content-length');
         this.#response.addTrailers(sent.map(([name, value]): [string, string] => [name, latin1(value)]));
       }
     }

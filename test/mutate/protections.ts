@@ -240,11 +240,25 @@ export const protections: readonly Protection[] = [
     tests: ['test/node/peers.test.ts'],
   },
   {
-    name: 'placement: no function names a node in its answer',
+    name: 'answers: no function sets a field of the platform',
     file: 'src/runner/cgi-head.ts',
-    find: "  'trisiel-invocation',\n  nodeField,",
-    replace: "  'trisiel-invocation',",
+    find: 'serversOwn.has(lower) || isPlatformField(lower)',
+    replace: 'serversOwn.has(lower)',
     tests: ['test/control/fleet/contract.test.ts'],
+  },
+  {
+    name: 'answers: no component sets a field of the platform',
+    file: 'src/runner/http-answer.ts',
+    find: 'return ofServer.has(name) || isPlatformField(name);',
+    replace: 'return ofServer.has(name);',
+    tests: ['test/runner/http-answer.test.ts'],
+  },
+  {
+    name: 'cluster: nodes that are added through two controls at once are counted one after the other',
+    file: 'src/control/nodes/node-store.ts',
+    find: "await lockPlatform(trx, 'nodes');",
+    replace: '',
+    tests: ['test/control/nodes/node-store.test.ts'],
   },
   {
     name: 'cluster: only nodes that are known count, each under its own subject',

@@ -5,6 +5,7 @@
 import type { CallRequest } from '../../protocol/call-request.ts';
 import { callLimits } from '../../protocol/limits.ts';
 import type { HandlerId } from '../../protocol/names.ts';
+import { isPlatformField } from '../../protocol/platform-fields.ts';
 import { relabelled } from '../../protocol/previews.ts';
 import type { TriggerKind } from '../../protocol/trigger.ts';
 import { FairPlaces } from '../../waiting/fair-places.ts';
@@ -43,14 +44,7 @@ export interface CallMakerOptions {
 }
 
 /** Answer fields that are not stored: they belong to one connection or are made anew. */
-const notKept = new Set([
-  'connection',
-  'content-length',
-  'date',
-  'keep-alive',
-  'transfer-encoding',
-  'trisiel-invocation',
-]);
+const notKept = new Set(['connection', 'content-length', 'date', 'keep-alive', 'transfer-encoding']);
 
 export class CallMaker {
   readonly #options: CallMakerOptions;
@@ -240,7 +234,8 @@ function kept({ status, fields, body, lostBytes }: Answered): StoredAnswer | nul
   const pairs: [string, string][] = [];
   for (let index = 0; index + 1 < fields.length; index += 2) {
     const [name, value] = [fields[index] as string, fields[index + 1] as string];
-    if (!notKept.has(name.toLowerCase())) pairs.push([name, value]);
+    const lower = name.toLowerCase();
+    if (!notKept.has(lower) && !isPlatformField(lower)) pairs.push([name, value]);
   }
   return { status, fields: pairs, body };
 }

@@ -70,6 +70,17 @@ describe('the environment of a function', () => {
     expect((await call(`${fleet.url}/moved/a/.trisiel/holder`)).status).toBe(204);
   });
 
+  it('does not let a function set a field of the platform, those of later versions included', async () => {
+    const names = ['Stale', 'ERROR', 'invocation', 'Lost-Output', 'Of-Later-Versions'];
+    const forged = names.map((name) => `TriSiel-${name}: forged\n`).join('');
+    await fleet.deployWat('forging', writer(`Status: 200\n${forged}X-Own: 1\n\nown`));
+    const answer = await call(`${fleet.url}/forging/`);
+    expect([answer.text, answer.headers['x-own']]).toEqual(['own', '1']);
+    const set = Object.keys(answer.headers).filter((name) => name.startsWith('trisiel-'));
+    expect(set).toEqual(['trisiel-invocation']);
+    expect(answer.headers['trisiel-invocation']).not.toContain('forged');
+  });
+
   it('holds header fields, several of one name in one variable, the handler’s own variables first', async () => {
     const headers = { 'x-one': 'a', 'x-many': ['b', 'c'], own: 'the caller' };
     expect(await variable('HTTP_X_ONE', '/variable', headers)).toBe('a');

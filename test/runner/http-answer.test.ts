@@ -1,0 +1,52 @@
+/** HttpAnswer behind a real node:http server: fields that a component sets, as they arrive. */
+import { once } from 'node:events';
+import { createServer, type IncomingHttpHeaders, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { HttpField } from '../../src/guest/kernel/incoming-http.ts';
+import { CgiOutput } from '../../src/runner/cgi-output.ts';
+import { FlushQueue } from '../../src/runner/flush-queue.ts';
+import type { FunctionCall } from '../../src/runner/function-call.ts';
+import { HttpAnswer } from '../../src/runner/http-answer.ts';
+
+const own: HttpField = ['x-own', Buffer.from('1')];
+const platforms = ['stale', 'node', 'error', 'invocation', 'lost-output', 'of-later-versions'].map(
+  (name): HttpField => [`trisiel-${name}`, Buffer.from('forged')],
+);
+const fields = [own, ...platforms];
+
+/** Answers as a component does that sets `fields` wherever it can. */
+const server = createServer((asked, response) => {
+  const flushes = new FlushQueue();
+  const output = new CgiOutput({
+    ...{ response, id: 'i-1', isHead: false, cookie: null, headMemo: { block: '', head: null } },
+    origin: { byHost: true, host: 'x.localhost' },
+    warn: () => {},
+    badOutput: () => {},
+    flushWanted: (wanting) => flushes.add(wanting),
+  });
+  const answer = new HttpAnswer({
+    call: { request: asked, response } as FunctionCall,
+    ...{ scheme: 'http', body: output, output, isProxied: false, passAuthorization: false },
+  });
+  answer.inform(103, fields);
+  answer.answer(200, fields).write(Buffer.from('body'));
+  answer.end(fields);
+});
+beforeAll(async () => {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+});
+afterAll(() => void server.close());
+
+test('a component sets no field of the platform: in an interim answer, the answer, or behind its body', async () => {
+  const asking = request({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', agent: false }).end();
+  const interim = once(asking, 'information') as Promise<[{ readonly headers: IncomingHttpHeaders }]>;
+  const [response] = await once(asking, 'response');
+  response.resume();
+  await once(response, 'end');
+  const [{ headers }] = await interim;
+  for (const all of [headers, response.headers, response.trailers]) expect(all['x-own']).toBe('1');
+  for (const all of [headers, response.headers, response.trailers]) expect(JSON.stringify(all)).not.toContain('forged');
+  expect(response.headers['trisiel-invocation']).toBe('i-1');
+});
