@@ -279,7 +279,7 @@ export type Invocation = {
   readonly traceId?: string;
   /** why it failed */
   readonly error?: string;
-  /** functions of the guest that were running when it failed, innermost first */
+  /** functions of the guest that were running when it failed, innermost first; with (FILE:LINE) where the module tells it */
   readonly stack?: readonly (string)[];
 };
 

@@ -6,11 +6,13 @@
  * function that cannot be compiled in time shows here and not in its first request.
  */
 
+import { createHash } from 'node:crypto';
 import { flushCompileCache } from 'node:module';
 import type { FromVet, ToVet } from '../control/deploy/vet/messages.ts';
 import { isComponent } from '../guest/component/recognise.ts';
 import { compileH } from '../guest/hlang/compile.ts';
 import { moduleAbis, providedFunctions } from '../guest/kernel/abi/modules.ts';
+import { readSourceLines } from '../guest/wasm/lines/source-lines.ts';
 import { vetModule } from '../guest/wasm/rewrite.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import type { CheckedProgram } from './checked-program.ts';
@@ -20,8 +22,9 @@ import { measureModule } from './measure-module.ts';
 const loadSnapshots = () => import('./vet-snapshot.ts');
 const loadComponents = () => import('./vet-component.ts');
 
-async function check({ bytes, name, docsUrl, snapshot = null }: ToVet): Promise<CheckedProgram> {
-  const options = { provided: providedFunctions, name, docsUrl };
+async function check({ bytes, name, docsUrl, snapshot = null, sourceMap = null }: ToVet): Promise<CheckedProgram> {
+  const lines = isComponent(bytes) ? null : readSourceLines(bytes, sourceMap);
+  const options = { provided: providedFunctions, name, docsUrl, lines };
   if (snapshot !== null) return (await loadSnapshots()).checkWithSnapshot(bytes, options, snapshot);
   if (isComponent(bytes)) return (await loadComponents()).checkComponent(bytes, options);
   return { ...vetModule(bytes, options), report: null, abis: moduleAbis };
@@ -34,7 +37,9 @@ async function vet(request: ToVet): Promise<FromVet> {
     const rewriteMs = performance.now() - startMs;
     const { name } = request;
     const { compileMs, ...measures } = await measureModule(checked.bytes, checked.module, { name, abis: checked.abis });
-    const module = { ...checked.module, ...measures };
+    const { sourceMap = null } = request;
+    const map = sourceMap === null ? {} : { sourceMap: createHash('sha256').update(sourceMap).digest('hex') };
+    const module = { ...checked.module, ...map, ...measures };
     return { kind: 'vetted', module, bytes: checked.bytes, rewriteMs, compileMs, startUp: checked.report };
   } catch (error) {
     if (error instanceof PlatformError) {

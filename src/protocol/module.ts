@@ -47,6 +47,11 @@ export interface InstancePlan {
   /** The guest's function imports, with the types that it declares (i32 or i64 may differ between guests). */
   readonly imports: readonly FunctionImport[];
   /**
+   * Functions of the pushed module, imported ones included: those after them are the meter's. Absent in Artifacts of
+   * meter version 6 and below.
+   */
+  readonly functions?: number;
+  /**
    * Memory import `trisiel.memory`; null for a module without a memory. `maximumPages` is the maximum that the module
    * declares (null: none). The runner makes the memory with the smaller one of `maximumPages` and the limit
    * memoryPages, so one Artifact serves every limit.
@@ -114,6 +119,8 @@ export interface RewrittenModule {
   readonly component?: LinkedFrom;
   /** Start-up that ran at the push; absent: the start-up, if there is one, runs in each call. */
   readonly snapshot?: SnapshotFacts;
+  /** SHA-256, hex, of the source map beside the module; absent: there was none. The Artifact has its lines. */
+  readonly sourceMap?: string;
 }
 
 /** Version of the format of snapshots; it is part of the Artifact's name. */
@@ -193,8 +200,8 @@ export function withMeasures(module: RewrittenModule & Partial<ModuleMeasures>):
 }
 
 /**
- * Returns an Artifact's name, made from the original bytes, the meter version and, for a component, the linker version:
- * they decide the rewritten bytes. A snapshot is named by the module with its image, since a start-up may use random
+ * Returns an Artifact's name, made from the original bytes, the meter version and, for a component, the linker version,
+ * for a source map beside the module some digits of its hash: they decide the rewritten bytes. A snapshot is named by the module with its image, since a start-up may use random
  * numbers and clocks.
  */
 export function artifactName(module: {
@@ -202,9 +209,11 @@ export function artifactName(module: {
   readonly meterVersion: number;
   readonly component?: Pick<LinkedFrom, 'linkerVersion'> | undefined;
   readonly snapshot?: Pick<SnapshotFacts, 'sha256' | 'version'> | undefined;
+  readonly sourceMap?: string | undefined;
 }): string {
-  const { sha256, meterVersion, component, snapshot } = module;
-  if (snapshot !== undefined) return `${snapshot.sha256}-m${meterVersion}-s${snapshot.version}`;
+  const { sha256, meterVersion, component, snapshot, sourceMap } = module;
+  const map = sourceMap === undefined ? '' : `-d${Number.parseInt(sourceMap.slice(0, 7), 16)}`;
+  if (snapshot !== undefined) return `${snapshot.sha256}-m${meterVersion}-s${snapshot.version}${map}`;
   const linker = component === undefined ? '' : `-l${component.linkerVersion}`;
-  return `${sha256}-m${meterVersion}${linker}`;
+  return `${sha256}-m${meterVersion}${linker}${map}`;
 }

@@ -1,9 +1,11 @@
 /** Invocations of a real platform: why one failed, with the functions that were running, and how one is ended. */
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import type { InvocationRecord } from '../../src/protocol/nouns.ts';
 import {
   api,
   call,
+  commit,
   createUser,
   makeRepo,
   push,
@@ -14,6 +16,7 @@ import {
 } from '../support/e2e.ts';
 import { fixture } from '../support/e2e-guests.ts';
 import { compileWat } from '../support/fleet.ts';
+import { customSection, sourceMapOf, withSection } from '../support/source-lines.ts';
 
 let platform: TestPlatform;
 let ada: TestUser;
@@ -91,6 +94,34 @@ it('one that used up its gas tells which functions used it', async () => {
   const record = await recordOf('spinning', String(answer.headers['trisiel-invocation']));
   expect(record).toMatchObject({ outcome: 'out_of_gas', error: expect.stringMatching(/^out of gas/) });
   expect(record.stack?.slice(-2)).toEqual(['spin', 'main']);
+});
+
+it('frames have lines of the source where the module brings them, or a source map beside it', async () => {
+  const stackAfter = async (handler: string): Promise<readonly string[] | undefined> => {
+    const answer = await call(platform, handler);
+    expect(answer.status).toBe(500);
+    return (await recordOf(handler, String(answer.headers['trisiel-invocation']))).stack;
+  };
+  await deploy('dwarf', readFileSync('fixtures/debug/lines-dwarf5.wasm'));
+  expect((await stackAfter('dwarf'))?.[0]).toBe('divide (src/divide.h:4)');
+
+  const wat = '(module (func $main (export "cwa_main") unreachable))';
+  const module = withSection(await compileWat(wat), 'sourceMappingURL', customSection.name('./maps/main.map'));
+  const repo = await makeRepo({ 'out/a.wasm': module, 'out/maps/main.map': sourceMapOf(module.length, 'main.ts') });
+  const pushed = async (files: Parameters<typeof commit>[1]): Promise<string> => {
+    await commit(repo, files);
+    const { status, stderr } = await push(platform, ada, repo, 'mapped');
+    expect(status, stderr).toBe(0);
+    return stderr;
+  };
+  await pushed({ 'README.md': 'a' });
+  expect(await stackAfter('mapped')).toEqual([expect.stringMatching(/^main \(main\.ts:\d+\)$/)]);
+  expect(await pushed({ 'README.md': 'b' })).toContain('unchanged; v1 stays live');
+  // The same module with another map is another version.
+  await pushed({ 'out/maps/main.map': sourceMapOf(module.length, 'other.ts') });
+  expect(await stackAfter('mapped')).toEqual([expect.stringMatching(/^main \(other\.ts:\d+\)$/)]);
+  await pushed({ 'out/maps/main.map': '{' });
+  expect(await stackAfter('mapped')).toEqual(['main']);
 });
 
 it('a stack without end has its innermost functions', async () => {

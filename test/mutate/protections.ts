@@ -1178,6 +1178,27 @@ export const protections: readonly Protection[] = [
     tests: ['test/control/fleet/code-budget.test.ts'],
   },
   {
+    name: 'source lines: a table of lines that a module brings itself is left out',
+    file: 'src/guest/wasm/format/sections/custom.ts',
+    find: '|trisiel\\.)',
+    replace: ')',
+    tests: ['test/guest/wasm/lines.test.ts'],
+  },
+  {
+    name: 'source lines: so many rows of a module',
+    file: 'src/guest/wasm/lines/rows.ts',
+    find: 'return this.#places.length >= sourceLineLimits.rows;',
+    replace: 'return false;',
+    tests: ['test/guest/wasm/lines.test.ts'],
+  },
+  {
+    name: 'source lines: a source map that is too large is not read',
+    file: 'src/guest/wasm/lines/source-map.ts',
+    find: 'if (map.length > sourceLineLimits.mapBytes) return;',
+    replace: '',
+    tests: ['test/guest/wasm/lines.test.ts'],
+  },
+  {
     name: 'stacks: an idle stack holds no instance',
     file: 'src/guest/kernel/stacks.ts',
     find: 'this.#entries.set(index, null);',

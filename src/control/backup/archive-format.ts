@@ -85,7 +85,7 @@ export function readManifest(text: string): ArchiveManifest {
 const filePatterns = [
   /^(?:env\.key|control\.json)$/,
   /^database\/[a-z][a-z0-9_]{0,62}\.ndjson$/,
-  /^artifacts\/([0-9a-f]{2})\/\1[0-9a-f]{62}(?:-[a-z]{1,8}\d{0,9}){0,2}$/,
+  /^artifacts\/([0-9a-f]{2})\/\1[0-9a-f]{62}(?:-[a-z]{1,8}\d{0,9}){0,3}$/,
   /^repos\/[A-Za-z0-9_][A-Za-z0-9_-]{0,63}\.git\/(?:HEAD|packed-refs|shallow)$/,
   /^repos\/[A-Za-z0-9_][A-Za-z0-9_-]{0,63}\.git\/objects\/[0-9a-f]{2}\/[0-9a-f]{38}(?:[0-9a-f]{24})?$/,
   /^repos\/[A-Za-z0-9_][A-Za-z0-9_-]{0,63}\.git\/objects\/pack\/pack-[0-9a-f]{40}(?:[0-9a-f]{24})?\.(?:pack|idx|rev|bitmap|mtimes)$/,

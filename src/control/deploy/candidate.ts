@@ -1,6 +1,8 @@
 /** Reads the module, manifest and files of a pushed commit. */
 
 import { compileH } from '../../guest/hlang/compile.ts';
+import { sourceLineLimits } from '../../guest/wasm/lines/rows.ts';
+import { readSourceMapUrl } from '../../guest/wasm/lines/source-lines.ts';
 import { PlatformError } from '../../protocol/errors.ts';
 import { pushLimits } from '../../protocol/limits.ts';
 import type { TreeFile } from '../../protocol/messages.ts';
@@ -19,6 +21,7 @@ import {
   findLinks,
   findManifest,
   findModule,
+  findSourceMap,
   type Link,
   linkBytesMax,
 } from './tree.ts';
@@ -33,6 +36,8 @@ export interface Candidate {
   readonly manifest: Manifest;
   readonly effective: EffectiveManifest;
   readonly files: readonly TreeFile[];
+  /** Source map that the module names and that lies in the tree; null: none. */
+  readonly sourceMap: Uint8Array | null;
 }
 
 /**
@@ -62,7 +67,9 @@ export async function readCandidate(
   const content = await objects.read(entry.oid, pushLimits.moduleBytes);
   const bytes = source === 'h' ? compileH(Buffer.from(content).toString('utf8')) : content;
   const files = await readFiles(fileEntries, objects);
-  return { modulePath: entry.path, source, bytes, manifest, effective: effectiveOf(manifest, files), files };
+  const map = findSourceMap(entries, entry.path, source === 'h' ? null : readSourceMapUrl(bytes));
+  const sourceMap = map === null ? null : await objects.read(map.oid, sourceLineLimits.mapBytes);
+  return { modulePath: entry.path, source, bytes, manifest, effective: effectiveOf(manifest, files), files, sourceMap };
 }
 
 async function readLinks(entries: readonly TreeEntry[], objects: PushedObjects): Promise<readonly Link[]> {

@@ -390,7 +390,7 @@ export class DeployPush implements PushSession {
       print(notDeployed(branch, deployed, null));
       return;
     }
-    const { modulePath, bytes } = candidate;
+    const { modulePath, bytes, sourceMap } = candidate;
     const sha256 = createHash('sha256').update(bytes).digest('hex');
     const manifest = writeEffectiveManifest(candidate.effective);
     const same = before?.manifest === manifest && before.module_path === modulePath;
@@ -402,7 +402,7 @@ export class DeployPush implements PushSession {
     }
     const what = found(candidate, sha256, before === null ? null : await this.#sizeOf(before));
     print(step(branch === deployBranch ? what : `${shortPath(branch)}: ${what}`));
-    const request = { bytes, name: shortPath(modulePath), docsUrl: docsUrl() };
+    const request = { bytes, name: shortPath(modulePath), docsUrl: docsUrl(), sourceMap };
     const vetted = await vet.vet({ ...request, snapshot: snapshotRequest(candidate) }, signal);
     checkAgainstManifest(vetted, candidate);
     print(step(validated(vetted)));
@@ -438,18 +438,22 @@ export class DeployPush implements PushSession {
    * manifests are equal. A snapshot is named by its image, so its module and the versions of meter and snapshot are
    * compared.
    */
-  async #isMadeFrom(live: DeploymentRow, { bytes, effective }: Candidate, sha256: string): Promise<boolean> {
+  async #isMadeFrom(live: DeploymentRow, candidate: Candidate, sha256: string): Promise<boolean> {
     const { artifacts, artifactRows } = this.#parts;
+    const { bytes, effective } = candidate;
+    const sourceMap =
+      candidate.sourceMap === null ? undefined : createHash('sha256').update(candidate.sourceMap).digest('hex');
     if (effective.snapshot === true) {
       const module = await artifactRows.moduleOf(live.artifact);
       const isCurrent =
         module?.sha256 === sha256 &&
+        module.sourceMap === sourceMap &&
         module.meterVersion === METER_VERSION &&
         module.snapshot?.version === SNAPSHOT_VERSION;
       return isCurrent && artifacts.has(live.artifact);
     }
     const component = isComponent(bytes) ? { linkerVersion: LINKER_VERSION } : undefined;
-    const artifact = artifactName({ sha256, meterVersion: METER_VERSION, component });
+    const artifact = artifactName({ sha256, meterVersion: METER_VERSION, component, sourceMap });
     return live.artifact === artifact && artifacts.has(artifact);
   }
 

@@ -1,6 +1,7 @@
 /** Finds the files to deploy in a pushed tree (docs/push.md). */
 
 import { posix } from 'node:path';
+import { sourceLineLimits } from '../../guest/wasm/lines/rows.ts';
 import { PlatformError } from '../../protocol/errors.ts';
 import { pushLimits } from '../../protocol/limits.ts';
 import type { TreeEntry } from '../../protocol/push.ts';
@@ -133,6 +134,16 @@ function onlyModule(entries: readonly TreeEntry[], commit: string): FoundModule 
       '  git add -f dist/hello.wasm && git commit -m "Add wasm"',
     ],
   });
+}
+
+/**
+ * Returns the source map that a module in `modulePath` names by `url`, relative to itself; null if the tree has no such
+ * plain file, or one of more than sourceLineLimits.mapBytes. The map only adds lines to stacks, so none is refused.
+ */
+export function findSourceMap(entries: readonly TreeEntry[], modulePath: string, url: string | null): TreeEntry | null {
+  if (url === null || url.length > linkBytesMax || /^(?:[a-z][a-z0-9+.-]*:|\/)/i.test(url)) return null;
+  const entry = findFile(entries, posix.join(posix.dirname(modulePath), url));
+  return entry !== null && isPlain(entry) && entry.size <= sourceLineLimits.mapBytes ? entry : null;
 }
 
 /** Finds the program in h: a single NAME.h in a tree without C sources is a program in h, not a header. */

@@ -166,7 +166,10 @@ export class GuestInstance implements ProcessRef {
       if (guest.end === null) guest.end = { kind: 'exit', status };
     } catch (error) {
       guest.kill(endOf(error));
-      if (guest.end?.kind !== 'exit') guest.stack = wasmStack(error, this.plan.imports.length);
+      if (guest.end?.kind !== 'exit') {
+        const { imports, functions } = this.plan;
+        guest.stack = wasmStack(error, { module: this.#module, imported: imports.length, functions });
+      }
     }
     try {
       if (!hasReturned && guest.end?.kind === 'exit' && this.#after.length > 0) await this.#finishExited(guest);

@@ -1,4 +1,5 @@
 /** Reads which functions of a guest were on the stack when an error was made. */
+import { LineTable } from '../wasm/lines/line-table.ts';
 
 export const stackLimits = {
   /** Functions kept of a stack, the innermost ones. The runner makes V8 keep as many frames. */
@@ -8,7 +9,7 @@ export const stackLimits = {
 } as const;
 
 /** V8 writes `at NAME (wasm://wasm/MODULE:wasm-function[INDEX]:0xOFFSET)`, without NAME and parentheses for a nameless one. */
-const frame = /^\s+at (?:async )?(?:(.*) \()?(wasm:\/\/wasm\/.*):wasm-function\[(\d+)\]:0x[0-9a-f]+\)?$/;
+const frame = /^\s+at (?:async )?(?:(.*) \()?(wasm:\/\/wasm\/.*):wasm-function\[(\d+)\]:0x([0-9a-f]+)\)?$/;
 
 /** A function of a guest on a stack. */
 export interface WasmFrame {
@@ -16,14 +17,42 @@ export interface WasmFrame {
   readonly index: number;
   /** Name from the name section, else `function INDEX`; at most stackLimits.nameChars characters. */
   readonly name: string;
+  /** Offset of the instruction in the rewritten module, in bytes. */
+  readonly offset: number;
 }
 
 /**
- * Returns the names of the guest's functions on the stack of `error`, the innermost first; at most stackLimits.frames.
- * Empty for an error that was made elsewhere. `imported`: functions that the pushed module imports.
+ * Returns the names of the guest's functions on the stack of `error`, the innermost first; at most stackLimits.frames,
+ * each with `(FILE:LINE)` where the module tells it. Empty for an error that was made elsewhere. `module` is the rewritten
+ * module; `imported`, `functions`: functions that the pushed one imports and has, imported ones included (absent: as many as
+ * there are): those behind are the meter's, and left out.
  */
-export function wasmStack(error: unknown, imported: number): readonly string[] {
-  return wasmFrames(error, { imported, framesMax: stackLimits.frames }).map(({ name }) => name);
+export function wasmStack(
+  error: unknown,
+  {
+    module,
+    imported,
+    functions = Number.POSITIVE_INFINITY,
+  }: { readonly module: WebAssembly.Module; readonly imported: number; readonly functions?: number | undefined },
+): readonly string[] {
+  const frames = wasmFrames(error, { imported, framesMax: stackLimits.frames });
+  return frames.flatMap(({ index, name, offset }) => {
+    if (index >= functions) return [];
+    const line = tableOf(module)?.lineAt(offset) ?? null;
+    return [line === null ? name : `${name} (${line})`];
+  });
+}
+
+/** Tables of modules that have failed, for as long as these live: reading one out of a module copies it. */
+const tables = new WeakMap<WebAssembly.Module, LineTable | null>();
+
+function tableOf(module: WebAssembly.Module): LineTable | null {
+  let table = tables.get(module);
+  if (table === undefined) {
+    table = LineTable.of(module);
+    tables.set(module, table);
+  }
+  return table;
 }
 
 /**
@@ -40,12 +69,13 @@ export function wasmFrames(
   for (const line of error.stack.split('\n')) {
     const match = frame.exec(line);
     if (match === null) continue;
-    const [, name, module, position] = match;
+    const [, name, module, position, offset] = match;
     // Frames of other modules are those of the stack that the guest runs on (stacks.ts).
     guest ??= module;
     if (module !== guest) continue;
     const index = Number(position) > imported ? Number(position) - 1 : Number(position);
-    frames.push({ index, name: name === undefined ? `function ${index}` : name.slice(0, stackLimits.nameChars) });
+    const shown = name === undefined ? `function ${index}` : name.slice(0, stackLimits.nameChars);
+    frames.push({ index, name: shown, offset: Number.parseInt(offset ?? '', 16) });
     if (frames.length === framesMax) break;
   }
   return frames;

@@ -122,7 +122,7 @@ async function runStartUp(
   { startUp, module, canChangeTables }: RunFacts,
 ) {
   const { name } = options;
-  const rewritten = vetProgram(probe.bytes, { ...options, keepsExports: true });
+  const rewritten = vetProgram(probe.bytes, { ...options, lines: null, keepsExports: true });
   const output = new StartUpOutput(limits);
   const refused: { url: string | null } = { url: null };
   const opened = new Set<string>();

@@ -8,6 +8,7 @@ import type { Limits32, Module } from './format/model.ts';
 import { invalidModule } from './format/reader.ts';
 import { capFindings, featureFindings, toError } from './inspect/findings.ts';
 import { inspect } from './inspect/inspect.ts';
+import type { SourceLines } from './lines/rows.ts';
 import { type AssembleOptions, assemble, hasState, hidden, ownMemory, ownTable } from './meter/assemble.ts';
 import { type Costs, METER_VERSION } from './meter/costs.ts';
 import { type Processed, processModule } from './meter/process.ts';
@@ -63,6 +64,8 @@ export interface VetOptions extends RewriteOptions {
    * exports.
    */
   readonly keepsExports?: boolean;
+  /** Source lines of the module's code (lines/source-lines.ts), to be found again in the rewritten code. */
+  readonly lines?: SourceLines | null;
 }
 
 /**
@@ -72,7 +75,8 @@ export interface VetOptions extends RewriteOptions {
  */
 export function vetModule(bytes: Uint8Array, options: VetOptions): { module: RewrittenModule; bytes: Uint8Array } {
   const subject = options.name ?? 'the module';
-  const processed = processModule(bytes, { subject, profile: options.profile, costs: options.costs });
+  const { profile, costs, lines } = options;
+  const processed = processModule(bytes, { subject, profile, costs, lines });
   const inspection = inspect(processed, options);
   if (inspection.findings.length > 0 || inspection.entry === null) throw toError(subject, inspection.findings);
   const { entry, initialize } = inspection;
@@ -99,18 +103,19 @@ export function vetModule(bytes: Uint8Array, options: VetOptions): { module: Rew
 }
 
 function finish(processed: Processed, how: Pick<AssembleOptions, 'tableEntriesMax' | 'exportsKept'>): Rewritten {
-  const { module, layout, code, hints, mutates, grows } = processed;
+  const { module, layout, code, hints, marks, mutates, grows } = processed;
   validateOriginal(module);
   const memory = ownMemory(module);
   const table = ownTable(module);
   return {
-    bytes: assemble(module, { layout, code, hints, ...how }),
+    bytes: assemble(module, { layout, code, hints, marks, ...how }),
     plan: {
       imports: module.functionImports.map(({ module: from, name, type }) => ({
         module: from,
         name,
         ...module.types[type]!,
       })),
+      functions: module.functionTypes.length,
       memory:
         memory === null
           ? null

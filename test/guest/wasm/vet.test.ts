@@ -43,6 +43,7 @@ test('a good module comes with everything that a runner must know', () => {
       abis: ['h'],
       mutableGlobals: [],
       table: null,
+      functions: 2,
       tableEntries: 0,
       mutates: { table: false, segments: false },
     },

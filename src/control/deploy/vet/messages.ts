@@ -13,6 +13,8 @@ export interface ToVet {
   readonly docsUrl: string;
   /** Inputs of the start-up to run now; absent or null: no snapshot. */
   readonly snapshot?: SnapshotRequest | null;
+  /** Source map that the module names and that lies in the tree; absent or null: none. */
+  readonly sourceMap?: Uint8Array | null;
 }
 
 /** Inputs of a start-up, from its Deployment. */

@@ -18,6 +18,8 @@ import { writeTables } from '../format/sections/table.ts';
 import { writeTypes } from '../format/sections/type.ts';
 import { shiftedFunction } from '../format/shift.ts';
 import { ByteWriter } from '../format/writer.ts';
+import type { LineMarks } from '../lines/line-marks.ts';
+import { writeLineTable } from '../lines/line-table.ts';
 import type { BranchHints } from './branch-hints.ts';
 import { gasType, type HelperIndices, helperTypes, restoreType, slowType, workType } from './helpers.ts';
 
@@ -74,6 +76,8 @@ export interface AssembleOptions {
   readonly layout: Layout;
   readonly code: ByteWriter;
   readonly hints: BranchHints;
+  /** Source lines of `code`; null: none. */
+  readonly marks: LineMarks | null;
   /** Upper bound on the maximum of every table; infinity leaves tables unchanged. */
   readonly tableEntriesMax: number;
   /** Names of the module's own exports to keep; null keeps all and exports every mutable global too. */
@@ -90,11 +94,14 @@ export function assemble(module: Module, options: AssembleOptions): Uint8Array {
       writeCustom(writer, module, customs[custom]!);
   };
   customsUpTo(-1);
+  let codeStart = 0;
   for (const [rank, id] of sectionOrder.entries()) {
     if (id === 10) options.hints.write(writer);
     writeSection(writer, module, id, findSection(module, id), options);
+    if (id === 10) codeStart = writer.length - options.code.length;
     customsUpTo(rank);
   }
+  if (options.marks !== null) writeLineTable(writer, options.marks, codeStart);
   return writer.view();
 }
 

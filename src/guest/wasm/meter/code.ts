@@ -3,6 +3,7 @@ import { type CapName, caps } from '../format/caps.ts';
 import { type CapBreach, findSection, type Module } from '../format/model.ts';
 import { ByteReader } from '../format/reader.ts';
 import type { ByteWriter } from '../format/writer.ts';
+import type { LineMarks } from '../lines/line-marks.ts';
 import type { BranchHints } from './branch-hints.ts';
 import type { Costs } from './costs.ts';
 import { BodyEmitter } from './emit.ts';
@@ -16,6 +17,8 @@ export interface CodeOptions {
   /** Index of the first i64 global of a profile build, which has one per function; null in other builds. */
   readonly profileGlobals: number | null;
   readonly costs: Costs;
+  /** Source lines to follow through the code; null: the module has none. */
+  readonly marks: LineMarks | null;
 }
 
 /** Most breaches that are kept: a module may break caps in thousands of functions. */
@@ -39,7 +42,8 @@ export function rewriteCode(
   const bodies = readBodies(module, defined);
   // A profile build attributes to each function the gas that it uses itself, so callers pay nothing ahead.
   if (options.profileGlobals === null) scanner.flow.setEntryCredits(entryCredits(module, scanner, bodies));
-  const emitter = new BodyEmitter({ writer, bytes: module.bytes, scanner, indices: options.indices, hints });
+  const { indices, marks } = options;
+  const emitter = new BodyEmitter({ writer, bytes: module.bytes, scanner, indices, hints, moves: marks });
   writer.u32(defined + helperCount(options.hasMemory));
   for (let index = 0; index < defined; index++) {
     const functionIndex = imported + index;
@@ -51,11 +55,16 @@ export function rewriteCode(
     if (!scanner.scan(functionIndex, bodies[2 * index]!, end)) continue;
     hints.beginFunction(functionIndex + 1);
     if (breach('locals', scanner.facts.locals) || breach('localsTimesBranches', compileCost(scanner.facts))) continue;
+    marks?.beginBody(bodies[2 * index]!);
+    let written = 0;
     writer.sized(() => {
       const profileGlobal = options.profileGlobals === null ? null : options.profileGlobals + index;
-      breach('bodyBytes', emitter.emit(end, profileGlobal));
+      written = emitter.emit(end, profileGlobal);
     });
+    breach('bodyBytes', written);
+    marks?.endBody(writer.length - written);
   }
+  marks?.endCode(writer.length);
   writeHelpers(writer, { ...options, module });
   return breaches;
 }

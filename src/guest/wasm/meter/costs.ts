@@ -7,7 +7,7 @@
  */
 import { op } from '../format/instructions.ts';
 
-export const METER_VERSION = 6;
+export const METER_VERSION = 7;
 
 export interface Costs {
   /** Price of an executed instruction, `end` and `else` included, from 1 to 255. */

@@ -17,6 +17,7 @@
 import { constant, emptyBlock, op } from '../format/instructions.ts';
 import { valTypeBytes } from '../format/types.ts';
 import type { ByteWriter } from '../format/writer.ts';
+import type { MoveSink } from '../lines/line-marks.ts';
 import type { HintSink } from './branch-hints.ts';
 import type { ControlFlow } from './control-flow.ts';
 import { setCertainRounds, setStop, writeEnding } from './counted-code.ts';
@@ -41,6 +42,8 @@ export interface EmitterOptions {
   readonly indices: HelperIndices;
   /** Receives the branches that are unlikely to be taken. */
   readonly hints: HintSink;
+  /** Told how the code moves; null: nobody wants to know. */
+  readonly moves: MoveSink | null;
 }
 
 export class BodyEmitter {
@@ -49,17 +52,20 @@ export class BodyEmitter {
   readonly #scanner: CodeScanner;
   readonly #flow: ControlFlow;
   readonly #indices: HelperIndices;
+  readonly #moves: MoveSink | null;
   readonly #plan = new LoopPlan();
   readonly #counter: CounterCode;
   /** Index of the first added local, the counter's. Locals of counted loops come after it. */
   #local = 0;
+  #bodyStart = 0;
 
-  constructor({ writer, bytes, scanner, indices, hints }: EmitterOptions) {
+  constructor({ writer, bytes, scanner, indices, hints, moves }: EmitterOptions) {
     this.#writer = writer;
     this.#bytes = bytes;
     this.#scanner = scanner;
     this.#flow = scanner.flow;
     this.#indices = indices;
+    this.#moves = moves;
     this.#counter = new CounterCode({ writer, indices, hints });
   }
 
@@ -72,6 +78,7 @@ export class BodyEmitter {
     const { facts } = this.#scanner;
     const { placement, loops } = this.#flow;
     const bodyStart = writer.length;
+    this.#bodyStart = bodyStart;
     this.#local = facts.locals;
     placement.solve();
     this.#plan.plan({ loops, placement, results: facts.results });
@@ -139,16 +146,23 @@ export class BodyEmitter {
     for (let node = 0; node <= placement.nodes; node++) {
       const offset = node === placement.nodes ? end + 1 : placement.offset(node);
       for (; edit < edits.length && edits.offset(edit) < offset; edit++) {
-        writer.raw(this.#bytes, from, edits.offset(edit));
+        this.#copy(from, edits.offset(edit));
         from = edits.offset(edit) + edits.bytes(edit);
+        this.#moves?.reached(edits.offset(edit), writer.length - this.#bodyStart);
         this.#edit(edit, node - 1);
       }
       if (node === placement.nodes) break;
-      writer.raw(this.#bytes, from, offset);
+      this.#copy(from, offset);
       from = offset;
+      this.#moves?.reached(offset, writer.length - this.#bodyStart);
       this.#charge(node);
     }
-    writer.raw(this.#bytes, from, end);
+    this.#copy(from, end);
+  }
+
+  #copy(from: number, to: number): void {
+    this.#moves?.copied(from, to, this.#writer.length - this.#bodyStart);
+    this.#writer.raw(this.#bytes, from, to);
   }
 
   /** Writes edit `edit`, which lies in `node`. */

@@ -1,7 +1,7 @@
 /**
  * Copies custom sections (5.5.3) and keeps their positions. In the name section, function indices are shifted. Sections
  * that contain code offsets, or function indices in unknown places, would be wrong after rewriting and are dropped
- * (metadata.code.*, linking, reloc.*, dylink).
+ * (metadata.code.*, linking, reloc.*, dylink, .debug_*, source maps), and so are names that the platform gives.
  */
 
 import { PlatformError } from '../../../../protocol/errors.ts';
@@ -10,7 +10,8 @@ import { ByteReader } from '../reader.ts';
 import { shiftedFunction } from '../shift.ts';
 import { ByteWriter } from '../writer.ts';
 
-const dropped = /^(metadata\.code\.|linking$|reloc\.|dylink|compilationHints$)/;
+const dropped =
+  /^(metadata\.code\.|linking$|reloc\.|dylink|compilationHints$|\.debug_|external_debug_info$|sourceMappingURL$|trisiel\.)/;
 
 /** Copies one custom section with function indices shifted, or drops the section. */
 export function writeCustom(writer: ByteWriter, module: Module, section: Section): void {
