@@ -1,5 +1,6 @@
 /** Messages between controls and nodes: their kinds, and schemas that a receiver checks. */
 import { z } from 'zod';
+import { gasProfileLimits } from '../protocol/gas-profile.ts';
 import { labelPattern, placementLimits } from '../protocol/placement.ts';
 import { decodeMessage } from './codec.ts';
 
@@ -84,6 +85,25 @@ export const preparedSchema = z.object({
 });
 export type Prepared = z.infer<typeof preparedSchema>;
 
+/** Asks a node for a gas profile of a function's calls of the next `ms` milliseconds. */
+export const profileSchema = z.object({
+  handlerId: z.string().min(1).max(100),
+  ms: z
+    .number()
+    .positive()
+    .max(gasProfileLimits.seconds * 1_000),
+});
+export const profiledSchema = z.discriminatedUnion('ok', [
+  z.object({ ok: z.literal(true), profile: z.instanceof(Uint8Array) }),
+  z.object({
+    ok: z.literal(false),
+    code: z.enum(['conflict', 'overloaded', 'unavailable']),
+    message: z.string().max(1_000),
+    retryAfterSeconds: z.number().optional(),
+  }),
+]);
+export type Profiled = z.infer<typeof profiledSchema>;
+
 /** Commands to one node or all. */
 export const commandSchema = z.discriminatedUnion('command', [
   /** Frees a spec that is prepared and not served. */
@@ -143,6 +163,8 @@ export const kinds = {
   control: 'control',
   prepare: 'prepare',
   prepared: 'prepared',
+  profile: 'profile',
+  profiled: 'profiled',
   command: 'command',
   running: 'running',
   report: 'report',

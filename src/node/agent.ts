@@ -11,6 +11,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Bus, type BusMessage } from '../bus/bus.ts';
+import { decodeMessage } from '../bus/codec.ts';
 import { busLimits, subjects } from '../bus/limits.ts';
 import {
   type Alive,
@@ -39,6 +40,7 @@ import { Controls } from './controls.ts';
 import { Follower } from './follower.ts';
 import { nodeLimits } from './limits.ts';
 import { type Peer, Peers } from './peers.ts';
+import { answerProfile } from './profile-answers.ts';
 import { ReleaseCache } from './release-cache.ts';
 import { Reports } from './reports.ts';
 
@@ -361,7 +363,14 @@ export class NodeAgent {
       else if (command.command === 'drain' && command.id === nodeId) this.#end('drained');
       else if (command.command === 'remove' && command.id === nodeId) this.#end('removed');
     });
-    bus.subscribe(subjects.node(nodeId), (message) => this.#prepare(message));
+    bus.subscribe(subjects.node(nodeId), (message) => {
+      if (decodeMessage(message.data, [kinds.prepare, kinds.profile]).kind === kinds.prepare) this.#prepare(message);
+      else
+        void answerProfile(message, {
+          profile: (handlerId, ms) => this.#theFleet().profile(handlerId, ms),
+          messageBytes: () => bus.messageBytes,
+        }).catch((error: unknown) => this.#options.report('a profile could not be answered', error));
+    });
     // Another process with this token has a greater epoch.
     bus.subscribe(subjects.alive(nodeId), ({ data }) => {
       if (readMessage(data, kinds.alive, aliveSchema).epoch > epoch) this.#end('replaced');

@@ -29,10 +29,10 @@ export interface GasProfile {
 
 export const emptyProfile: GasProfile = { gas: 0, calls: 0, samples: 0, functions: [], nodes: [] };
 
-/** Returns the sum of profiles of one program, at most gasProfileLimits.nodes contexts. */
-export function sumOfProfiles(profiles: readonly GasProfile[]): GasProfile {
+/** Returns the sum of profiles of one program, at most `nodesMax` contexts. */
+export function sumOfProfiles(profiles: readonly GasProfile[], nodesMax: number = gasProfileLimits.nodes): GasProfile {
   const functions = new Map<string, number>();
-  const tree = new CallTree(gasProfileLimits.nodes);
+  const tree = new CallTree(nodesMax);
   for (const { functions: names, nodes } of profiles) {
     const places: number[] = [];
     for (const [caller, fn, gas] of nodes) {
@@ -44,13 +44,21 @@ export function sumOfProfiles(profiles: readonly GasProfile[]): GasProfile {
       tree.add(place, gas);
     }
   }
+  // Names of contexts that found no place are left out.
+  const names = [...functions.keys()];
+  const places = new Map<number, number>();
+  const nodes = tree.nodes().map(([caller, fn, gas]): GasNode => {
+    const place = places.get(fn) ?? places.size;
+    places.set(fn, place);
+    return [caller, place, gas];
+  });
   const sum = (of: (profile: GasProfile) => number) => profiles.reduce((total, profile) => total + of(profile), 0);
   return {
     gas: sum(({ gas }) => gas),
     calls: sum(({ calls }) => calls),
     samples: sum(({ samples }) => samples),
-    functions: [...functions.keys()],
-    nodes: tree.nodes(),
+    functions: [...places.keys()].map((fn) => names[fn] ?? ''),
+    nodes,
   };
 }
 

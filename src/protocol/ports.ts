@@ -135,7 +135,7 @@ export interface Nodes {
   cancel(invocation: string): void;
   /**
    * Returns the gas profile of a function's calls of the next `ms` milliseconds, in all runners. Throws `conflict` if it
-   * is being profiled already, `overloaded` if too many are, `unavailable` where nodes serve the functions.
+   * is being profiled already, `overloaded` if too many are, `unavailable` if no node of a cluster answers.
    */
   profile(handlerId: HandlerId, ms: number): Promise<GasProfile>;
 }

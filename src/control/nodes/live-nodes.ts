@@ -7,9 +7,12 @@ import type { Bus, BusMessage } from '../../bus/bus.ts';
 import { busLimits, subjects } from '../../bus/limits.ts';
 import { type Alive, aliveSchema, type Command, kinds, preparedSchema, readMessage } from '../../bus/messages.ts';
 import { PlatformError } from '../../protocol/errors.ts';
+import type { GasProfile } from '../../protocol/gas-profile.ts';
 import type { DeploymentSpec } from '../../protocol/messages.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import { holdersOf, labelsText, type PlacedHandler } from '../../protocol/placement.ts';
 import type { Nodes, NodeView } from '../../protocol/ports.ts';
+import { profileOfNodes } from './node-profiles.ts';
 import type { SpecShelf } from './spec-shelf.ts';
 
 export const liveNodeLimits = {
@@ -198,10 +201,12 @@ export class LiveNodes implements Nodes {
     this.command({ command: 'cancel', invocation });
   }
 
-  async profile(): Promise<never> {
-    throw new PlatformError('unavailable', 'functions of a cluster cannot be profiled while they serve', {
-      hints: ["profile one run on your machine: wasmcloud run --profile gas.svg --request 'GET /' FILE"],
-    });
+  profile(handlerId: HandlerId, ms: number): Promise<GasProfile> {
+    const { bus } = this.#options;
+    const gone = (id: string, isOver: { readonly now: boolean }) => this.#goneOrAway(id, isOver);
+    // All of them: one that does not hold the function has an empty profile.
+    const ids = this.#current().map(({ id }) => id);
+    return profileOfNodes(ids, { handlerId, ms }, { bus, gone });
   }
 
   /** Forgets a node that has been removed. */

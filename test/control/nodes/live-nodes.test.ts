@@ -3,16 +3,21 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { BusMessage } from '../../../src/bus/bus.ts';
 import { encodeMessage } from '../../../src/bus/codec.ts';
 import { busLimits, subjects } from '../../../src/bus/limits.ts';
-import { type Alive, kinds, type Prepared } from '../../../src/bus/messages.ts';
+import { type Alive, kinds, type Prepared, type Profiled } from '../../../src/bus/messages.ts';
+import { packProfile } from '../../../src/bus/profiles.ts';
 import { LiveNodes, liveNodeLimits } from '../../../src/control/nodes/live-nodes.ts';
 import { SpecShelf } from '../../../src/control/nodes/spec-shelf.ts';
+import type { GasProfile } from '../../../src/protocol/gas-profile.ts';
 import { outageLimits } from '../../../src/protocol/limits.ts';
 import type { DeploymentSpec } from '../../../src/protocol/messages.ts';
+import { handlerIdOf } from '../../../src/protocol/names.ts';
 
 let isConnected: boolean;
 let known: Set<string>;
 /** Answers of nodes to the question whether they have compiled a spec, by node. */
 let answers: Map<string, () => Prepared | Promise<Prepared>>;
+/** Answers of nodes to the question for a gas profile, by node. */
+let profiled: Map<string, () => Profiled | Promise<Profiled>>;
 let gone: string[];
 /** Commands that were sent to all nodes. */
 let commands: unknown[];
@@ -25,6 +30,7 @@ beforeEach(() => {
   isConnected = true;
   known = new Set(['a', 'b']);
   answers = new Map();
+  profiled = new Map();
   gone = [];
   commands = [];
   reported = [];
@@ -40,8 +46,11 @@ beforeEach(() => {
       subscribe: (_subject, listener) => {
         hear = listener;
       },
-      request: async (subject) => {
-        const answer = answers.get(subject.replace(subjects.node(''), ''));
+      request: async (subject, kind) => {
+        const id = subject.replace(subjects.node(''), '');
+        const profile = profiled.get(id);
+        if (kind === kinds.profile && profile !== undefined) return encodeMessage(kinds.profiled, await profile());
+        const answer = answers.get(id);
         if (answer === undefined) throw new Error('no answer');
         return encodeMessage(kinds.prepared, await answer());
       },
@@ -277,4 +286,49 @@ test('labels that no node has refuse a push, which is told what nodes have', asy
     hints: [expect.stringContaining('nothing was changed')],
   });
   expect(commands).toEqual([]);
+});
+
+test('a profile is the sum of what the nodes that serve have taken', async () => {
+  const one: GasProfile = {
+    gas: 10,
+    calls: 1,
+    samples: 2,
+    functions: ['main', 'parse'],
+    nodes: [
+      [-1, 0, 4],
+      [0, 1, 6],
+    ],
+  };
+  const handlerId = handlerIdOf('h');
+  await expect(live.profile(handlerId, 1_000)).rejects.toMatchObject({
+    code: 'unavailable',
+    message: 'no node serves',
+  });
+  known.add('c');
+  for (const id of ['a', 'b', 'c']) say(id);
+  // One of an earlier version gives no answer.
+  await expect(live.profile(handlerId, 1_000)).rejects.toMatchObject({ code: 'unavailable' });
+  profiled.set('a', async () => ({ ok: true, profile: await packProfile(one, 10_000) }));
+  profiled.set('b', async () => ({ ok: true, profile: await packProfile(one, 10_000) }));
+  expect(await live.profile(handlerId, 1_000)).toEqual({
+    ...{ gas: 20, calls: 2, samples: 4, functions: ['main', 'parse'] },
+    nodes: [
+      [-1, 0, 8],
+      [0, 1, 12],
+    ],
+  });
+  // A node that sends something else has an empty one.
+  profiled.set('b', () => ({ ok: true, profile: Uint8Array.of(1, 2, 3) }));
+  expect(await live.profile(handlerId, 1_000)).toMatchObject({ gas: 10, calls: 1 });
+  profiled.set('b', () => ({ ok: false, code: 'conflict', message: 'this function is being profiled already' }));
+  await expect(live.profile(handlerId, 1_000)).rejects.toMatchObject({ code: 'conflict' });
+});
+
+test('a node that ends while it takes a profile is not waited for', async () => {
+  say('a');
+  profiled.set('a', () => new Promise(() => {}));
+  const profile = live.profile(handlerIdOf('h'), 30_000);
+  const failed = expect(profile).rejects.toMatchObject({ code: 'unavailable' });
+  await vi.advanceTimersByTimeAsync(busLimits.leaseMs + 2 * liveNodeLimits.lookMs);
+  await failed;
 });
