@@ -65,7 +65,9 @@ export const invocationSchema = z
     stack: z
       .array(z.string())
       .optional()
-      .describe('functions of the guest that were running when it failed, innermost first; with (FILE:LINE) where the module tells it'),
+      .describe(
+        'functions of the guest that were running when it failed, innermost first; with (FILE:LINE) where the module tells it',
+      ),
   } satisfies Record<keyof InvocationRecord, z.ZodType>)
   .meta({ id: 'Invocation' });
 
