@@ -9,26 +9,14 @@ import { METER_VERSION } from '../../guest/wasm/meter/costs.ts';
 import { interfacesOf, newCapabilities } from '../../protocol/capabilities.ts';
 import { type ErrorCode, PlatformError } from '../../protocol/errors.ts';
 import { pushLimits } from '../../protocol/limits.ts';
-import type { TreeFile } from '../../protocol/messages.ts';
 import { artifactName, SNAPSHOT_VERSION } from '../../protocol/module.ts';
 import type { HandlerId } from '../../protocol/names.ts';
 import type { HandlerKind, LogLevelName } from '../../protocol/nouns.ts';
-import type { PlacedHandler } from '../../protocol/placement.ts';
 import type { Blobs } from '../../protocol/ports.ts';
-import { previewLabel, previewLimits } from '../../protocol/previews.ts';
+import { previewLimits } from '../../protocol/previews.ts';
 import type { CommitWords, IncomingPush, Print, PushedObjects, PushSession, RefUpdate } from '../../protocol/push.ts';
 import type { Semaphore } from '../../waiting/semaphore.ts';
-import {
-  anyErrorText,
-  detail,
-  hintLine,
-  seconds,
-  shortCommit,
-  shortPath,
-  step,
-  success,
-  warning,
-} from '../git/push-text.ts';
+import { anyErrorText, hintLine, shortPath, step, warning } from '../git/push-text.ts';
 import type { Repositories } from '../git/repositories.ts';
 import type { Handlers } from '../handlers/handlers.ts';
 import type { SettingsStore } from '../handlers/settings.ts';
@@ -41,9 +29,7 @@ import type { DeploymentStore } from './deployment-store.ts';
 import { readEffectiveManifest, writeEffectiveManifest } from './effective-manifest.ts';
 import { encodeBundle } from './file-bundle.ts';
 import { scheduleWarnings } from './manifest-schedules.ts';
-import type { OwnerLog } from './owner-log.ts';
-import type { PreviewStore } from './preview-store.ts';
-import type { Previews } from './previews.ts';
+import { PushRelease, type PushReleaseParts, type Staged } from './push-release.ts';
 import {
   branchOf,
   deleteRefused,
@@ -58,7 +44,6 @@ import {
 } from './push-words.ts';
 import type { Recovery } from './recovery.ts';
 import type { Releases } from './releases.ts';
-import type { Rollouts } from './rollouts.ts';
 import type { Vetted } from './vet/messages.ts';
 import { interrupted } from './vet/refusals.ts';
 import type { VetPool } from './vet/vet-pool.ts';
@@ -74,9 +59,8 @@ export interface PushQuota {
 }
 
 /** The parts of control that a push uses. */
-export interface PushParts {
+export interface PushParts extends PushReleaseParts {
   readonly store: DeploymentStore;
-  readonly previewStore: Pick<PreviewStore, 'of'>;
   readonly artifactRows: Pick<ArtifactRows, 'moduleOf'>;
   readonly handlers: Pick<Handlers, 'create' | 'findById'>;
   readonly artifacts: Pick<Blobs, 'has' | 'put'>;
@@ -85,29 +69,13 @@ export interface PushParts {
   /** Places for pushes of large modules (pushLimits.largeModuleBytes). */
   readonly largeModules: Pick<Semaphore, 'enter'>;
   readonly releases: Pick<Releases, 'announce' | 'prepare' | 'remove'>;
-  readonly previews: Pick<Previews, 'remove'>;
-  readonly rollouts: Pick<Rollouts, 'goLive'>;
   readonly settings: Pick<SettingsStore, 'of'>;
   readonly recovery: Pick<Recovery, 'settleEnded'>;
   readonly repositories: Pick<Repositories, 'bytes' | 'setHead'>;
   readonly retention: Pick<DeploymentRetention, 'trim'>;
   readonly quota: PushQuota;
-  readonly log: OwnerLog;
-  /** Returns the URLs at which what is served under a label answers, as the push tells them. */
-  readonly urlsOf: (label: string) => Promise<readonly string[]>;
-  /** Returns words that follow `live`, such as ` on 3 of 3 nodes`; '': this server has no nodes. */
-  readonly places: (placed: PlacedHandler | null) => string;
   /** Returns the URL of the page that documents provided imports. */
   readonly docsUrl: () => string;
-  /** Takes a failure of the platform, for the platform's own log. */
-  readonly report: (message: string, error: unknown) => void;
-}
-
-/** A staged Deployment, with parts that need not be read again. */
-interface Staged {
-  readonly row: DeploymentRow;
-  readonly module: Vetted['module'];
-  readonly files: readonly TreeFile[];
 }
 
 /** What a branch of a push is deployed as: the handler itself or a preview. */
@@ -212,67 +180,13 @@ export class DeployPush implements PushSession {
   }
 
   async #release(print: Print): Promise<void> {
-    for (const staged of [...this.#staged]) await this.#releaseOne(staged, print);
+    const release = new PushRelease(this.#parts, this.#push, { startMs: this.#startMs, isFirst: this.#firstDeploy });
+    for (const staged of [...this.#staged])
+      await release.deploy(staged, print, () => {
+        this.#staged = this.#staged.filter((one) => one !== staged);
+      });
     for (const { ref, new: commit } of this.#push.updates)
-      if (ref.startsWith('refs/heads/') && commit === null) await this.#branchDeleted(branchOf(ref), print);
-  }
-
-  async #releaseOne(staged: Staged, print: Print): Promise<void> {
-    const { handlerId } = this.#push;
-    const { number, ref, branch: preview } = staged.row;
-    let { handlerName } = this.#push;
-    const branch = branchOf(ref);
-    try {
-      const { replaced, percent } = await this.#parts.rollouts.goLive(staged.row, staged);
-      this.#staged = this.#staged.filter((one) => one !== staged);
-      // The handler may have been renamed during the push.
-      handlerName = (await this.#parts.handlers.findById(handlerId))?.name ?? handlerName;
-      const of = preview === deployBranch ? null : await this.#parts.previewStore.of(staged.row);
-      if (this.#firstDeploy && of === null) await this.#parts.repositories.setHead(handlerId, branch);
-      const instead =
-        replaced === null
-          ? ''
-          : percent === null
-            ? `, replacing v${replaced.number}`
-            : `, for ${percent} % of the calls beside v${replaced.number}`;
-      const took = `in ${seconds(performance.now() - this.#startMs)}${instead}`;
-      print(
-        step(
-          of === null
-            ? `deployed v${number} ${took}`
-            : `deployed preview of ${shortPath(branch)} as v${number} ${took}`,
-        ),
-      );
-      const label = of === null ? handlerName : previewLabel(of.slug, handlerName);
-      for (const url of await this.#parts.urlsOf(label)) print(detail(url));
-      const { placement } = readEffectiveManifest(staged.row.manifest);
-      const live = `live${this.#parts.places(placement === undefined ? null : { handlerId, placement })}`;
-      if (of !== null) print(success(`${live}. Logs:`, `wasmcloud logs ${handlerName} --preview ${of.slug}`));
-      else if (percent !== null) print(success('shared. All calls:', `wasmcloud release ${handlerName} --finish`));
-      else if (replaced === null) print(success(`${live}. Logs:`, `wasmcloud logs ${handlerName}`));
-      else print(success(`${live}. Undo:`, `wasmcloud rollback ${handlerName} v${replaced.number}`));
-      const from = `${branch} @ ${shortCommit(staged.row.commit)}`;
-      const text = `deployed v${number} from ${from} by ${this.#push.user.name}${instead}`;
-      await this.#log('info', number, text, of?.slug);
-      // Removes the preview that the branch had before it became the deploy branch.
-      if (of === null) await this.#parts.previews.remove(handlerId, branch, 'its branch is deployed now');
-    } catch (error) {
-      this.#parts.report(`v${number} of ${handlerName} could not be released`, error);
-      print(anyErrorText(error));
-      print(warning(`v${number} is stored; it goes live as soon as that is over`));
-    }
-  }
-
-  async #branchDeleted(branch: string, print: Print): Promise<void> {
-    const { previews, report } = this.#parts;
-    const { handlerId, handlerName, user } = this.#push;
-    try {
-      if (await previews.remove(handlerId, branch, `its branch was deleted by ${user.name}`))
-        print(step(`removed the preview of ${shortPath(branch)}`));
-    } catch (error) {
-      // The next housekeeping removes the preview: its branch is gone.
-      report(`the preview ${branch} of ${handlerName} could not be removed`, error);
-    }
+      if (ref.startsWith('refs/heads/') && commit === null) await release.branchDeleted(branchOf(ref), print);
   }
 
   async #check(objects: PushedObjects, print: Print, signal: AbortSignal): Promise<void> {
