@@ -2,7 +2,6 @@
 
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
@@ -10,7 +9,6 @@ import type { Logger } from 'pino';
 import { inUrl, localHost, outerHost } from '../bus/own-address.ts';
 import { Accounts } from '../control/accounts/accounts.ts';
 import { Sealer } from '../control/accounts/sealer.ts';
-import { newId } from '../control/accounts/secrets.ts';
 import { createApi } from '../control/api/api.ts';
 import { withValidHeads } from '../control/api/harden.ts';
 import { KeptAnswers } from '../control/api/kept-answers.ts';
@@ -18,7 +16,6 @@ import { attachLogStream } from '../control/api/log-stream.ts';
 import { ArtifactStore } from '../control/artifacts/artifact-store.ts';
 import { AuditLog } from '../control/audit/audit-log.ts';
 import { type DatabaseEvent, openDatabase } from '../control/db/database.ts';
-import { SqlLeases } from '../control/db/leases.ts';
 import { Membership } from '../control/db/membership.ts';
 import { Deployments } from '../control/deploy/deployments.ts';
 import { LostHomes } from '../control/deploy/lost-homes.ts';
@@ -26,9 +23,6 @@ import { VetPool } from '../control/deploy/vet/vet-pool.ts';
 import { CertificateNames } from '../control/domains/certificate-names.ts';
 import { Domains } from '../control/domains/domains.ts';
 import { DnsResolver } from '../control/domains/proof.ts';
-import { DrainStore } from '../control/drains/drain-store.ts';
-import { Drains } from '../control/drains/drains.ts';
-import { queuedLookup } from '../control/drains/lookup.ts';
 import { Forwarder } from '../control/git/forwarder.ts';
 import { createGitDoor } from '../control/git/git-door.ts';
 import { HookEndpoint } from '../control/git/hook-endpoint.ts';
@@ -47,11 +41,9 @@ import { KvStore } from '../control/storage/kv-store.ts';
 import { SpanExporter } from '../control/traces/span-exporter.ts';
 import { UsageStore } from '../control/usage/usage-store.ts';
 import { listedFunctions } from '../guest/kernel/abi/all.ts';
-import { createEgress } from '../guest/kernel/net/egress.ts';
 import { runnerLimits } from '../protocol/limits.ts';
 import type { BusRequest, CallBusRequest } from '../protocol/messages.ts';
 import type { ReleaseState } from '../protocol/ports.ts';
-import { rolloutLimits } from '../protocol/rollouts.ts';
 import { answerRunner } from './answer-runner.ts';
 import { clusterServing } from './cluster-serving.ts';
 import type { ServerConfig } from './config.ts';
@@ -59,10 +51,12 @@ import { openControlServer } from './control-server.ts';
 import { readProbeKey } from './data-folder.ts';
 import { DataIdentity } from './data-identity.ts';
 import { deliveryStations } from './delivery-stations.ts';
+import { drainStation } from './drain-station.ts';
 import { embeddedServing } from './embedded-serving.ts';
 import { logFleetEvent } from './fleet-log.ts';
 import { takeFolderLease } from './folder-lease.ts';
 import { FunctionUrls } from './function-urls.ts';
+import { startHousekeeping } from './housekeeping.ts';
 import { joinOthers, readSetting, shareOld } from './many-controls.ts';
 import { programVersion } from './program-version.ts';
 import { goOnAlone } from './records-to-disk.ts';
@@ -70,8 +64,6 @@ import type { Serving } from './serving.ts';
 import { keepBeforeUpgrade } from './upgrade-backup.ts';
 
 const programFolder = fileURLToPath(new URL('../../', import.meta.url));
-/** Milliseconds between two removals of handlers deleted long ago and of expired counters. */
-const housekeepingMs = 60 * 60_000;
 
 export interface Control {
   readonly controlUrl: string;
@@ -154,7 +146,6 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
   });
   const { queues, messages, rates, groups, calls, schedules } = delivery;
   const probeKey = readProbeKey(data('runner.key'));
-  const drainStore = new DrainStore({ db, sealer, now, newId: () => newId('d', randomBytes) });
   const disk = await ArtifactStore.open(data('artifacts'));
   const many = db.isShared
     ? await joinOthers({
@@ -335,21 +326,12 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
     await serving.nodes.applied(await serving.releases.owner(owner));
   });
   const metrics = new Metrics({ logs, usage, queues, rates, nodes: () => serving.nodes.list(), spans, now });
-  const drains = new Drains({
-    store: drainStore,
-    logs,
-    egress: createEgress({
-      ...{ allow: config.drainAllow, ownPorts: [port], allowedBy: 'TRISIEL_DRAIN_ALLOW' },
-      lookup: queuedLookup(),
-    }),
-    leases: new SqlLeases({ db }),
-    holder: bootId,
-    hostName: config.domain === 'localhost' ? hostname() : config.domain,
-    now,
-    random: Math.random,
-    report,
+  const drains = drainStation({
+    ...{ db, sealer, logs, bootId, now, randomBytes, report },
+    allow: config.drainAllow,
+    domain: config.domain,
+    controlPort: port,
   });
-  const drainAllowed = new Set(config.drainAllow);
   let isStarted = false;
   let membership: Membership | null = null;
   const lostHomes = many === null ? null : new LostHomes({ ...many, store: deployments.store, report });
@@ -369,8 +351,8 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
     messages,
     schedules,
     calls,
-    drains: drainStore,
-    isDrainAllowed: (hostPort) => drainAllowed.has(hostPort),
+    drains: drains.store,
+    isDrainAllowed: drains.isAllowed,
     wakeCalls: () => delivery.wakeCalls(),
     deployer: deployments,
     nodes: serving.nodes,
@@ -436,7 +418,7 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
   isStarted = true;
   delivery.start();
   domains.start();
-  drains.start();
+  drains.sender.start();
   lostHomes?.start();
   const sharing =
     many === null
@@ -444,28 +426,22 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
       : shareOld({ many, repositories, usedContents: () => deployments.usedContents(), log, report });
   const measured = quota.measureAll();
 
-  const housekeeping = setInterval(() => {
-    void quota
-      .deleting(async () => {
-        await Promise.all([
-          deployments.purgeDeleted(),
-          usage.prune(),
-          logs.prune(),
-          delivery.prune(),
-          audit.prune(),
-          keptAnswers.prune(),
-          serving.prune(),
-          many?.homes.prune(),
-        ]);
-        await deployments.maintain();
-      })
-      .then(() => quota.measureAll())
-      .catch((error: unknown) => report('housekeeping failed', error));
-  }, housekeepingMs);
-
-  const judging = setInterval(() => {
-    void deployments.judgeRollouts().catch((error: unknown) => report('gradual releases could not be judged', error));
-  }, rolloutLimits.lookMs);
+  const housekeeping = startHousekeeping({
+    quota,
+    deployments,
+    report,
+    prune: () =>
+      Promise.all([
+        deployments.purgeDeleted(),
+        usage.prune(),
+        logs.prune(),
+        delivery.prune(),
+        audit.prune(),
+        keptAnswers.prune(),
+        serving.prune(),
+        many?.homes.prune(),
+      ]),
+  });
 
   let stopped: Promise<void> | null = null;
   return {
@@ -480,8 +456,7 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
   };
 
   async function stop(): Promise<void> {
-    clearInterval(housekeeping);
-    clearInterval(judging);
+    housekeeping.close();
     metrics.close();
     server.close();
     streams.close();
@@ -489,7 +464,7 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
     await delivery.leave();
     await domains.close();
     await lostHomes?.close();
-    await drains.close();
+    await drains.sender.close();
     await Promise.all([delivery.close(runnerLimits.drainMs), withinMs(runnerLimits.drainMs, door.idle())]);
     // Others take the repositories over at once.
     await many?.keeper.close();
