@@ -36,6 +36,7 @@ import type { NodeLabels } from '../protocol/placement.ts';
 import type { TraceSampling } from '../protocol/spans.ts';
 import type { TrustedProxies } from '../protocol/trusted-proxies.ts';
 import { BlobCache } from './blob-cache.ts';
+import { Contact, knownControls, lastContactMs } from './contact.ts';
 import { Controls } from './controls.ts';
 import { Follower } from './follower.ts';
 import { nodeLimits } from './limits.ts';
@@ -82,6 +83,7 @@ export class NodeAgent {
   readonly #bootId = randomUUID();
   readonly #sinceMs = Date.now();
   readonly #controls: Controls;
+  readonly #contact: Contact;
   readonly #cache: ReleaseCache;
   readonly #follower: Follower;
   /** Questions whether specs are compiled, by spec: each is answered as often as it is asked. */
@@ -94,16 +96,8 @@ export class NodeAgent {
   #takeover: Server | null = null;
   #joined: Joined | null = null;
   #isServing = false;
-  #isStale = false;
   /** Whether this node has joined, so that refusals of controls concern it, and not its token. */
   #isMember = false;
-  /** Monotonic time of the last sign of life of the bus or a control. */
-  #contactMs = performance.now();
-  /**
-   * Monotonic time since which no control can tell what is released, so that Releases may be missed; null: the last
-   * question was answered.
-   */
-  #unansweredSinceMs: number | null = null;
   /** Whether it was reported that what is released cannot be read, since it was last read. */
   #isFollowReported = false;
   #calls = 0;
@@ -118,12 +112,23 @@ export class NodeAgent {
     this.#end = resolve;
     this.#cache = new ReleaseCache(join(options.dataFolder, 'released.db'));
     this.#controls = new Controls({
-      urls: [...new Set([...options.join.urls, ...this.#knownControls()])],
+      urls: [...new Set([...options.join.urls, ...knownControls(this.#cache)])],
       token: options.join.token,
-      onContact: () => this.#contact(),
+      onContact: () => this.#contact.answered(),
       onRefused: ({ code }) => {
         if (this.#isMember) this.#end(code === 'conflict' ? 'replaced' : 'removed');
       },
+    });
+    this.#contact = new Contact({
+      cache: this.#cache,
+      isConnected: () => this.#bus?.isConnected === true,
+      urls: () => this.#controls.urls,
+      onStale: (isStale) => {
+        this.#fleet?.markStale(isStale);
+        this.#tell();
+      },
+      onCutOff: () => this.#end('cut off'),
+      report: options.report,
     });
     this.#follower = new Follower({
       controls: this.#controls,
@@ -201,7 +206,7 @@ export class NodeAgent {
     this.#hear(bus, joined);
     this.#timers = [
       setInterval(() => this.#everySecond(), busLimits.aliveMs),
-      setInterval(() => this.#watchContact(), nodeLimits.retryMs),
+      setInterval(() => this.#contact.watch(), nodeLimits.retryMs),
     ];
     await this.#fleet.start();
     this.#isServing = true;
@@ -289,8 +294,7 @@ export class NodeAgent {
           continue;
         }
         const known = this.#cache.fact('joined');
-        const contactMs = Number(this.#cache.fact('contact') ?? 0);
-        if (known === null || Date.now() - contactMs > nodeLimits.cutOffMs)
+        if (known === null || Date.now() - lastContactMs(this.#cache) > nodeLimits.cutOffMs)
           throw new PlatformError('unavailable', `no control can be reached: ${this.#controls.urls.join(', ')}`, {
             hints: ['check that one runs, and that its URL in TRISIEL_JOIN can be reached from this machine'],
             cause: error,
@@ -416,7 +420,7 @@ export class NodeAgent {
       },
       (error: unknown) => {
         if (error instanceof PlatformError && error.code === 'unavailable') {
-          this.#unansweredSinceMs ??= performance.now();
+          this.#contact.unanswered();
           return;
         }
         if (!this.#isFollowReported) this.#options.report('what is released cannot be read; trying again', error);
@@ -431,7 +435,7 @@ export class NodeAgent {
     this.#tell();
     this.#seconds += 1;
     if (this.#follower.mustPlace) this.#placeFunctions();
-    const isSure = this.#bus?.isConnected === true && this.#unansweredSinceMs === null;
+    const isSure = this.#bus?.isConnected === true && this.#contact.isAnswered;
     // A wake may have been lost, and a removed node may not have heard of it.
     if (!isSure || this.#seconds % nodeLimits.askSeconds === 0) this.#follow();
   }
@@ -448,7 +452,7 @@ export class NodeAgent {
       // The fleet counts changes only; what was loaded at its start is part of it.
       revision: fleet.isSettled ? this.#follower.revision : revision,
       isServing: this.#isServing && fleet.isServing,
-      isStale: this.#isStale,
+      isStale: this.#contact.isStale,
       sinceMs: this.#sinceMs,
       labels: this.#follower.labels,
       ...(Object.keys(this.#options.labels).length === 0 ? {} : { nodeLabels: this.#options.labels }),
@@ -456,46 +460,6 @@ export class NodeAgent {
       runners: runners.map((runner) => ({ ...runner })),
     };
     this.#bus.publish(subjects.alive(nodeId), kinds.alive, alive);
-  }
-
-  #contact(): void {
-    this.#contactMs = performance.now();
-    this.#unansweredSinceMs = null;
-    if (this.#isStale) this.#watchContact();
-  }
-
-  /**
-   * Marks answers as stale while no control answers: the bus tells only that there is a Release, a control tells which.
-   * Ends the node when it has had contact with neither for too long.
-   */
-  #watchContact(): void {
-    const nowMs = performance.now();
-    if (this.#bus?.isConnected === true) this.#contactMs = nowMs;
-    const silentMs = nowMs - this.#contactMs;
-    if (silentMs < nodeLimits.retryMs) this.#noteContact();
-    if (silentMs > nodeLimits.cutOffMs) this.#end('cut off');
-    const isStale = nowMs - (this.#unansweredSinceMs ?? nowMs) > nodeLimits.staleMs;
-    if (isStale === this.#isStale) return;
-    this.#isStale = isStale;
-    this.#fleet?.markStale(isStale);
-    this.#tell();
-  }
-
-  /** Keeps the time of the last contact, once a minute: a start without any control needs it. */
-  #noteContact(): void {
-    const nowMs = Date.now();
-    try {
-      if (nowMs - Number(this.#cache.fact('contact') ?? 0) > 60_000) this.#cache.setFact('contact', String(nowMs));
-      const urls = JSON.stringify(this.#controls.urls);
-      if (this.#cache.fact('controls') !== urls) this.#cache.setFact('controls', urls);
-    } catch (error) {
-      this.#options.report('the time of the last contact cannot be kept on the disk', error);
-    }
-  }
-
-  #knownControls(): readonly string[] {
-    const text = this.#cache.fact('controls');
-    return text === null ? [] : (JSON.parse(text) as string[]);
   }
 
   #theJoined(): Joined {
