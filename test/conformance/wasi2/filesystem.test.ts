@@ -63,9 +63,9 @@ describe('a file', () => {
     const { ok: append } = await fs('[method]descriptor.append-via-stream', file);
     await fs('[resource-drop]descriptor', file);
     const write = '[method]output-stream.blocking-write-and-flush';
-    expect(await guest.call(streams, write, append, '!')).toEqual(done);
-    expect(await guest.call(streams, write, output, 'O')).toEqual(done);
-    expect(await guest.call(streams, write, append, '!')).toEqual(done);
+    expect(await guest.call(streams, write, append, '!')).toStrictEqual(done);
+    expect(await guest.call(streams, write, output, 'O')).toStrictEqual(done);
+    expect(await guest.call(streams, write, append, '!')).toStrictEqual(done);
     const { ok } = await guest.call(streams, '[method]input-stream.read', input, 99n);
     expect(Buffer.from(ok).toString()).toBe('ellO!!');
     expect(await guest.call(streams, '[method]input-stream.read', input, 99n)).toEqual({ err: { tag: 'closed' } });
@@ -102,14 +102,34 @@ describe('a file', () => {
     expect(await fs('[method]descriptor.read-via-stream', writer, 0n)).toEqual(bad);
   });
 
+  it.each([
+    ['to read by default', none, none, ['read']],
+    ['to read by default, exclusive or not', ['exclusive'], none, ['read']],
+    ['to write too where it may be made', ['create'], none, ['read', 'write']],
+    ['to read and write where it may be made', ['create'], ['read'], ['read', 'write']],
+    ['to write alone', ['create'], ['write'], ['write']],
+  ])('is opened %s', async (_what, openFlags, wanted, flags) => {
+    const { fs, tmp, make } = await withFiles();
+    await make('a', 'x');
+    const { ok: file } = await fs(openAt, tmp, none, 'a', openFlags, wanted);
+    expect(await fs('[method]descriptor.get-flags', file)).toEqual({ ok: new Set(flags) });
+  });
+
+  it('that cannot be written is opened to read, though it would be made', async () => {
+    const { fs, root } = await withFiles();
+    const { ok: file } = await fs(openAt, root, none, 'public/page.html', ['create'], none);
+    expect(await fs('[method]descriptor.get-flags', file)).toEqual({ ok: new Set(['read']) });
+    expect(await fs(openAt, root, none, 'public/page.html', ['create'], ['write'])).toEqual(err('read-only'));
+  });
+
   it('has a size and times that can be set', async () => {
     const { fs, tmp, make } = await withFiles();
     const file = await make('a', 'hello');
     expect(await fs('[method]descriptor.get-type', file)).toEqual({ ok: 'regular-file' });
-    expect(await fs('[method]descriptor.set-size', file, 2n)).toEqual(done);
+    expect(await fs('[method]descriptor.set-size', file, 2n)).toStrictEqual(done);
     expect(await fs('[method]descriptor.set-size', file, 2n ** 64n - 1n)).toEqual(err('file-too-large'));
     const time = (seconds: bigint) => ({ tag: 'timestamp', value: { seconds, nanoseconds: 7 } });
-    expect(await fs('[method]descriptor.set-times', file, time(3n), { tag: 'no-change' })).toEqual(done);
+    expect(await fs('[method]descriptor.set-times', file, time(3n), { tag: 'no-change' })).toStrictEqual(done);
     const { ok: stat } = await fs('[method]descriptor.stat', file);
     expect(stat).toMatchObject({
       type: 'regular-file',
@@ -119,7 +139,7 @@ describe('a file', () => {
       dataModificationTimestamp: { seconds: 1_700_000_000n, nanoseconds: 1 },
     });
     const setAt = '[method]descriptor.set-times-at';
-    expect(await fs(setAt, tmp, none, 'a', { tag: 'now' }, time(4n))).toEqual(done);
+    expect(await fs(setAt, tmp, none, 'a', { tag: 'now' }, time(4n))).toStrictEqual(done);
     const { ok: later } = await fs('[method]descriptor.stat-at', tmp, follow, 'a');
     expect(later.dataAccessTimestamp).toEqual({ seconds: 1_700_000_000n, nanoseconds: 0 });
     expect(later.dataModificationTimestamp).toEqual({ seconds: 4n, nanoseconds: 7 });
@@ -132,10 +152,10 @@ describe('a file', () => {
     const { fs, tmp, make } = await withFiles();
     const file = await make('a', '');
     for (const one of [file, tmp]) {
-      expect(await fs('[method]descriptor.sync', one)).toEqual(done);
-      expect(await fs('[method]descriptor.sync-data', one)).toEqual(done);
+      expect(await fs('[method]descriptor.sync', one)).toStrictEqual(done);
+      expect(await fs('[method]descriptor.sync-data', one)).toStrictEqual(done);
     }
-    expect(await fs('[method]descriptor.advise', file, 0n, 9n, 'random')).toEqual(done);
+    expect(await fs('[method]descriptor.advise', file, 0n, 9n, 'random')).toStrictEqual(done);
     expect(await fs('[method]descriptor.advise', tmp, 0n, 9n, 'random')).toEqual(err('bad-descriptor'));
   });
 
@@ -143,7 +163,7 @@ describe('a file', () => {
     const { fs, tmp, make } = await withFiles();
     const file = await make('a', 'x');
     const other = await make('b', 'x');
-    expect(await fs('[method]descriptor.link-at', tmp, none, 'a', tmp, 'c')).toEqual(done);
+    expect(await fs('[method]descriptor.link-at', tmp, none, 'a', tmp, 'c')).toStrictEqual(done);
     const { ok: again } = await fs(openAt, tmp, none, 'c', none, ['read']);
     expect(await fs('[method]descriptor.is-same-object', file, again)).toBe(true);
     expect(await fs('[method]descriptor.is-same-object', file, other)).toBe(false);
@@ -174,26 +194,34 @@ describe('a directory', () => {
     expect(await list(tmp)).toEqual(['regular-file a', 'directory b', 'symbolic-link c']);
     expect(await list(root)).toEqual(['directory tmp', 'directory public']);
     expect(await fs('[method]descriptor.get-type', root)).toEqual({ ok: 'directory' });
-    expect(await fs('[method]descriptor.get-flags', root)).toEqual({ ok: new Set(['read', 'mutate-directory']) });
+    const both = { ok: new Set(['read', 'mutate-directory']) };
+    expect(await fs('[method]descriptor.get-flags', root)).toEqual(both);
+    for (const [wanted, flags] of [
+      [none, { ok: new Set(['read']) }],
+      [['mutate-directory'], both],
+    ] as const) {
+      const { ok: opened } = await fs(openAt, root, none, '.', none, wanted);
+      expect(await fs('[method]descriptor.get-flags', opened)).toEqual(flags);
+    }
   });
 
   it('gives and takes names', async () => {
     const { fs, tmp, make } = await withFiles();
     await make('a', 'x');
-    expect(await fs('[method]descriptor.create-directory-at', tmp, 'd')).toEqual(done);
+    expect(await fs('[method]descriptor.create-directory-at', tmp, 'd')).toStrictEqual(done);
     expect(await fs('[method]descriptor.create-directory-at', tmp, 'd')).toEqual(err('exist'));
-    expect(await fs('[method]descriptor.rename-at', tmp, 'a', tmp, 'd/b')).toEqual(done);
+    expect(await fs('[method]descriptor.rename-at', tmp, 'a', tmp, 'd/b')).toStrictEqual(done);
     expect(await fs('[method]descriptor.remove-directory-at', tmp, 'd')).toEqual(err('not-empty'));
     expect(await fs('[method]descriptor.unlink-file-at', tmp, 'd')).toEqual(err('is-directory'));
-    expect(await fs('[method]descriptor.unlink-file-at', tmp, 'd/b')).toEqual(done);
-    expect(await fs('[method]descriptor.remove-directory-at', tmp, 'd')).toEqual(done);
+    expect(await fs('[method]descriptor.unlink-file-at', tmp, 'd/b')).toStrictEqual(done);
+    expect(await fs('[method]descriptor.remove-directory-at', tmp, 'd')).toStrictEqual(done);
     expect(await fs('[method]descriptor.remove-directory-at', tmp, 'd')).toEqual(err('no-entry'));
   });
 
   it('has symbolic links', async () => {
     const { fs, tmp, make } = await withFiles();
     await make('a', 'hello');
-    expect(await fs('[method]descriptor.symlink-at', tmp, 'a', 'l')).toEqual(done);
+    expect(await fs('[method]descriptor.symlink-at', tmp, 'a', 'l')).toStrictEqual(done);
     expect(await fs('[method]descriptor.readlink-at', tmp, 'l')).toEqual({ ok: 'a' });
     expect(await fs('[method]descriptor.readlink-at', tmp, 'a')).toEqual(err('invalid'));
     expect((await fs('[method]descriptor.stat-at', tmp, follow, 'l')).ok).toMatchObject({ size: 5n });

@@ -39,10 +39,12 @@ async function makeRequest({ http }: Client, address: string | null, wanted: Wan
   const { ok: fields } = await http('[static]fields.from-list', entries);
   const request = await http('[constructor]outgoing-request', fields);
   const scheme = wanted.scheme === undefined ? { tag: 'HTTP' } : wanted.scheme;
-  expect(await http('[method]outgoing-request.set-scheme', request, scheme)).toEqual(done);
-  expect(await http('[method]outgoing-request.set-authority', request, address)).toEqual(done);
-  expect(await http('[method]outgoing-request.set-path-with-query', request, wanted.path ?? null)).toEqual(done);
-  expect(await http('[method]outgoing-request.set-method', request, wanted.method ?? { tag: 'get' })).toEqual(done);
+  expect(await http('[method]outgoing-request.set-scheme', request, scheme)).toStrictEqual(done);
+  expect(await http('[method]outgoing-request.set-authority', request, address)).toStrictEqual(done);
+  expect(await http('[method]outgoing-request.set-path-with-query', request, wanted.path ?? null)).toStrictEqual(done);
+  expect(await http('[method]outgoing-request.set-method', request, wanted.method ?? { tag: 'get' })).toStrictEqual(
+    done,
+  );
   return request;
 }
 
@@ -102,15 +104,44 @@ describe('an outgoing-request', () => {
     await http('[resource-drop]outgoing-request', request);
   });
 
+  it('keeps user information, other schemes and relative paths, and is refused when it is sent with them', async () => {
+    const { http, guest } = client('127.0.0.1:1');
+    const set: readonly (readonly [string, unknown])[] = [
+      ['authority', 'user:p%20@127.0.0.1:1'],
+      ['scheme', { tag: 'other', value: 'Ftp' }],
+      ['path-with-query', '.example.com/../a'],
+      ['path-with-query', 'a?b'],
+    ];
+    for (const [name, value] of set) {
+      const request = await http('[constructor]outgoing-request', await http('[constructor]fields'));
+      await http('[method]outgoing-request.set-authority', request, '127.0.0.1:1');
+      expect(await http(`[method]outgoing-request.set-${name}`, request, value)).toStrictEqual(done);
+      expect(await http(`[method]outgoing-request.${name}`, request)).toEqual(value);
+      expect(await guest.call('wasi:http/outgoing-handler', 'handle', request, null)).toEqual({
+        err: { tag: 'HTTP-request-URI-invalid' },
+      });
+    }
+  });
+
+  it('has the path / for an empty one', async () => {
+    const { http } = client('127.0.0.1:1');
+    const request = await http('[constructor]outgoing-request', await http('[constructor]fields'));
+    expect(await http('[method]outgoing-request.set-path-with-query', request, '')).toStrictEqual(done);
+    expect(await http('[method]outgoing-request.path-with-query', request)).toBe('/');
+  });
+
   const bad = [
     ['set-method', { tag: 'other', value: 'a b' }],
     ['set-method', { tag: 'other', value: '' }],
     ['set-scheme', { tag: 'other', value: '1a' }],
-    ['set-authority', 'user@example.com'],
+    ['set-authority', 'us er@example.com'],
+    ['set-authority', '@@'],
+    ['set-authority', ':@'],
+    ['set-authority', 'user@'],
+    ['set-authority', 'localhost:what'],
     ['set-authority', ''],
     ['set-authority', 'a/b'],
     ['set-authority', 'a:99999'],
-    ['set-path-with-query', 'a'],
     ['set-path-with-query', '/a b'],
     ['set-path-with-query', '/a\r\nb'],
     ['set-path-with-query', '/a#b'],
@@ -118,7 +149,7 @@ describe('an outgoing-request', () => {
   it.each(bad)('refuses %s %j', async (name, value) => {
     const { http } = client('127.0.0.1:1');
     const request = await http('[constructor]outgoing-request', await http('[constructor]fields'));
-    expect(await http(`[method]outgoing-request.${name}`, request, value)).toEqual(failed);
+    expect(await http(`[method]outgoing-request.${name}`, request, value)).toStrictEqual(failed);
   });
 
   it('is sent with its fields, and with those of the platform', async () => {
@@ -144,12 +175,12 @@ describe('an outgoing-request', () => {
     const one = client(address);
     const request = await makeRequest(one, address, { method: { tag: 'post' } });
     const { ok: body } = await one.http('[method]outgoing-request.body', request);
-    expect(await one.http('[method]outgoing-request.body', request)).toEqual(failed);
+    expect(await one.http('[method]outgoing-request.body', request)).toStrictEqual(failed);
     const { ok: stream } = await one.http('[method]outgoing-body.write', body);
     const { ok: future } = await send(one, request);
     await one.guest.call(streams, '[method]output-stream.blocking-write-and-flush', stream, 'hello');
     await one.guest.call(streams, '[resource-drop]output-stream', stream);
-    expect(await one.http('[static]outgoing-body.finish', body, null)).toEqual(done);
+    expect(await one.http('[static]outgoing-body.finish', body, null)).toStrictEqual(done);
     const { ok: response } = await answerOf(one, future);
     const { ok: answer } = await one.http('[method]incoming-response.consume', response);
     expect(JSON.parse((await readBody(one, answer)).text)).toEqual(['hello', '5', null]);
@@ -256,7 +287,7 @@ describe('an incoming-response', () => {
     const { http } = one;
     const { ok: future } = await send(one, await makeRequest(one, address));
     const answer = await answerOf(one, future);
-    expect(await http('[method]future-incoming-response.get', future)).toEqual(failed);
+    expect(await http('[method]future-incoming-response.get', future)).toStrictEqual(failed);
     const response = answer.ok;
     expect(await http('[method]incoming-response.status', response)).toBe(404);
     const headers = await http('[method]incoming-response.headers', response);
@@ -264,7 +295,7 @@ describe('an incoming-response', () => {
     expect(entries.map(([name]: [string]) => name)).toEqual(['x-a', 'x-a', 'date']);
     await http('[resource-drop]fields', headers);
     const { ok: body } = await http('[method]incoming-response.consume', response);
-    expect(await http('[method]incoming-response.consume', response)).toEqual(failed);
+    expect(await http('[method]incoming-response.consume', response)).toStrictEqual(failed);
     await http('[resource-drop]incoming-response', response);
     await http('[resource-drop]future-incoming-response', future);
     // The body is not read: finish reads it away.
@@ -355,9 +386,9 @@ describe('request-options', () => {
     const options = await http('[constructor]request-options');
     for (const [get, set] of limits) {
       expect(await http(get, options)).toBe(null);
-      expect(await http(set, options, 5n)).toEqual(done);
+      expect(await http(set, options, 5n)).toStrictEqual(done);
       expect(await http(get, options)).toBe(5n);
-      expect(await http(set, options, null)).toEqual(done);
+      expect(await http(set, options, null)).toStrictEqual(done);
       expect(await http(get, options)).toBe(null);
     }
     await http('[resource-drop]request-options', options);

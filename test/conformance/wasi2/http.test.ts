@@ -26,13 +26,13 @@ describe('fields', () => {
   it('keep names in lower case, values as octets, and their order', async () => {
     const { http2 } = await answering();
     const fields = await http2('[constructor]fields');
-    expect(await http2('[method]fields.append', fields, 'X-One', bytes('\xe4 1'))).toEqual(done);
-    expect(await http2('[method]fields.append', fields, 'two', bytes('2'))).toEqual(done);
-    expect(await http2('[method]fields.append', fields, 'x-one', bytes(''))).toEqual(done);
+    expect(await http2('[method]fields.append', fields, 'X-One', bytes('\xe4 1'))).toStrictEqual(done);
+    expect(await http2('[method]fields.append', fields, 'two', bytes('2'))).toStrictEqual(done);
+    expect(await http2('[method]fields.append', fields, 'x-one', bytes(''))).toStrictEqual(done);
     expect(texts(await http2('[method]fields.get', fields, 'x-ONE'))).toEqual(['\xe4 1', '']);
     expect(await http2('[method]fields.has', fields, 'TWO')).toBe(true);
     expect(await http2('[method]fields.has', fields, 'not a token')).toBe(false);
-    expect(await http2('[method]fields.set', fields, 'Two', [bytes('a'), bytes('b')])).toEqual(done);
+    expect(await http2('[method]fields.set', fields, 'Two', [bytes('a'), bytes('b')])).toStrictEqual(done);
     expect((await http2('[method]fields.entries', fields)).map(([name]: [string]) => name)).toEqual([
       'x-one',
       'x-one',
@@ -40,10 +40,10 @@ describe('fields', () => {
       'two',
     ]);
     const clone = await http2('[method]fields.clone', fields);
-    expect(await http2('[method]fields.delete', fields, 'x-one')).toEqual(done);
+    expect(await http2('[method]fields.delete', fields, 'x-one')).toStrictEqual(done);
     expect(await http2('[method]fields.get', fields, 'x-one')).toEqual([]);
     expect(texts(await http2('[method]fields.get', clone, 'x-one'))).toHaveLength(2);
-    expect(await http2('[method]fields.delete', clone, 'two')).toEqual(done);
+    expect(await http2('[method]fields.delete', clone, 'two')).toStrictEqual(done);
     await http2('[resource-drop]fields', fields);
   });
 
@@ -131,9 +131,9 @@ describe('an incoming-request', () => {
   it('gives its body once, and its trailers behind it', async () => {
     const { http2, guest, request } = await answering({ body: 'hello', trailers: { 'x-sum': '5' } });
     const { ok: body } = await http2('[method]incoming-request.consume', request);
-    expect(await http2('[method]incoming-request.consume', request)).toEqual(failed);
+    expect(await http2('[method]incoming-request.consume', request)).toStrictEqual(failed);
     const { ok: stream } = await http2('[method]incoming-body.stream', body);
-    expect(await http2('[method]incoming-body.stream', body)).toEqual(failed);
+    expect(await http2('[method]incoming-body.stream', body)).toStrictEqual(failed);
     await http2('[resource-drop]incoming-request', request);
     const { ok: read } = await guest.call(streams, '[method]input-stream.blocking-read', stream, 3n);
     expect(Buffer.from(read).toString()).toBe('hel');
@@ -143,7 +143,7 @@ describe('an incoming-request', () => {
     await guest.call(poll, '[method]pollable.block', pollable);
     const { ok: got } = await http2('[method]future-trailers.get', trailers);
     expect(fromFields(await http2('[method]fields.entries', got.ok))).toEqual({ 'x-sum': '5' });
-    expect(await http2('[method]future-trailers.get', trailers)).toEqual(failed);
+    expect(await http2('[method]future-trailers.get', trailers)).toStrictEqual(failed);
     await guest.call(poll, '[resource-drop]pollable', pollable);
     await http2('[resource-drop]future-trailers', trailers);
   });
@@ -185,21 +185,21 @@ describe('an outgoing-response', () => {
     const { http, guest, http2, outparam } = await answering();
     const { response, body, stream } = await responding(http2, [['X-A', '1']]);
     expect(await http2('[method]outgoing-response.status-code', response)).toBe(200);
-    expect(await http2('[method]outgoing-response.set-status-code', response, 199)).toEqual(failed);
-    expect(await http2('[method]outgoing-response.set-status-code', response, 1000)).toEqual(failed);
-    expect(await http2('[method]outgoing-response.set-status-code', response, 201)).toEqual(done);
+    expect(await http2('[method]outgoing-response.set-status-code', response, 199)).toStrictEqual(failed);
+    expect(await http2('[method]outgoing-response.set-status-code', response, 1000)).toStrictEqual(failed);
+    expect(await http2('[method]outgoing-response.set-status-code', response, 201)).toStrictEqual(done);
     const headers = await http2('[method]outgoing-response.headers', response);
     expect(await http2('[method]fields.append', headers, 'a', bytes('b'))).toEqual({ err: { tag: 'immutable' } });
     await http2('[resource-drop]fields', headers);
-    expect(await http2('[method]outgoing-response.body', response)).toEqual(failed);
-    expect(await http2('[method]outgoing-body.write', body)).toEqual(failed);
+    expect(await http2('[method]outgoing-response.body', response)).toStrictEqual(failed);
+    expect(await http2('[method]outgoing-body.write', body)).toStrictEqual(failed);
     await http2(set, outparam, { ok: response });
     expect(http.events).toEqual([['answer', 201, { 'x-a': '1' }]]);
     await guest.call(streams, write, stream, 'hello');
     expect(http.answered).toBe('hello');
     await guest.call(streams, '[resource-drop]output-stream', stream);
     const { ok: trailers } = await http2('[static]fields.from-list', [['x-sum', bytes('5')]]);
-    expect(await http2(finish, body, trailers)).toEqual(done);
+    expect(await http2(finish, body, trailers)).toStrictEqual(done);
     expect(http.events.slice(1)).toEqual([['end', { 'x-sum': '5' }]]);
     expect(guest.process.component.handles.size).toBe(1);
   });
@@ -218,9 +218,9 @@ describe('an outgoing-response', () => {
   it('may have a body before it is set', async () => {
     const { http, guest, http2, outparam } = await answering();
     const { response, body, stream } = await responding(http2);
-    expect(await guest.call(streams, write, stream, 'early')).toEqual(done);
+    expect(await guest.call(streams, write, stream, 'early')).toStrictEqual(done);
     await guest.call(streams, '[resource-drop]output-stream', stream);
-    expect(await http2(finish, body, null)).toEqual(done);
+    expect(await http2(finish, body, null)).toStrictEqual(done);
     expect(http.events).toEqual([]);
     await http2(set, outparam, { ok: response });
     await guest.process.component.handles.drain();
@@ -275,7 +275,7 @@ describe('an outgoing-response', () => {
     expect(await guest.call(streams, '[method]output-stream.check-write', stream)).toEqual({ ok: 0n });
     room = 100;
     changed.wake();
-    expect(await writing).toEqual(done);
+    expect(await writing).toStrictEqual(done);
     await guest.call(streams, '[resource-drop]output-stream', stream);
     await http2(finish, body, null);
     expect([Buffer.concat(chunks).toString(), http.events.at(-1)]).toEqual(['hello', ['end', {}]]);
@@ -310,7 +310,7 @@ describe('an outgoing-response', () => {
     expect(http.events.at(-1)?.toString()).toContain('breakOff');
     const other = await http2('[static]fields.from-list', [['content-length', bytes('five')]]);
     const bad = await http2('[constructor]outgoing-response', other.ok);
-    expect(await http2('[method]outgoing-response.body', bad)).toEqual(failed);
+    expect(await http2('[method]outgoing-response.body', bad)).toStrictEqual(failed);
     await http2('[resource-drop]outgoing-response', bad);
   });
 
@@ -332,7 +332,7 @@ describe('an outgoing-response', () => {
       const { ok } = await http2('[static]fields.from-list', [['link', bytes('</a>')]]);
       return http2('[method]response-outparam.send-informational', outparam, status, ok);
     };
-    expect(await send(103)).toEqual(done);
+    expect(await send(103)).toStrictEqual(done);
     for (const status of [99, 101, 200]) expect(await send(status)).toEqual({ err: { tag: 'HTTP-protocol-error' } });
     expect(http.events).toEqual([['inform', 103, { link: '</a>' }]]);
     await http2('[resource-drop]response-outparam', outparam);

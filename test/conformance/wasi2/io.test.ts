@@ -151,8 +151,10 @@ describe('an output-stream', () => {
       'a write of 1 bytes where check-write allowed 0',
     );
     expect(await guest.call(streams, '[method]output-stream.check-write', stream)).toEqual({ ok: 65_536n });
-    expect(await guest.call(streams, '[method]output-stream.write', stream, 'hello')).toEqual({ ok: undefined });
-    expect(await guest.call(streams, '[method]output-stream.write-zeroes', stream, 2n)).toEqual({ ok: undefined });
+    expect(await guest.call(streams, '[method]output-stream.write', stream, 'hello')).toStrictEqual({ ok: undefined });
+    expect(await guest.call(streams, '[method]output-stream.write-zeroes', stream, 2n)).toStrictEqual({
+      ok: undefined,
+    });
     expect(pipe.written).toEqual(['hello', '\0\0']);
     await expect(guest.call(streams, '[method]output-stream.write-zeroes', stream, 65_530n)).rejects.toThrow(
       'check-write allowed 65529',
@@ -165,7 +167,7 @@ describe('an output-stream', () => {
     const { pipe, guest, stream } = await withOutput();
     pipe.room = 3;
     await guest.call(streams, '[method]output-stream.check-write', stream);
-    expect(await guest.call(streams, '[method]output-stream.write', stream, 'hello')).toEqual({ ok: undefined });
+    expect(await guest.call(streams, '[method]output-stream.write', stream, 'hello')).toStrictEqual({ ok: undefined });
     expect(pipe.written).toEqual(['hel']);
     expect(await guest.call(streams, '[method]output-stream.check-write', stream)).toEqual({ ok: 0n });
     const pollable = await guest.call(streams, '[method]output-stream.subscribe', stream);
@@ -186,7 +188,7 @@ describe('an output-stream', () => {
     await guest.call(streams, '[method]output-stream.write', other, 'def');
     const flushing = guest.call(streams, '[method]output-stream.blocking-flush', other);
     pipe.takeMore(100);
-    expect(await flushing).toEqual({ ok: undefined });
+    expect(await flushing).toStrictEqual({ ok: undefined });
     expect(pipe.written.join('')).toBe('abcdef');
   });
 
@@ -196,7 +198,7 @@ describe('an output-stream', () => {
     const writing = guest.call(streams, '[method]output-stream.blocking-write-and-flush', stream, 'hello');
     expect(pipe.flushes).toBe(0);
     pipe.takeMore(100);
-    expect(await writing).toEqual({ ok: undefined });
+    expect(await writing).toStrictEqual({ ok: undefined });
     expect([pipe.written.join(''), pipe.flushes]).toEqual(['hello', 1]);
     await guest.call(streams, '[method]output-stream.blocking-write-zeroes-and-flush', stream, 3n);
     expect([pipe.written.join(''), pipe.flushes]).toEqual(['hello\0\0\0', 2]);
@@ -212,7 +214,7 @@ describe('an output-stream', () => {
     const { pipe, guest, stream } = await withOutput();
     const flushed = Promise.withResolvers<number>();
     pipe.flushing = flushed.promise;
-    expect(await guest.call(streams, '[method]output-stream.flush', stream)).toEqual({ ok: undefined });
+    expect(await guest.call(streams, '[method]output-stream.flush', stream)).toStrictEqual({ ok: undefined });
     expect(await guest.call(streams, '[method]output-stream.check-write', stream)).toEqual({ ok: 0n });
     flushed.resolve(Errno.noSpace);
     const { err } = await guest.call(streams, '[method]output-stream.blocking-flush', stream);

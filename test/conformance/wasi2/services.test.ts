@@ -22,11 +22,11 @@ describe.each(['0.2.0-draft', '0.2.0-draft2'])('wasi:keyvalue %s', (version) => 
     const { guest, bucket, call } = await opened();
     expect(await call('[method]bucket.get', bucket, 'a')).toEqual({ ok: null });
     expect(await call('[method]bucket.exists', bucket, 'a')).toEqual({ ok: false });
-    expect(await call('[method]bucket.set', bucket, 'a', 'hello')).toEqual(done);
+    expect(await call('[method]bucket.set', bucket, 'a', 'hello')).toStrictEqual(done);
     expect(await call('[method]bucket.get', bucket, 'a')).toEqual({ ok: bytes('hello') });
     expect(await call('[method]bucket.exists', bucket, 'a')).toEqual({ ok: true });
-    expect(await call('[method]bucket.delete', bucket, 'a')).toEqual(done);
-    expect(await call('[method]bucket.delete', bucket, 'a')).toEqual(done);
+    expect(await call('[method]bucket.delete', bucket, 'a')).toStrictEqual(done);
+    expect(await call('[method]bucket.delete', bucket, 'a')).toStrictEqual(done);
     expect(await call('[method]bucket.get', bucket, 'a')).toEqual({ ok: null });
     expect(guest.process.io.get('kv')).toEqual({ bytesIn: 5, bytesOut: 5 });
     await call('[resource-drop]bucket', bucket);
@@ -52,8 +52,8 @@ describe.each(['0.2.0-draft', '0.2.0-draft2'])('wasi:keyvalue %s', (version) => 
         ['a', bytes('1')],
         ['b', bytes('2')],
       ]),
-    ).toEqual(done);
-    expect(await call('delete-many', bucket, ['b', 'c'])).toEqual(done);
+    ).toStrictEqual(done);
+    expect(await call('delete-many', bucket, ['b', 'c'])).toStrictEqual(done);
     expect(await call('get-many', bucket, ['b', 'a'])).toEqual({ ok: [null, ['a', bytes('1')]] });
     expect(await call('get-many', bucket, new Array(257).fill('a'))).toEqual(other('more than 256 keys'));
     expect(await call('set-many', bucket, [['', bytes('')]])).toEqual(other('a key has 1 to 1024 bytes'));
@@ -113,13 +113,13 @@ it('wasi:keyvalue swaps a value that nobody has changed', async () => {
   const { ok: bucket } = await store('open', 'default');
   const { ok: first } = await call('[static]cas.new', bucket, 'a');
   expect(await call('[method]cas.current', first)).toEqual({ ok: null });
-  expect(await call('swap', first, 'one')).toEqual(done);
+  expect(await call('swap', first, 'one')).toStrictEqual(done);
   const { ok: late } = await call('[static]cas.new', bucket, 'a');
   await store('[method]bucket.set', bucket, 'a', 'two');
   const { err } = await call('swap', late, 'three');
   expect(err.tag).toBe('cas-failed');
   expect(await call('[method]cas.current', err.value)).toEqual({ ok: bytes('two') });
-  expect(await call('swap', err.value, 'three')).toEqual(done);
+  expect(await call('swap', err.value, 'three')).toStrictEqual(done);
   expect(await store('[method]bucket.get', bucket, 'a')).toEqual({ ok: bytes('three') });
   const { ok: left } = await call('[static]cas.new', bucket, 'a');
   expect(guest.process.held.held).toBe(5);

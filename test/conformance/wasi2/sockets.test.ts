@@ -61,7 +61,7 @@ describe('a tcp-socket', () => {
     const one = await connected({ allow: [address] });
     const { ok } = await connect(one, address);
     const [input, output] = ok;
-    expect(await one.guest.call(streams, write, output, 'hello')).toEqual(done);
+    expect(await one.guest.call(streams, write, output, 'hello')).toStrictEqual(done);
     const read = await one.guest.call(streams, '[method]input-stream.blocking-read', input, 99n);
     expect(Buffer.from(read.ok).toString()).toBe('got hello');
     const end = await one.guest.call(streams, '[method]input-stream.blocking-read', input, 99n);
@@ -94,10 +94,10 @@ describe('a tcp-socket', () => {
       await one.guest.call(streams, '[method]output-stream.write', output, new Uint8Array(count));
       left -= count;
     }
-    expect(await one.tcp('[method]tcp-socket.shutdown', one.socket, 'send')).toEqual(done);
+    expect(await one.tcp('[method]tcp-socket.shutdown', one.socket, 'send')).toStrictEqual(done);
     const { ok: read } = await one.guest.call(streams, '[method]input-stream.blocking-read', input, 99n);
     expect(Buffer.from(read).toString()).toBe('300000');
-    expect(await one.tcp('[method]tcp-socket.shutdown', one.socket, 'both')).toEqual(done);
+    expect(await one.tcp('[method]tcp-socket.shutdown', one.socket, 'both')).toStrictEqual(done);
   });
 
   it('is closed by its drop, behind what was written', async () => {
@@ -127,7 +127,7 @@ describe('a tcp-socket', () => {
     expect(await call('[method]tcp-socket.remote-address', socket)).toEqual(err('invalid-state'));
     expect(await call('[method]tcp-socket.local-address', socket)).toEqual(err('invalid-state'));
     expect(await call('[method]tcp-socket.shutdown', socket, 'both')).toEqual(err('invalid-state'));
-    expect(await call('[method]tcp-socket.start-connect', socket, net, ipv4(address))).toEqual(done);
+    expect(await call('[method]tcp-socket.start-connect', socket, net, ipv4(address))).toStrictEqual(done);
     expect(await call('[method]tcp-socket.finish-connect', socket)).toEqual(err('would-block'));
     expect(await call('[method]tcp-socket.start-connect', socket, net, ipv4(address))).toEqual(err('invalid-state'));
     expect(await call('[method]tcp-socket.start-bind', socket, net, ipv4('0.0.0.0:0'))).toEqual(err('invalid-state'));
@@ -147,7 +147,7 @@ describe('a tcp-socket', () => {
     expect(await call('[method]tcp-socket.is-listening', socket)).toBe(false);
     expect(await call('[method]tcp-socket.address-family', socket)).toBe('ipv4');
     expect(await call('[method]tcp-socket.set-listen-backlog-size', socket, 0n)).toEqual(err('invalid-argument'));
-    expect(await call('[method]tcp-socket.set-listen-backlog-size', socket, 9n)).toEqual(done);
+    expect(await call('[method]tcp-socket.set-listen-backlog-size', socket, 9n)).toStrictEqual(done);
   });
 
   it('reaches no address that guests may not reach', async () => {
@@ -202,12 +202,12 @@ describe('a tcp-socket', () => {
     ] as const;
     for (const [get, set, value, then, zero] of settings) {
       expect(await call(get, socket)).toHaveProperty('ok');
-      expect(await call(set, socket, value)).toEqual(done);
+      expect(await call(set, socket, value)).toStrictEqual(done);
       expect(await call(get, socket)).toEqual({ ok: then });
       expect(await call(set, socket, zero)).toEqual(err('invalid-argument'));
     }
     expect(await call('[method]tcp-socket.keep-alive-enabled', socket)).toEqual({ ok: false });
-    expect(await call('[method]tcp-socket.set-keep-alive-enabled', socket, true)).toEqual(done);
+    expect(await call('[method]tcp-socket.set-keep-alive-enabled', socket, true)).toStrictEqual(done);
     expect(await call('[method]tcp-socket.keep-alive-enabled', socket)).toEqual({ ok: true });
     expect(await call('[method]tcp-socket.set-hop-limit', socket, 1)).toEqual(err('not-supported'));
   });

@@ -61,12 +61,12 @@ describe('wasi:cli', () => {
     const guest = new ComponentGuest({ stdin: 'some words' });
     const [input, read] = await guest.call('wasi:cli/stdin@0.3', 'read-via-stream');
     expect(await guest.textOf(input)).toBe('some words');
-    expect(await guest.valueOf(read, outcome)).toEqual({ ok: undefined });
+    expect(await guest.valueOf(read, outcome)).toStrictEqual({ ok: undefined });
     const text = 'x'.repeat(100_000);
     const out = await guest.call('wasi:cli/stdout@0.3', 'write-via-stream', await guest.streamOf(text));
     const err = await guest.call('wasi:cli/stderr@0.3', 'write-via-stream', await guest.streamOf('problem'));
-    expect(await guest.valueOf(out, outcome)).toEqual({ ok: undefined });
-    expect(await guest.valueOf(err, outcome)).toEqual({ ok: undefined });
+    expect(await guest.valueOf(out, outcome)).toStrictEqual({ ok: undefined });
+    expect(await guest.valueOf(err, outcome)).toStrictEqual({ ok: undefined });
     expect([guest.stdout, guest.stderr]).toEqual([text, 'problem']);
   });
 

@@ -49,13 +49,13 @@ describe('a file', () => {
   it('is written and read by streams, which outlive its descriptor', async () => {
     const { guest, fs, open, write, read } = await withFiles();
     const file = await open('a');
-    expect(await write(file, 'hello')).toEqual(done);
-    expect(await write(file, 'LO', 3n)).toEqual(done);
-    expect(await read(file, 1n)).toEqual(['elLO', done]);
+    expect(await write(file, 'hello')).toStrictEqual(done);
+    expect(await write(file, 'LO', 3n)).toStrictEqual(done);
+    expect(await read(file, 1n)).toStrictEqual(['elLO', done]);
     const appended = await fs('[method]descriptor.append-via-stream', file, await guest.streamOf('!'));
     await guest.call(types, '[resource-drop]descriptor', file);
-    expect(await guest.valueOf(appended, outcome)).toEqual(done);
-    expect(await read(await open('a', []))).toEqual(['helLO!', done]);
+    expect(await guest.valueOf(appended, outcome)).toStrictEqual(done);
+    expect(await read(await open('a', []))).toStrictEqual(['helLO!', done]);
   });
 
   it('has type, flags, size and times', async () => {
@@ -64,9 +64,9 @@ describe('a file', () => {
     await write(file, 'hello');
     expect(await fs('[method]descriptor.get-type', file)).toEqual({ ok: { tag: 'regular-file' } });
     expect(await fs('[method]descriptor.get-flags', file)).toEqual({ ok: new Set(['read', 'write']) });
-    expect(await fs('[method]descriptor.set-size', file, 3n)).toEqual(done);
+    expect(await fs('[method]descriptor.set-size', file, 3n)).toStrictEqual(done);
     const times = { tag: 'timestamp', value: { seconds: 7n, nanoseconds: 8 } };
-    expect(await fs('[method]descriptor.set-times', file, { tag: 'no-change' }, times)).toEqual(done);
+    expect(await fs('[method]descriptor.set-times', file, { tag: 'no-change' }, times)).toStrictEqual(done);
     const before = { tag: 'timestamp', value: { seconds: -1n, nanoseconds: 0 } };
     expect(await fs('[method]descriptor.set-times', file, before, { tag: 'now' })).toEqual(err('invalid'));
     expect((await fs('[method]descriptor.stat', file)).ok).toMatchObject({
@@ -75,8 +75,8 @@ describe('a file', () => {
       dataModificationTimestamp: { seconds: 7n, nanoseconds: 8 },
     });
     for (const name of ['[method]descriptor.sync', '[method]descriptor.sync-data'])
-      expect(await fs(name, file)).toEqual(done);
-    expect(await fs('[method]descriptor.advise', file, 0n, 1n, 'normal')).toEqual(done);
+      expect(await fs(name, file)).toStrictEqual(done);
+    expect(await fs('[method]descriptor.advise', file, 0n, 1n, 'normal')).toStrictEqual(done);
   });
 
   it('that is not open for it is not read or written', async () => {
@@ -87,6 +87,9 @@ describe('a file', () => {
     expect(await guest.valueOf(refused, outcome)).toEqual(err('bad-descriptor'));
     expect(await read(tmp)).toEqual(['', err('bad-descriptor')]);
     const file = await open('a', []);
+    const [beyond, invalid] = await fs('[method]descriptor.read-via-stream', file, 2n ** 63n);
+    expect(await guest.textOf(beyond)).toBe('');
+    expect(await guest.valueOf(invalid, outcome)).toEqual(err('invalid'));
     const far = await fs('[method]descriptor.write-via-stream', file, await guest.streamOf('x'), 2n ** 60n);
     expect(await guest.valueOf(far, outcome)).toEqual(err('file-too-large'));
     const large = await fs('[method]descriptor.write-via-stream', file, await guest.streamOf('x'.repeat(200_000)), 0n);
@@ -101,7 +104,7 @@ describe('a directory', () => {
     const [list, end] = await fs('[method]descriptor.read-directory', tmp);
     const found = await guest.valuesOf(list, directoryEntryType);
     expect(found).toEqual(['a', 'b', 'c'].map((name) => ({ type: { tag: 'regular-file' }, name })));
-    expect(await guest.valueOf(end, outcome)).toEqual(done);
+    expect(await guest.valueOf(end, outcome)).toStrictEqual(done);
     const [nothing, problem] = await fs('[method]descriptor.read-directory', await open('a', []));
     expect(await guest.valuesOf(nothing, directoryEntryType)).toEqual([]);
     expect(await guest.valueOf(problem, outcome)).toEqual(err('not-directory'));
@@ -110,11 +113,11 @@ describe('a directory', () => {
   it('changes its names', async () => {
     const { fs, tmp, root, open } = await withFiles();
     const file = await open('a');
-    expect(await fs('[method]descriptor.create-directory-at', tmp, 'd')).toEqual(done);
+    expect(await fs('[method]descriptor.create-directory-at', tmp, 'd')).toStrictEqual(done);
     expect(await fs('[method]descriptor.create-directory-at', tmp, 'd')).toEqual(err('exist'));
-    expect(await fs('[method]descriptor.rename-at', tmp, 'a', tmp, 'b')).toEqual(done);
-    expect(await fs('[method]descriptor.link-at', tmp, none, 'b', tmp, 'c')).toEqual(done);
-    expect(await fs('[method]descriptor.symlink-at', tmp, 'b', 'l')).toEqual(done);
+    expect(await fs('[method]descriptor.rename-at', tmp, 'a', tmp, 'b')).toStrictEqual(done);
+    expect(await fs('[method]descriptor.link-at', tmp, none, 'b', tmp, 'c')).toStrictEqual(done);
+    expect(await fs('[method]descriptor.symlink-at', tmp, 'b', 'l')).toStrictEqual(done);
     expect(await fs('[method]descriptor.readlink-at', tmp, 'l')).toEqual({ ok: 'b' });
     const same = await open('c', []);
     expect(await fs('[method]descriptor.is-same-object', file, same)).toBe(true);
@@ -123,9 +126,9 @@ describe('a directory', () => {
     );
     expect((await fs('[method]descriptor.stat-at', tmp, none, 'l')).ok.type).toEqual({ tag: 'symbolic-link' });
     const now = { tag: 'now' };
-    expect(await fs('[method]descriptor.set-times-at', tmp, none, 'b', now, now)).toEqual(done);
-    expect(await fs('[method]descriptor.unlink-file-at', tmp, 'c')).toEqual(done);
-    expect(await fs('[method]descriptor.remove-directory-at', tmp, 'd')).toEqual(done);
+    expect(await fs('[method]descriptor.set-times-at', tmp, none, 'b', now, now)).toStrictEqual(done);
+    expect(await fs('[method]descriptor.unlink-file-at', tmp, 'c')).toStrictEqual(done);
+    expect(await fs('[method]descriptor.remove-directory-at', tmp, 'd')).toStrictEqual(done);
     expect(await fs('[method]descriptor.stat-at', tmp, none, 'd')).toEqual(err('no-entry'));
     expect(await fs('[method]descriptor.unlink-file-at', root, 'public/page.html')).toEqual(err('read-only'));
     expect(await fs('[method]descriptor.open-at', tmp, none, '../public', none, ['read'])).toEqual(

@@ -46,14 +46,14 @@ describe('fields', () => {
   it('keep names in lower case, values as octets, and their order', async () => {
     const { call } = answering();
     const fields = await call('[constructor]fields');
-    expect(await call('[method]fields.append', fields, 'X-One', bytes('\xe4 1'))).toEqual(done);
-    expect(await call('[method]fields.set', fields, 'Two', [bytes('a'), bytes('b')])).toEqual(done);
+    expect(await call('[method]fields.append', fields, 'X-One', bytes('\xe4 1'))).toStrictEqual(done);
+    expect(await call('[method]fields.set', fields, 'Two', [bytes('a'), bytes('b')])).toStrictEqual(done);
     expect(await call('[method]fields.has', fields, 'TWO')).toBe(true);
     expect(await call('[method]fields.get', fields, 'x-one')).toHaveLength(1);
     const clone = await call('[method]fields.clone', fields);
     const { ok } = await call('[method]fields.get-and-delete', clone, 'two');
     expect(ok.map((value: Uint8Array) => Buffer.from(value).toString())).toEqual(['a', 'b']);
-    expect(await call('[method]fields.delete', fields, 'x-one')).toEqual(done);
+    expect(await call('[method]fields.delete', fields, 'x-one')).toStrictEqual(done);
     expect(fromFields(await call('[method]fields.copy-all', fields))).toEqual({ two: 'b' });
     await call('[resource-drop]fields', clone);
   });
@@ -104,17 +104,27 @@ describe('the request that is answered', () => {
 });
 
 describe('a response', () => {
+  it('with an informational status is refused when it is sent', async () => {
+    const one = answering();
+    const { response, sent } = await responseOf(one, null, { ok: null });
+    expect(await one.call('[method]response.set-status-code', response, 101)).toStrictEqual(done);
+    expect(await one.call('[method]response.get-status-code', response)).toBe(101);
+    await one.guest.call(handler, 'respond', { ok: response });
+    expect(await one.guest.valueOf(sent, sentType)).toEqual({ err: { tag: 'HTTP-protocol-error' } });
+  });
+
   it('is answered with status, fields, body and trailers', async () => {
     const one = answering();
     const trailers = await fieldsOf(one, { 'x-sum': '4' });
     const { response, sent } = await responseOf(one, 'x'.repeat(200_000), { ok: trailers }, { 'x-a': '1' });
-    expect(await one.call('[method]response.set-status-code', response, 201)).toEqual(done);
-    expect(await one.call('[method]response.set-status-code', response, 99)).toEqual({ err: undefined });
+    expect(await one.call('[method]response.set-status-code', response, 201)).toStrictEqual(done);
+    for (const status of [0, 99, 600, 1000])
+      expect(await one.call('[method]response.set-status-code', response, status)).toStrictEqual({ err: undefined });
     expect(await one.call('[method]response.get-status-code', response)).toBe(201);
     const headers = await one.call('[method]response.get-headers', response);
     expect(await one.call('[method]fields.has', headers, 'x-a')).toBe(true);
     await one.guest.call(handler, 'respond', { ok: response });
-    expect(await one.guest.valueOf(sent, sentType)).toEqual(done);
+    expect(await one.guest.valueOf(sent, sentType)).toStrictEqual(done);
     expect(one.http.answered).toHaveLength(200_000);
     expect(one.http.events).toEqual([
       ['answer', 201, { 'x-a': '1' }],
@@ -130,7 +140,7 @@ describe('a response', () => {
     const one = answering();
     const { response, sent } = await responseOf(one, null);
     await one.guest.call(handler, 'respond', { ok: response });
-    expect(await one.guest.valueOf(sent, sentType)).toEqual(done);
+    expect(await one.guest.valueOf(sent, sentType)).toStrictEqual(done);
     expect(one.http.events).toEqual([
       ['answer', 200, {}],
       ['end', {}],
@@ -196,7 +206,7 @@ describe('a response', () => {
     await one.guest.canon('waitable.join', writable, set);
     expect(await one.guest.canon('waitable-set.wait', set, 512)).toBe(3);
     await one.guest.canon('stream.drop-writable u8', writable);
-    expect(await one.guest.valueOf(sent, sentType)).toEqual(done);
+    expect(await one.guest.valueOf(sent, sentType)).toStrictEqual(done);
     expect(Buffer.concat(chunks)).toHaveLength(200);
   });
 
@@ -239,12 +249,12 @@ describe('a request that is sent', () => {
       await one.guest.futureOf(trailersType, { ok: null }),
       options,
     );
-    expect(await one.call('[method]request.set-method', request, { tag: body === null ? 'get' : 'post' })).toEqual(
-      done,
-    );
-    expect(await one.call('[method]request.set-scheme', request, { tag: 'HTTP' })).toEqual(done);
-    expect(await one.call('[method]request.set-authority', request, address)).toEqual(done);
-    expect(await one.call('[method]request.set-path-with-query', request, '/path')).toEqual(done);
+    expect(
+      await one.call('[method]request.set-method', request, { tag: body === null ? 'get' : 'post' }),
+    ).toStrictEqual(done);
+    expect(await one.call('[method]request.set-scheme', request, { tag: 'HTTP' })).toStrictEqual(done);
+    expect(await one.call('[method]request.set-authority', request, address)).toStrictEqual(done);
+    expect(await one.call('[method]request.set-path-with-query', request, '/path')).toStrictEqual(done);
     return { request: request as number, sent: sent as number };
   }
 
@@ -263,7 +273,7 @@ describe('a request that is sent', () => {
     const [contents, trailers] = await one.call('[static]response.consume-body', response, consumed);
     expect(await one.guest.textOf(contents)).toHaveLength(300_000);
     expect(await one.guest.valueOf(trailers, trailersType)).toEqual({ ok: null });
-    expect(await one.guest.valueOf(sent, sentType)).toEqual(done);
+    expect(await one.guest.valueOf(sent, sentType)).toStrictEqual(done);
   });
 
   it('without contents has its trailers taken, so that nobody waits for them', async () => {
@@ -279,7 +289,7 @@ describe('a request that is sent', () => {
     const { ok: response } = await one.guest.call('wasi:http/handler@0.3', 'handle', request);
     expect(await one.call('[method]response.get-status-code', response)).toBe(200);
     expect(await written).toBe(0);
-    expect(await one.guest.valueOf(sent, sentType)).toEqual(done);
+    expect(await one.guest.valueOf(sent, sentType)).toStrictEqual(done);
   });
 
   it('has time limits that cannot be changed in the request', async () => {
@@ -292,7 +302,7 @@ describe('a request that is sent', () => {
     const options = await one.call('[constructor]request-options');
     for (const [set, get] of limits) {
       expect(await one.call(get, options)).toBeNull();
-      expect(await one.call(set, options, 5n)).toEqual(done);
+      expect(await one.call(set, options, 5n)).toStrictEqual(done);
     }
     const clone = await one.call('[method]request-options.clone', options);
     const { request } = await requestTo(one, '127.0.0.1:1', null, options);
@@ -303,8 +313,8 @@ describe('a request that is sent', () => {
     expect(await one.call('[method]request-options.set-connect-timeout', shown, 6n)).toEqual({
       err: { tag: 'immutable' },
     });
-    expect(await one.call('[method]request-options.set-first-byte-timeout', clone, 6n)).toEqual(done);
-    expect(await one.call('[method]request-options.set-between-bytes-timeout', clone, 6n)).toEqual(done);
+    expect(await one.call('[method]request-options.set-first-byte-timeout', clone, 6n)).toStrictEqual(done);
+    expect(await one.call('[method]request-options.set-between-bytes-timeout', clone, 6n)).toStrictEqual(done);
     await one.call('[resource-drop]request-options', clone);
     await one.call('[resource-drop]request', request);
   });
@@ -327,7 +337,7 @@ describe('a request that is sent', () => {
     const { request, sent } = await requestTo(one, '127.0.0.1:1', null);
     const answer = await one.guest.call('wasi:http/client@0.3', 'send', request);
     expect(answer.err.tag).toBe('connection-refused');
-    expect(await one.guest.valueOf(sent, sentType)).toEqual(done);
+    expect(await one.guest.valueOf(sent, sentType)).toStrictEqual(done);
     const away = await requestTo(one, '10.0.0.1:80', null);
     const refused = await one.guest.call('wasi:http/client@0.3', 'send', away.request);
     expect(refused).toEqual({ err: { tag: 'destination-IP-prohibited' } });

@@ -35,13 +35,13 @@ describe('a tcp-socket', () => {
       socket.on('end', () => socket.end(`got ${text.length}`));
     }, true);
     const { guest, tcp, socket } = await withSocket([address]);
-    expect(await tcp('[method]tcp-socket.connect', ipv4(address))).toEqual(done);
+    expect(await tcp('[method]tcp-socket.connect', ipv4(address))).toStrictEqual(done);
     expect(await tcp('[method]tcp-socket.connect', ipv4(address))).toEqual(err('invalid-state'));
     const sent = await tcp('[method]tcp-socket.send', await guest.streamOf('x'.repeat(200_000)));
-    expect(await guest.valueOf(sent, outcome)).toEqual(done);
+    expect(await guest.valueOf(sent, outcome)).toStrictEqual(done);
     const [received, end] = await tcp('[method]tcp-socket.receive');
     expect(await guest.textOf(received)).toBe('got 200000');
-    expect(await guest.valueOf(end, outcome)).toEqual(done);
+    expect(await guest.valueOf(end, outcome)).toStrictEqual(done);
     const again = await tcp('[method]tcp-socket.send', await guest.streamOf('x'));
     expect(await guest.valueOf(again, outcome)).toEqual(err('invalid-state'));
     expect(await tcp('[method]tcp-socket.get-remote-address')).toEqual({ ok: ipv4(address) });
@@ -66,13 +66,13 @@ describe('a tcp-socket', () => {
     expect(await tcp('[method]tcp-socket.bind', ipv4('0.0.0.0:0'))).toEqual(err('access-denied'));
     expect(await tcp('[method]tcp-socket.listen')).toEqual(err('access-denied'));
     expect(await tcp('[method]tcp-socket.get-is-listening')).toBe(false);
-    expect(await tcp('[method]tcp-socket.set-listen-backlog-size', 1n)).toEqual(done);
+    expect(await tcp('[method]tcp-socket.set-listen-backlog-size', 1n)).toStrictEqual(done);
     expect(await tcp('[method]tcp-socket.get-address-family')).toBe('ipv4');
   });
 
   it('keeps its settings', async () => {
     const { tcp } = await withSocket();
-    expect(await tcp('[method]tcp-socket.set-keep-alive-enabled', true)).toEqual(done);
+    expect(await tcp('[method]tcp-socket.set-keep-alive-enabled', true)).toStrictEqual(done);
     expect(await tcp('[method]tcp-socket.get-keep-alive-enabled')).toEqual({ ok: true });
     const settings = [
       ['[method]tcp-socket.set-keep-alive-idle-time', '[method]tcp-socket.get-keep-alive-idle-time', 5n, 5n],
@@ -84,7 +84,7 @@ describe('a tcp-socket', () => {
     ] as const;
     for (const [set, get, value, read] of settings) {
       expect(await tcp(set, typeof value === 'bigint' ? 0n : 0), set).toEqual(err('invalid-argument'));
-      expect(await tcp(set, value), set).toEqual(done);
+      expect(await tcp(set, value), set).toStrictEqual(done);
       expect(await tcp(get), get).toEqual({ ok: read });
     }
   });

@@ -103,10 +103,12 @@ export class FileDescriptor extends Descriptor {
 
 export class DirectoryDescriptor extends Descriptor {
   readonly directory: DirectoryNode;
+  readonly #flags: ReadonlySet<string>;
 
-  constructor(directory: DirectoryNode) {
+  constructor(directory: DirectoryNode, flags: readonly string[] = ['read', 'mutate-directory']) {
     super();
     this.directory = directory;
+    this.#flags = new Set(flags);
   }
 
   stat(): Stat | number {
@@ -118,7 +120,7 @@ export class DirectoryDescriptor extends Descriptor {
   }
 
   flags(): ReadonlySet<string> {
-    return new Set(['read', 'mutate-directory']);
+    return this.#flags;
   }
 }
 

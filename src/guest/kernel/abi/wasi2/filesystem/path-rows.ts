@@ -1,7 +1,8 @@
 /** Calls of wasi:filesystem/types on paths, which begin at a directory and never leave it. */
 import { borrow, flags, func, own } from '../../../../component/wit.ts';
 import { err, ok, witRow } from '../../../canonical/row.ts';
-import { pathWork, type Stat } from '../../../fs/node.ts';
+import { Errno } from '../../../errno.ts';
+import { type OpenMode, pathWork, type Stat } from '../../../fs/node.ts';
 import {
   linkPath,
   makeDirectory,
@@ -114,7 +115,7 @@ const descriptorLinkAt = witRow(
 /**
  * Opens `path`. symlink-follow follows a symbolic link at its end. open-flags: create makes the file, directory accepts
  * directories only, exclusive fails if the name is taken, truncate cuts the file. read and write say what the file is
- * opened for.
+ * opened for: read if write is not there, write if a file may be created and may be written.
  *
  * Errors: not-permitted a path that leads out of the directory; no-entry, exist, is-directory, not-directory, loop,
  * read-only, insufficient-space as in POSIX.
@@ -141,19 +142,27 @@ const descriptorOpenAt = witRow(
   ) => {
     if (!(at instanceof DirectoryDescriptor)) return err('not-directory');
     guest.work(path.length * pathWork);
-    const mode = { read: wanted.has('read'), write: wanted.has('write') };
-    const opened = openPath(at.directory, path, {
-      ...mode,
-      follow: follows(pathFlags),
-      create: openFlags.has('create'),
-      exclusive: openFlags.has('exclusive'),
-      truncate: openFlags.has('truncate'),
-      directory: openFlags.has('directory'),
-    });
+    const write = wanted.has('write');
+    const create = openFlags.has('create');
+    const openFor = (mode: OpenMode) => {
+      const opened = openPath(at.directory, path, {
+        ...mode,
+        follow: follows(pathFlags),
+        create,
+        exclusive: openFlags.has('exclusive'),
+        truncate: openFlags.has('truncate'),
+        directory: openFlags.has('directory'),
+      });
+      return { opened, mode };
+    };
+    const read = wanted.has('read') || !write;
+    let { opened, mode } = openFor({ read, write: write || create });
+    // A file that is there already is opened without what nobody has asked for.
+    if (opened === Errno.readOnly && create && !write) ({ opened, mode } = openFor({ read, write: false }));
     if (typeof opened === 'number') return failure(opened);
-    return ok(
-      opened.kind === 'directory' ? new DirectoryDescriptor(opened.directory) : new FileDescriptor(opened.handle, mode),
-    );
+    if (opened.kind === 'file') return ok(new FileDescriptor(opened.handle, mode));
+    const flags = wanted.has('mutate-directory') ? ['read', 'mutate-directory'] : ['read'];
+    return ok(new DirectoryDescriptor(opened.directory, flags));
   },
 );
 

@@ -21,7 +21,8 @@ import {
  * Sends `request`, with the time limits of `options`. Returns the future response. The policy is matched against the
  * full URL; a forbidden URL ends the Process. Redirects are not followed. The method CONNECT is not possible.
  *
- * Errors: HTTP-request-method-invalid; HTTP-request-URI-invalid no authority, or a scheme other than http and https;
+ * Errors: HTTP-request-method-invalid; HTTP-request-URI-invalid no authority, one with user information, a scheme other than http and
+ * https, or a path that begins with neither `/` nor `?`;
  * HTTP-request-URI-too-long more than 4,096 characters; destination-IP-prohibited an address that guests may not reach;
  * destination-unavailable there is no network; connection-limit-reached more than 64 connections of the invocation.
  */
@@ -49,9 +50,9 @@ export function send(
 ): Ok<FutureIncomingResponse> | Err<HttpErrorCode> {
   const scheme = request.scheme ?? 'https';
   if (request.method === 'CONNECT') return err({ tag: 'HTTP-request-method-invalid' });
-  if ((scheme !== 'http' && scheme !== 'https') || request.authority === null)
-    return err({ tag: 'HTTP-request-URI-invalid' });
   const path = request.pathWithQuery ?? '/';
+  if ((scheme !== 'http' && scheme !== 'https') || request.authority === null || !/^(?:[/?]|\*$)/.test(path))
+    return err({ tag: 'HTTP-request-URI-invalid' });
   const url = `${scheme}://${request.authority}${path === '*' ? '' : path}`;
   if (url.length > urlBytesMax) return err({ tag: 'HTTP-request-URI-too-long' });
   const target = parseTarget(`${scheme}://${request.authority}`);

@@ -32,7 +32,7 @@ export class OutgoingRequest extends HostObject {
   readonly what = 'outgoing-request';
   readonly fields: Fields;
   method = 'GET';
-  /** Scheme in lower case; null: https. */
+  /** http, https or another scheme; null: https. */
   scheme: string | null = null;
   authority: string | null = null;
   pathWithQuery: string | null = null;
@@ -85,6 +85,9 @@ export class RequestOptions extends HostObject {
   firstByteNs: bigint | null = null;
   betweenBytesNs: bigint | null = null;
 }
+
+// Matches user information (RFC 3986 3.2.1) and what ends it.
+const userInformation = /^[0-9A-Za-z._~!$&'()*+,;=:%-]*@/;
 
 const self = { self: borrow(outgoingRequestResource) } as const;
 const done = result(null, null);
@@ -146,14 +149,15 @@ const outgoingRequestPathWithQuery = witRow(
 /**
  * Sets path and query.
  *
- * Errors: an error for a text that is no path: it begins with `/` or `?`, without spaces, control characters and `#`.
+ * Errors: an error for a text with spaces, control characters or `#`. An empty one is `/`. One that begins with neither `/` nor `?` is
+ * stored, and refused when the request is sent.
  */
 const outgoingRequestSetPathWithQuery = witRow(
   '[method]outgoing-request.set-path-with-query',
   func({ ...self, 'path-with-query': option('string') }, done),
   (_guest: Process, request: OutgoingRequest, path: string | null) => {
-    if (path !== null && path !== '*' && !/^[/?][^\0-\x20#\x7f]*$/u.test(path)) return err();
-    request.pathWithQuery = path;
+    if (path !== null && !/^[^\0-\x20#\x7f]*$/u.test(path)) return err();
+    request.pathWithQuery = path === '' ? '/' : path;
     return ok();
   },
 );
@@ -191,13 +195,14 @@ const outgoingRequestAuthority = witRow(
 /**
  * Sets host and port.
  *
- * Errors: an error for a text that is not HOST or HOST:PORT, and for one with user information.
+ * Errors: an error for a text that is not HOST or HOST:PORT, with user information before it or without. A request with user information
+ * is refused when it is sent.
  */
 const outgoingRequestSetAuthority = witRow(
   '[method]outgoing-request.set-authority',
   func({ ...self, authority: option('string') }, done),
   (_guest: Process, request: OutgoingRequest, authority: string | null) => {
-    if (authority !== null && parseAuthority(authority, 'https') === null) return err();
+    if (authority !== null && parseAuthority(authority.replace(userInformation, ''), 'https') === null) return err();
     request.authority = authority;
     return ok();
   },

@@ -34,8 +34,9 @@ export function toScheme(scheme: string): Word {
   return upper === 'HTTP' || upper === 'HTTPS' ? { tag: upper } : { tag: 'other', value: scheme };
 }
 
-/** Returns the scheme in lower case; null for an invalid scheme (RFC 3986 3.1). */
+/** Returns the scheme, http and https in lower case; null for an invalid scheme (RFC 3986 3.1). */
 export function fromScheme({ tag, value }: Word): string | null {
   if (tag !== 'other') return tag.toLowerCase();
-  return value !== undefined && /^[a-z][a-z0-9+.-]{0,63}$/i.test(value) ? value.toLowerCase() : null;
+  if (value === undefined || !/^[a-z][a-z0-9+.-]{0,63}$/i.test(value)) return null;
+  return /^https?$/i.test(value) ? value.toLowerCase() : value;
 }

@@ -117,7 +117,7 @@ function toStat(stat: unknown) {
 /**
  * Returns a stream that reads the file from byte `offset` on, and its result. It outlives the descriptor.
  *
- * Errors: bad-descriptor a directory, or a file not open for reading.
+ * Errors: bad-descriptor a directory, or a file not open for reading; invalid an offset of 2^63 or more.
  */
 const descriptorReadViaStream = witRow(
   '[method]descriptor.read-via-stream',
@@ -125,6 +125,7 @@ const descriptorReadViaStream = witRow(
   (guest: Process, file: Descriptor, offset: bigint) => {
     if (!(file instanceof FileDescriptor) || !file.mode.read)
       return [emptyStream(guest), settled(guest, err({ tag: 'bad-descriptor' }))];
+    if (offset >= 2n ** 63n) return [emptyStream(guest), settled(guest, err({ tag: 'invalid' }))];
     const { resource, release } = file.open(Number(offset < offsetMax ? offset : offsetMax), {
       read: true,
       write: false,
@@ -178,7 +179,7 @@ const descriptorAdvise = method('advise', { offset: 'u64', length: 'u64', advice
 /** Does the same as descriptor.sync. */
 const descriptorSyncData = method('sync-data', {}, null);
 
-/** Returns whether the file was opened for reading and writing; a directory has read and mutate-directory. */
+/** Returns whether the file was opened for reading and writing; a directory has read, and mutate-directory if that was asked for. */
 const descriptorGetFlags = method('get-flags', {}, descriptorFlagsType);
 
 /** Returns the type: regular-file or directory. */
@@ -277,7 +278,7 @@ const descriptorLinkAt = method(
 /**
  * Opens `path`. symlink-follow follows a symbolic link at its end. open-flags: create makes the file, directory accepts
  * directories only, exclusive fails if the name is taken, truncate cuts the file. read and write say what the file is
- * opened for.
+ * opened for: read if write is not there, write if a file may be created and may be written.
  *
  * Errors: not-permitted a path that leads out of the directory; no-entry, exist, is-directory, not-directory, loop,
  * read-only, insufficient-space as in POSIX.

@@ -32,7 +32,8 @@ function sendRequest(guest: Process, request: Request) {
  * forbidden URL ends the Process. Redirects are not followed. The method CONNECT is not possible. Trailers of the
  * request are not sent.
  *
- * Errors: HTTP-request-method-invalid; HTTP-request-URI-invalid no authority, or a scheme other than http and https;
+ * Errors: HTTP-request-method-invalid; HTTP-request-URI-invalid no authority, one with user information, a scheme other than http and
+ * https, or a path that begins with neither `/` nor `?`;
  * HTTP-request-URI-too-long more than 4,096 characters; HTTP-request-body-size the body has another length than its
  * Content-Length; destination-IP-prohibited an address that guests may not reach; destination-unavailable there is no
  * network; connection-limit-reached more than 64 connections of the invocation; those of the connection.

@@ -21,7 +21,7 @@ export class Request extends HostObject {
   readonly options: RequestLimits | null;
   readonly body: Body;
   method = 'GET';
-  /** Scheme in lower case; null: https. */
+  /** http, https or another scheme; null: https. */
   scheme: string | null = null;
   authority: string | null = null;
   pathWithQuery: string | null = null;
@@ -121,7 +121,8 @@ const requestGetPathWithQuery = witRow(
 /**
  * Sets path and query.
  *
- * Errors: an error for a text that is no path: it begins with `/` or `?`, without spaces, control characters and `#`.
+ * Errors: an error for a text with spaces, control characters or `#`. An empty one is `/`. One that begins with neither `/` nor `?` is
+ * stored, and refused when the request is sent.
  */
 const requestSetPathWithQuery = witRow(
   '[method]request.set-path-with-query',
@@ -149,7 +150,8 @@ const requestGetAuthority = witRow('[method]request.get-authority', func(self, o
 /**
  * Sets host and port.
  *
- * Errors: an error for a text that is not HOST or HOST:PORT, and for one with user information.
+ * Errors: an error for a text that is not HOST or HOST:PORT, with user information before it or without. A request with user information
+ * is refused when it is sent.
  */
 const requestSetAuthority = witRow(
   '[method]request.set-authority',

@@ -44,7 +44,7 @@ export class Response extends HostObject {
   /** Answers `http` with the response. The Process ends only after the body has been sent. */
   answer(guest: Process, http: IncomingHttp): void {
     const contentLength = contentLengthOf(this.entries);
-    if (contentLength === undefined) {
+    if (contentLength === undefined || this.status < 200) {
       http.fail('HTTP-protocol-error');
       this.body.settle(err({ tag: 'HTTP-protocol-error' }));
       this.close();
@@ -98,13 +98,13 @@ const responseGetStatusCode = witRow(
 /**
  * Sets the status code.
  *
- * Errors: an error for a code that is not 200 to 999.
+ * Errors: an error for a code that is not 100 to 599. A response with a code below 200 is refused when it is sent.
  */
 const responseSetStatusCode = witRow(
   '[method]response.set-status-code',
   func({ ...self, 'status-code': 'u16' }, result(null, null)),
   (_guest: Process, response: Response, status: number) => {
-    if (status < 200 || status > 999) return err();
+    if (status < 100 || status > 599) return err();
     response.status = status;
     return ok();
   },
