@@ -2,10 +2,11 @@ import { defineConfig } from 'vitest/config';
 import { postgresMissing } from './src/bin/postgres-server.ts';
 
 /** Tests of control that run a second time with their platform's database on PostgreSQL (test/support/database.ts). */
-const onPostgresToo = [
+export const onPostgresToo = [
   'test/control/git/{access,clients,previews,push,push-quota,renames,rollouts}.test.ts',
   'test/control/deploy/settings.test.ts',
-  'test/control/api/{api,audit,exports,hostile-input,lists,log-stream,manners,permissions,queues,revocation}.test.ts',
+  'test/control/api/{api,audit,client,exports,hostile-input,lists,log-stream,manners}.test.ts',
+  'test/control/api/{pages,permissions,queues,revocation,tls-ask}.test.ts',
   'test/client/client.test.ts',
 ];
 

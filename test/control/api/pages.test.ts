@@ -65,7 +65,7 @@ describe('/status', () => {
       ready: true,
       version: '0.0.0',
       node: process.versions.node,
-      database: 'sqlite',
+      database: process.env.TEST_DATABASE ?? 'sqlite',
       uptimeS: expect.any(Number),
     });
   });
