@@ -44,6 +44,7 @@ import { type Peer, Peers } from './peers.ts';
 import { answerProfile } from './profile-answers.ts';
 import { ReleaseCache } from './release-cache.ts';
 import { Reports } from './reports.ts';
+import { tryPort } from './try-port.ts';
 
 export interface NodeAgentOptions {
   /** Base URLs of controls, and the token, from `wasmcloud nodes add`. */
@@ -249,7 +250,7 @@ export class NodeAgent {
     const text = this.#cache.fact('peers');
     const known = text === null ? [] : (JSON.parse(text) as readonly Peer[]);
     this.#peers = new Peers({
-      ...{ bus, known, self: { id, labels: this.#options.labels } },
+      ...{ bus, known, self: { id, labels: this.#options.labels }, tryPort },
       onChange: () => {
         this.#keepPeers();
         this.#placeFunctions();

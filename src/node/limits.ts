@@ -8,6 +8,10 @@ export const nodeLimits = {
   retryMs: 500,
   /** Milliseconds between two looks for nodes that have gone. */
   peersMs: 200,
+  /** Milliseconds without a message of a node after which its port is tried: it has missed one, and a half more. */
+  suspectMs: 1_500,
+  /** Milliseconds for a connection to the port of a node that is silent. */
+  tryMs: 500,
   /** Milliseconds for which a node that starts listens for others before it decides what it holds. */
   listenMs: 1_500,
   /** Seconds between two questions for Releases while the bus works, in case that a wake was lost. */

@@ -9,12 +9,17 @@ import { type Alive, aliveSchema, kinds, readMessage } from '../bus/messages.ts'
 import { type Elsewhere, holdersOf, labelsText, type NodeLabels, type PlacedHandler } from '../protocol/placement.ts';
 import { nodeLimits } from './limits.ts';
 
+/** Result of an attempt to connect: `refused`: the machine says that nothing listens there. */
+export type Tried = 'listens' | 'refused' | 'unknown';
+
 export interface PeersOptions {
   readonly bus: Pick<Bus, 'isConnected' | 'subscribe'>;
   /** This node, which always lives. */
   readonly self: { readonly id: string; readonly labels: NodeLabels };
   /** Nodes that were known when this node was last running, as `known` has returned them. */
   readonly known: readonly Peer[];
+  /** Tries to connect to the port of a base URL; never rejects. */
+  readonly tryPort: (url: string) => Promise<Tried>;
   /** Is called when a node that serves has appeared, has gone, or has other labels or another URL. */
   readonly onChange: () => void;
 }
@@ -32,6 +37,8 @@ interface Living {
   readonly epoch: number;
   /** Monotonic time of its last message. */
   heardMs: number;
+  /** Whether its port is being tried. */
+  isTried: boolean;
 }
 
 export class Peers {
@@ -46,7 +53,7 @@ export class Peers {
     this.#options = options;
     const heardMs = performance.now();
     for (const peer of options.known)
-      if (peer.id !== options.self.id) this.#living.set(peer.id, { peer, epoch: 0, heardMs });
+      if (peer.id !== options.self.id) this.#living.set(peer.id, { peer, epoch: 0, heardMs, isTried: false });
     this.#told = JSON.stringify(this.known());
     options.bus.subscribe(subjects.allAlive, ({ subject, data }) => {
       const alive = readMessage(data, kinds.alive, aliveSchema);
@@ -77,7 +84,7 @@ export class Peers {
   #hear(alive: Alive): void {
     const { id, epoch } = alive;
     if (id === this.#options.self.id || epoch < (this.#living.get(id)?.epoch ?? 0)) return;
-    this.#living.set(id, { peer: peerOf(alive), epoch, heardMs: performance.now() });
+    this.#living.set(id, { peer: peerOf(alive), epoch, heardMs: performance.now(), isTried: false });
     this.#tell();
   }
 
@@ -91,7 +98,23 @@ export class Peers {
       this.#isAway = false;
       for (const living of this.#living.values()) living.heardMs = nowMs;
     }
-    for (const [id, { heardMs }] of this.#living) if (nowMs - heardMs >= busLimits.leaseMs) this.#living.delete(id);
+    for (const [id, living] of this.#living) {
+      const silentMs = nowMs - living.heardMs;
+      if (silentMs >= busLimits.leaseMs) this.#living.delete(id);
+      else if (silentMs >= nodeLimits.suspectMs) void this.#try(id, living);
+    }
+    this.#tell();
+  }
+
+  /** Forgets a node that is silent before its lease ends, if nothing listens at its port: it cannot answer calls. */
+  async #try(id: string, living: Living): Promise<void> {
+    if (living.isTried || living.peer === null) return;
+    living.isTried = true;
+    const tried = await this.#options.tryPort(living.peer.url);
+    living.isTried = false;
+    // A message that has come meanwhile has made another entry.
+    if (tried !== 'refused' || this.#living.get(id) !== living || !this.#options.bus.isConnected) return;
+    this.#living.delete(id);
     this.#tell();
   }
 

@@ -53,6 +53,12 @@ export const holderPath = '/.trisiel/holder';
 export const nodeField = 'trisiel-node';
 
 /**
+ * Request field in which a proxy names a node that it could not reach for this call: it is not named again while there is
+ * another one. Anybody may send it, and it only chooses among nodes that hold the function.
+ */
+export const triedField = 'trisiel-tried';
+
+/**
  * Returns those of `nodes` that hold a function, by descending weight: those that have all labels, and of these the first
  * `replicas` by the weight of node and function (rendezvous hashing). So a node that comes or goes moves only functions of
  * its own. The order of `nodes` does not matter; ids are unique.

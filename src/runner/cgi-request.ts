@@ -1,6 +1,7 @@
 /** Makes the environment of a request (RFC 3875 section 4.1; docs/http.md). */
 import type { IncomingMessage } from 'node:http';
 import type { GuestText } from '../guest/kernel/memory.ts';
+import { triedField } from '../protocol/placement.ts';
 import { triggerFieldNames } from '../protocol/trigger.ts';
 import type { ClientFacts } from '../protocol/trusted-proxies.ts';
 import { guestText, percentDecoded } from './octets.ts';
@@ -61,7 +62,7 @@ export function isHandedOn(
   name: string,
   { isProxied, passAuthorization }: Pick<CgiRequest, 'isProxied' | 'passAuthorization'>,
 ): boolean {
-  if (triggerFieldNames.has(name)) return false;
+  if (triggerFieldNames.has(name) || name === triedField) return false;
   if (name === 'authorization') return passAuthorization;
   return isProxied || !forwarding.test(name);
 }

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import { PlatformError } from '../protocol/errors.ts';
 import { runnerLimits } from '../protocol/limits.ts';
 import { logLevels } from '../protocol/nouns.ts';
-import { type Elsewhere, holderPath } from '../protocol/placement.ts';
+import { type Elsewhere, holderPath, triedField } from '../protocol/placement.ts';
 import { checkHead } from '../protocol/request-head.ts';
 import { recordedPath } from '../protocol/request-lines.ts';
 import { answerToProbe, type RunnerIdentity, runnerProbe } from '../protocol/runner-probe.ts';
@@ -106,7 +106,7 @@ export class Dispatcher {
         const shared = this.#options.routes.sharedOf(address.label);
         if (shared === undefined) choice = null;
         else choice ??= chooseVersion(shared.rollout, request, { address, isHttps: services.isHttps });
-        const found = this.#find(address, choice);
+        const found = this.#find(address, choice, request.headers[triedField]);
         if (trigger === null && address.path.endsWith(holderPath)) {
           response.writeHead(204, ['trisiel-invocation', id]).end();
           return;
@@ -211,7 +211,8 @@ export class Dispatcher {
     ];
   }
 
-  #find(address: Address, choice: RolloutChoice | null): LoadedDeployment {
+  /** `tried`: node that the caller's proxy could not reach. */
+  #find(address: Address, choice: RolloutChoice | null, tried?: string | readonly string[]): LoadedDeployment {
     const { routes } = this.#options;
     const shared = choice === null ? undefined : routes.sharedOf(address.label);
     if (choice !== null && shared !== undefined && getsNewVersion(choice.bucket, shared.rollout))
@@ -220,14 +221,14 @@ export class Dispatcher {
     if (found === undefined) {
       // The handler was renamed while the request waited for code.
       const moved = routes.movedTo(address.label);
-      if (moved !== null) return this.#find({ ...address, label: moved }, choice);
+      if (moved !== null) return this.#find({ ...address, label: moved }, choice, tried);
       throw new PlatformError('handler_not_found', 'There is no handler of this name.', {
         hints: this.#whereToLook(address),
       });
     }
     if (found === null) {
       const elsewhere = routes.elsewhereOf(address.label);
-      if (elsewhere !== undefined) throw this.#misdirected(elsewhere);
+      if (elsewhere !== undefined) throw this.#misdirected(elsewhere, tried);
       throw new PlatformError('not_deployed', 'Nothing has been deployed to this handler yet.', {
         hints: ['git push wasmcloud main deploys it'],
       });
@@ -236,8 +237,10 @@ export class Dispatcher {
   }
 
   /** Makes the error for a function that other nodes hold: names them in turn, so that one that has died is not all callers'. */
-  #misdirected({ nodes, labels }: Elsewhere): PlatformError {
-    const nodeUrl = nodes[this.#count % Math.max(1, nodes.length)];
+  #misdirected({ nodes, labels }: Elsewhere, tried: string | readonly string[] | undefined): PlatformError {
+    const others = nodes.filter((url) => url !== tried);
+    const named = others.length > 0 ? others : nodes;
+    const nodeUrl = named[this.#count % Math.max(1, named.length)];
     if (nodeUrl !== undefined)
       return new PlatformError('misdirected', 'Another node serves this function; the header trisiel-node names it.', {
         nodeUrl,

@@ -91,6 +91,8 @@ function isAnswering(url: string): Promise<boolean> {
 
 describe('fronts of clusters', () => {
   let holder: TestFleet;
+  /** Address at which nothing listens. */
+  let goneUrl: string;
   let other: TestFleet;
   let elsewhere: Server;
   let strayed = 0;
@@ -105,14 +107,20 @@ describe('fronts of clusters', () => {
     holder = new TestFleet();
     await holder.start();
     await holder.deployWat('otter', echo);
+    await holder.deployWat('heron', echo);
     await holder.deploy(own);
+    goneUrl = `http://127.0.0.1:${(await freePorts(1))[0]}`;
     other = new TestFleet({
       releases: {
         changes: () => () => {},
         current: async () => ({
           ...{ specs: [own.spec], releases: [{ label: 'own', specId: own.spec.specId }] },
           ...{ known: [], moved: [], domains: [], owners: [] },
-          elsewhere: [{ label: 'otter', nodes: [holder.url], labels: '' }],
+          elsewhere: [
+            { label: 'otter', nodes: [holder.url], labels: '' },
+            { label: 'heron', nodes: [goneUrl, goneUrl, holder.url], labels: '' },
+            { label: 'egret', nodes: [goneUrl], labels: '' },
+          ],
         }),
       },
     });
@@ -169,6 +177,29 @@ describe('fronts of clusters', () => {
             expect(answer.headers['trisiel-node']).toBeUndefined();
           }
         for (let n = 0; n < 4; n += 1) expect((await call(`${url}/otter/`)).status).toBe(200);
+      });
+
+      test('a node that has gone fails no call while another one holds the function, with or without a body', async () => {
+        for (let n = 0; n < 12; n += 1) {
+          expect((await call(`${url}/heron/`)).status).toBe(200);
+          const body = String(n).repeat(100_000);
+          const answer = await call(`${url}/heron/`, { method: 'POST', body });
+          expect([answer.status, answer.text === body]).toEqual([200, true]);
+        }
+        const atOnce = Array.from({ length: 24 }, () => call(`${url}/heron/`, { method: 'POST', body: 'x' }));
+        expect(new Set((await Promise.all(atOnce)).map(({ status }) => status))).toEqual(new Set([200]));
+        // Callers choose nothing: only the proxy says which node it has tried.
+        expect((await call(`${other.url}/heron/`, { headers: { 'trisiel-tried': goneUrl } })).headers).toMatchObject({
+          'trisiel-node': holder.url,
+        });
+        const headers = { 'trisiel-tried': holder.url };
+        for (let n = 0; n < 4; n += 1) expect((await call(`${url}/heron/`, { headers })).status).toBe(200);
+        const where = new Set<unknown>();
+        for (let n = 0; n < 12; n += 1) {
+          const answer = await call(`${other.url}/egret/`, { headers: { 'trisiel-tried': goneUrl } });
+          where.add(answer.headers['trisiel-node']);
+        }
+        expect([...where]).toEqual([goneUrl]);
       });
 
       test('neither a caller nor a function names an address to it', async () => {

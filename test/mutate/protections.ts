@@ -226,6 +226,20 @@ export const protections: readonly Protection[] = [
     tests: ['test/control/nodes/live-nodes.test.ts'],
   },
   {
+    name: 'placement: a silent node whose port listens keeps its lease',
+    file: 'src/node/peers.ts',
+    find: "if (tried !== 'refused' || ",
+    replace: 'if (',
+    tests: ['test/node/peers.test.ts'],
+  },
+  {
+    name: 'placement: a node that a proxy could not reach is not named again',
+    file: 'src/runner/dispatcher.ts',
+    find: 'nodes.filter((url) => url !== tried)',
+    replace: '[...nodes]',
+    tests: ['test/deploy/cluster-fronts.test.ts'],
+  },
+  {
     name: 'placement: while NATS is away, the nodes that were known stay',
     file: 'src/node/peers.ts',
     find: 'if (!this.#options.bus.isConnected) {',
