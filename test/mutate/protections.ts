@@ -15,6 +15,62 @@ export interface Protection {
 
 export const protections: readonly Protection[] = [
   {
+    name: 'traces: a span of a runner has ids',
+    file: 'src/control/traces/span-exporter.ts',
+    find: 'isHex(traceId, 32) &&',
+    replace: '',
+    tests: ['test/control/traces/span-exporter.test.ts'],
+  },
+  {
+    name: 'traces: a bounded number of spans waits for the receiver',
+    file: 'src/control/traces/span-exporter.ts',
+    find: 'this.#waiting.length < spanLimits.waiting ? ',
+    replace: 'true ? ',
+    tests: ['test/control/traces/span-exporter.test.ts'],
+  },
+  {
+    name: 'traces: a span has a bounded number of attributes',
+    file: 'src/control/traces/span-exporter.ts',
+    find: '.slice(0, spanLimits.attributes)',
+    replace: '',
+    tests: ['test/control/traces/span-exporter.test.ts'],
+  },
+  {
+    name: 'traces: failures of the receiver are told once a minute',
+    file: 'src/control/traces/span-exporter.ts',
+    find: 'if (nowMs - this.#reportedMs < reportMs) return;',
+    replace: '',
+    tests: ['test/control/traces/span-exporter.test.ts'],
+  },
+  {
+    name: 'API: a full quota is no failure of the platform',
+    file: 'src/control/api/api.ts',
+    find: 'if (isOfClient(problem.code))',
+    replace: 'if (false)',
+    tests: ['test/control/api/queues.test.ts'],
+  },
+  {
+    name: 'domains: those of a user are counted by one request at a time',
+    file: 'src/control/domains/domains.ts',
+    find: "await lockUser(trx, handler.ownerId);\n      await lockPlatform(trx, 'domains');",
+    replace: '',
+    tests: ['test/control/domains/domains.test.ts'],
+  },
+  {
+    name: 'domains: those of the platform are counted by one request at a time',
+    file: 'src/control/domains/domains.ts',
+    find: "await lockPlatform(trx, 'domains');",
+    replace: '',
+    tests: ['test/control/domains/domains.test.ts'],
+  },
+  {
+    name: 'domains: a record proves a claim with its whole value',
+    file: 'src/control/domains/proof.ts',
+    find: 'text.trim() === txt.value',
+    replace: 'text.includes(txt.value)',
+    tests: ['test/control/domains/domains.test.ts'],
+  },
+  {
     name: 'control: the head of each request is looked at',
     file: 'src/bin/control.ts',
     find: 'withValidHeads((req, res) => {',

@@ -5,7 +5,7 @@
 import Router from '@koa/router';
 import Koa from 'koa';
 import type { Logger } from 'pino';
-import { PlatformError, toProblem } from '../../protocol/errors.ts';
+import { type ErrorCode, PlatformError, toProblem } from '../../protocol/errors.ts';
 import type { Deployer, Nodes } from '../../protocol/ports.ts';
 import { TrustedProxies } from '../../protocol/trusted-proxies.ts';
 import { KeyedMutex } from '../../waiting/keyed-mutex.ts';
@@ -212,6 +212,14 @@ function isApi(path: string): boolean {
   return path === prefix || path.startsWith(`${prefix}/`);
 }
 
+/**
+ * Returns whether a status of 500 and above is the client's own doing: a full quota, or more at once than is taken. A
+ * client that goes on asking must not fill the platform's log with failures.
+ */
+function isOfClient(code: ErrorCode): boolean {
+  return code === 'storage_full' || code === 'overloaded';
+}
+
 /** Turns errors of inner layers into problem documents: the only place that decides what an outsider sees. */
 function boundary(deps: ApiDeps): Koa.Middleware<State> {
   return async (ctx, next) => {
@@ -229,7 +237,8 @@ function boundary(deps: ApiDeps): Koa.Middleware<State> {
       // often a password.
       if (problem.code === 'unauthorized' || problem.code === 'rate_limited')
         deps.log.info({ request: ctx.state.requestId, address: ctx.ip, code: problem.code }, 'refused');
-      if (problem.status >= 500)
+      if (isOfClient(problem.code)) deps.log.debug({ request: ctx.state.requestId, code: problem.code }, 'refused');
+      else if (problem.status >= 500)
         deps.log.error({ request: ctx.state.requestId, operation: ctx.state.operation, err: thrown }, problem.detail);
       ctx.status = problem.status;
       if (!isApi(ctx.path) && wantsPage(ctx)) sendPage(ctx, problemPage(problem));

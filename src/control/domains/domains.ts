@@ -13,7 +13,7 @@ import { PlatformError } from '../../protocol/errors.ts';
 import type { HandlerId } from '../../protocol/names.ts';
 import { Semaphore } from '../../waiting/semaphore.ts';
 import type { Database } from '../db/database.ts';
-import { lockUser } from '../db/row-locks.ts';
+import { lockPlatform, lockUser } from '../db/row-locks.ts';
 import type { Schema } from '../db/schema.ts';
 import { isUniqueViolation } from '../db/sql-error.ts';
 import { type DomainResolver, lookUpProof, type Proof } from './proof.ts';
@@ -83,6 +83,7 @@ export class Domains {
       });
     await db.transaction().execute(async (trx) => {
       await lockUser(trx, handler.ownerId);
+      await lockPlatform(trx, 'domains');
       const known = await trx
         .selectFrom('domains')
         .select('domain')

@@ -76,6 +76,23 @@ onEachDatabase('custom domains', (dialect) => {
       expect(changed).toEqual(['api.example.com']);
     });
 
+    test('is not proven by a record that has its value among other text, or that of another claim', async () => {
+      const { txt } = await domains.add(otter, 'api.example.com');
+      const foreign = await domains.add(badger, 'api.example.com');
+      for (const records of [
+        [`x${txt.value}`],
+        [`${txt.value}, too`],
+        [txt.value.slice(0, -1)],
+        [foreign.txt.value],
+        [''],
+      ]) {
+        dns.txts.set(txt.name, records);
+        expect((await domains.check(otter.id, 'api.example.com')).state, records.join()).toBe('pending');
+      }
+      dns.txts.set(txt.name, ['other', ` ${txt.value} `]);
+      expect((await domains.check(otter.id, 'api.example.com')).state).toBe('verified');
+    });
+
     test('is served once its CNAME record is there; one to another name does not prove it', async () => {
       const { cname } = await domains.add(otter, 'api.example.com');
       dns.cnames.set(cname.name, 'otter.functions.example');
@@ -248,6 +265,18 @@ onEachDatabase('custom domains', (dialect) => {
       expect((await domains.add(badger, 'api.example.com')).state).toBe('pending');
     });
 
+    test('hold for requests at the same time', async () => {
+      const rows = Array.from({ length: domainLimits.perHandler - 1 }, (_, n) => ({
+        ...{ handler_id: otter.id, domain: `d${n}.example.com`, token: 't', created_ms: nowMs },
+      }));
+      await store.db.insertInto('domains').values(rows).execute();
+      const codes = await Promise.all(
+        Array.from({ length: 6 }, (_, n) => code(domains.add(otter, `at-once-${n}.example.com`))),
+      );
+      expect(codes.filter((one) => one === 'limit_exceeded')).toHaveLength(5);
+      expect(await domains.list(otter.id)).toHaveLength(domainLimits.perHandler);
+    });
+
     test('hold for the platform; 10,000 domains are checked in rounds of 100, the oldest checks first', async () => {
       const rows = Array.from({ length: domainLimits.platform }, (_, n) => ({
         ...{ handler_id: badger.id, domain: `d${n}.example.com`, token: 't', created_ms: nowMs, checked_ms: nowMs + n },
@@ -262,6 +291,16 @@ onEachDatabase('custom domains', (dialect) => {
       expect(new Set(dns.asked.filter((name) => name.startsWith('d'))).size).toBe(domainLimits.perRound);
       expect(dns.asked).toContain('d99.example.com');
       expect(dns.asked).not.toContain('d100.example.com');
+      // One place is left for claims of several users at the same time.
+      await store.db.deleteFrom('domains').where('domain', '=', 'd9999.example.com').execute();
+      const others = await Promise.all(
+        ['cat', 'dog', 'elk'].map(async (id) => {
+          await store.db.insertInto('users').values({ id, name: id, password_hash: 'x', created_ms: 1 }).execute();
+          return handlers.create({ name: `of-${id}`, ownerId: id });
+        }),
+      );
+      const codes = await Promise.all(others.map((other) => code(domains.add(other, `${other.name}.example.com`))));
+      expect(codes.filter((one) => one === 'limit_exceeded')).toHaveLength(2);
     });
   });
 
