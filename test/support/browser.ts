@@ -54,12 +54,16 @@ interface Playwright {
   };
 }
 
-export async function openBrowser(): Promise<TestBrowser> {
+/** `args`: further words of Chromium's command line. */
+export async function openBrowser(args: readonly string[] = []): Promise<TestBrowser> {
   const { chromium: driver } = require('playwright-core') as Playwright;
   const axe = await readFile(require.resolve('axe-core/axe.min.js'), 'utf8');
   // As root, and in a container without user namespaces, Chromium's own sandbox does not start. The pages are the
   // platform's own.
-  const browser = await driver.launch({ executablePath: chromium, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
+  const browser = await driver.launch({
+    executablePath: chromium,
+    args: ['--no-sandbox', '--disable-dev-shm-usage', ...args],
+  });
   return {
     async look(url, { width, dark, file }) {
       const options = { viewport: { width, height: 900 }, colorScheme: dark ? 'dark' : 'light' };
