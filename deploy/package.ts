@@ -41,7 +41,35 @@ export async function buildPackage(folder: string): Promise<void> {
     devDependencies,
     ...described
   } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
-  await writeFile(join(folder, 'package.json'), `${JSON.stringify(described, null, 2)}\n`);
+  const dependencies = exactDependencies(JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8')));
+  await writeFile(join(folder, 'package.json'), `${JSON.stringify({ ...described, dependencies }, null, 2)}\n`);
+}
+
+/** The part of package-lock.json that is read here. */
+export interface LockFile {
+  readonly packages: Readonly<
+    Record<
+      string,
+      { readonly version: string; readonly dev?: true; readonly devOptional?: true; readonly optional?: true }
+    >
+  >;
+}
+
+/**
+ * Returns all packages that `lock` installs with the program, those of dependencies too, each with its exact version: npm heeds
+ * neither package-lock.json nor npm-shrinkwrap.json of an archive that it installs. Of a package that is there in two versions
+ * the one beside the others is named. Left out are optional packages: those for other machines, which the packages that
+ * name them pin themselves.
+ */
+export function exactDependencies({ packages }: LockFile): Readonly<Record<string, string>> {
+  const exact: Record<string, string> = {};
+  // The deepest first, so that the version beside the others stays.
+  const depth = (path: string): number => path.split('node_modules/').length;
+  const delivered = Object.entries(packages)
+    .filter(([path, { dev, devOptional, optional }]) => path !== '' && !(dev || devOptional || optional))
+    .sort(([a], [b]) => depth(b) - depth(a));
+  for (const [path, { version }] of delivered) exact[path.split('node_modules/').at(-1) ?? path] = version;
+  return Object.fromEntries(Object.entries(exact).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /** Writes src as JavaScript, each file beside its place, so that paths between files stay what they are. */

@@ -6,7 +6,7 @@ import { mkdir, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { buildPackage } from '../../deploy/package.ts';
+import { buildPackage, exactDependencies } from '../../deploy/package.ts';
 import { git, makeRepo, removeTemporaryFolders, temporaryFolder } from '../support/e2e.ts';
 import { printing } from '../support/e2e-guests.ts';
 import { linkDependencies } from '../support/machine.ts';
@@ -45,8 +45,25 @@ describe('the package', () => {
     const described = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'));
     expect(described).not.toHaveProperty('private');
     expect(described).not.toHaveProperty('scripts');
+    expect(Object.values(described.dependencies).filter((version) => !/^\d[\w.+-]*$/.test(String(version)))).toEqual(
+      [],
+    );
     for (const path of ['hooks/pre-receive', 'hooks/post-receive', 'bin/trisiel.js', 'deploy/systemd/backup.sh'])
       expect((await stat(join(folder, path))).mode & 0o111, path).toBe((await stat(join(root, path))).mode & 0o111);
+  });
+
+  it('names every package of the lock that is delivered, in the version beside the others', () => {
+    const packages = {
+      '': { version: '1.0.0' },
+      'node_modules/a': { version: '2.0.0' },
+      'node_modules/a/node_modules/b': { version: '1.0.0' },
+      'node_modules/b': { version: '3.0.0' },
+      'node_modules/a/node_modules/@c/d': { version: '4.0.0' },
+      'node_modules/tool': { version: '5.0.0', dev: true },
+      'node_modules/type': { version: '6.0.0', devOptional: true },
+      'node_modules/other-machine': { version: '7.0.0', optional: true },
+    } as const;
+    expect(exactDependencies({ packages })).toEqual({ '@c/d': '4.0.0', a: '2.0.0', b: '3.0.0' });
   });
 
   it('serves, takes a push and answers, with the dependencies beside it', async () => {

@@ -14,6 +14,9 @@ import type { CommandResult } from './e2e.ts';
 
 const root = join(import.meta.dirname, '../..');
 
+/** Variables by which this machine reaches a registry. */
+const ofNetwork = /^(NODE_EXTRA_CA_CERTS|npm_config_registry|(HTTPS?|NO)_PROXY)$/i;
+
 /** Resolves names of example.com in Node.js to this machine, as three DNS records would. */
 const hosts = `import dns from 'node:dns';
 const real = dns.lookup;
@@ -121,6 +124,22 @@ export class Machine {
     });
   }
 
+  /** Types `command` of npm with nothing in its way but a network; returns what npm said where that is missing, else null. */
+  async installFromRegistry(command: string): Promise<string | null> {
+    const networked = Object.entries(process.env).filter(([name]) => ofNetwork.test(name));
+    // Stands in for the file that sqlite3 fetches ready-made, from a host that may be out of reach where the registry is not.
+    const headers = existsSync('/usr/include/node/node_api.h') ? { npm_config_nodedir: '/usr' } : {};
+    const env = { ...this.#env };
+    Object.assign(this.#env, Object.fromEntries(networked), headers);
+    const ping = await this.type('npm ping --fetch-retries=0 --fetch-timeout=30000');
+    const installed = ping.status === 0 ? await this.type(command) : ping;
+    for (const name of Object.keys(this.#env)) if (env[name] === undefined) delete this.#env[name];
+    if (installed.status === 0) return null;
+    if (!/\b(ENOTFOUND|EAI_AGAIN|ECONN\w+|ENETUNREACH|ETIMEDOUT|\w+_CERT_\w+)\b/.test(installed.stderr))
+      throw new Error(installed.stderr);
+    return installed.stderr;
+  }
+
   /**
    * Installs a package as `command` (npm) does. What install scripts would compile or fetch comes from the dependencies of
    * this project; all packages do where npm has them not in its cache. Returns how they came.
@@ -194,6 +213,15 @@ export async function endUnit({ child }: Unit, signal: 'SIGTERM' | 'SIGINT'): Pr
   child.kill(signal);
   const [status] = (await once(child, 'exit')) as [number | null];
   return status;
+}
+
+/** Returns the packages that the installed program names, with the versions that lie there. */
+export async function installedVersions({ folder }: Machine): Promise<Readonly<Record<string, string>>> {
+  const place = join(folder, 'opt/trisiel/lib/node_modules/trisiel');
+  const read = async (path: string) => JSON.parse(await readFile(join(place, path, 'package.json'), 'utf8'));
+  const { dependencies } = await read('.');
+  const entries = Object.keys(dependencies).map(async (name) => [name, (await read(`node_modules/${name}`)).version]);
+  return Object.fromEntries(await Promise.all(entries));
 }
 
 /** Links the packages that the platform is delivered with into an installed package, as npm would unpack them there. */
