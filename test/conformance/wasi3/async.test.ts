@@ -3,6 +3,8 @@
  * "canon error-context.drop".
  */
 import { describe, expect, it } from 'vitest';
+import { elementName } from '../../../src/guest/component/element-name.ts';
+import { trailersType } from '../../../src/guest/kernel/abi/wasi3/http/body.ts';
 import { Subtask } from '../../../src/guest/kernel/canonical/async/subtask.ts';
 import { Lent } from '../../../src/guest/kernel/canonical/handles.ts';
 import { ComponentGuest, rowOf } from '../../support/component-guest.ts';
@@ -69,6 +71,50 @@ describe('streams', () => {
     expect(memory.text(64, 6)).toBe('abcdef');
     place(0, 2);
     await expect(guest.canon('stream.read async u8', readable, 64, 6)).rejects.toThrow('no resource handle');
+  });
+
+  it('between two parts store nothing in the memory of the writer, whose call copies', async () => {
+    const guest = new ComponentGuest();
+    const { memory, component } = guest.process;
+    const place = (owner: number) => {
+      component.handles.owner = owner;
+      memory.select({ base: owner * 65_536, bytes: 65_536 });
+    };
+    place(1);
+    const { readable, writable } = await guest.ends('stream', 'u8');
+    await guest.canon('stream.pass u8', readable, 1, 2);
+    place(2);
+    expect(await guest.canon('stream.read async u8', readable, 64, 4)).toBe(blocked);
+    place(1);
+    memory.put(16, Buffer.from('abcdef'));
+    expect(await guest.canon('stream.write async u8', writable, 16, 6)).toBe(4 << 4);
+    expect(memory.text(64, 4)).toBe('\0\0\0\0');
+    place(2);
+    expect(await guest.canon('stream.cancel-read u8', readable)).toBe(4 << 4);
+    expect(memory.text(64, 4)).toBe('abcd');
+  });
+
+  it('and futures copy values of the interfaces between two parts, with the resources in them', async () => {
+    const guest = new ComponentGuest();
+    const { memory, component } = guest.process;
+    const place = (owner: number) => {
+      component.handles.owner = owner;
+      memory.select({ base: owner * 65_536, bytes: 65_536 });
+    };
+    const types = guest.of('wasi:http/types@0.3');
+    place(1);
+    const { ok: fields } = await types('[static]fields.from-list', [['x-a', Buffer.from('1')]]);
+    const trailers = await guest.futureOf(trailersType, { ok: fields });
+    await guest.canon(`future.pass ${elementName(trailersType)}`, trailers, 1, 2);
+    place(2);
+    const { ok: got } = await guest.valueOf(trailers, trailersType);
+    expect(await types('[method]fields.has', got, 'x-a')).toBe(true);
+    place(1);
+    await expect(types('[method]fields.has', fields, 'x-a')).rejects.toThrow('no resource handle');
+    const text = await guest.futureOf('string', 'größer');
+    await guest.canon('future.pass string', text, 1, 2);
+    place(2);
+    expect(await guest.valueOf(text, 'string')).toBe('größer');
   });
 
   it('are cancelled, and say what was copied before', async () => {

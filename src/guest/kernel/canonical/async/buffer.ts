@@ -68,7 +68,8 @@ export class GuestBuffer implements Destination, Origin {
   readonly #stored: { readonly at: number; readonly value: unknown }[] = [];
   /** Bytes that were written and are stored at the delivery of the event. */
   readonly #storedBytes: { readonly at: number; readonly bytes: Uint8Array }[] = [];
-  /** Whether the range is that of a part of a composed component. */
+  /** Number of the part whose memory it is; 0 in a component that is not composed. */
+  readonly part: number;
   readonly #isOfPart: boolean;
   /** Values of the range, taken when the copy began; null: they are read when they are copied. */
   #taken: Chunk | null = null;
@@ -80,7 +81,8 @@ export class GuestBuffer implements Destination, Origin {
     this.#guest = guest;
     this.element = element;
     this.#encoding = guest.component.encoding;
-    this.#isOfPart = guest.component.handles.owner !== 0;
+    this.part = guest.component.handles.owner;
+    this.#isOfPart = this.part !== 0;
     const most = element.type === 'u8' ? partBytesPerCopy : valuesPerCopy;
     this.#length = this.#isOfPart ? Math.min(length >>> 0, most) : length >>> 0;
     if (this.#length > lengthMax) throw new GuestFault(`a copy of ${this.#length} values, at most ${lengthMax}`);
@@ -115,7 +117,7 @@ export class GuestBuffer implements Destination, Origin {
     const { type, name } = this.element;
     const layout = this.#layout;
     if (type === 'u8') return this.#guest.memory.bytes(start, count);
-    if (name === otherElement) throw new GuestFault('values that a component cannot pass to itself');
+    if (name === otherElement) throw new GuestFault('values of a type that no interface of the platform has');
     if (layout === null) return new Array<undefined>(count).fill(undefined);
     this.#guest.work(count * layout.bytes);
     beginLifting();

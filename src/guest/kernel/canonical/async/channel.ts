@@ -29,7 +29,7 @@ interface Pending extends CopyOptions {
 abstract class Channel extends ReadableBase implements Writable {
   protected pending: Pending | null = null;
   #isDropped = false;
-  /** Says what is wrong with a copy of other values than numbers within one component. */
+  /** Says what is wrong with a copy of other values than numbers within one component, or one part of a composed one. */
   protected abstract readonly notNumeric: string;
 
   abstract write(from: Origin, options: CopyOptions): void;
@@ -55,8 +55,9 @@ abstract class Channel extends ReadableBase implements Writable {
       this.wait(buffer, options);
       return null;
     }
-    if (pending.buffer instanceof GuestBuffer && buffer instanceof GuestBuffer && !isNumeric(this.element))
-      throw new GuestFault(this.notNumeric);
+    const isWithinOne =
+      pending.buffer instanceof GuestBuffer && buffer instanceof GuestBuffer && pending.buffer.part === buffer.part;
+    if (isWithinOne && !isNumeric(this.element)) throw new GuestFault(this.notNumeric);
     return pending;
   }
 

@@ -1,6 +1,6 @@
-/** Types of the values of streams and futures that the guest may copy: numbers, and those of the host's interfaces. */
+/** Types of the values of streams and futures that the guest may copy: primitive ones, bytes, and those of the host's interfaces. */
 import { elementName, otherElement } from '../../../component/element-name.ts';
-import type { WitType } from '../../../component/wit.ts';
+import { list, type WitType } from '../../../component/wit.ts';
 import type { Element } from './shared.ts';
 
 const elements = new Map<string, Element>();
@@ -17,9 +17,11 @@ export function elementFor(type: WitType | null): Element {
 }
 
 const numbers = ['u8', 's8', 'u16', 's16', 'u32', 's32', 'u64', 's64', 'f32', 'f64'] as const;
+/** Types that no interface of the host may have in a stream, for the parts of composed components. */
+const betweenParts = ['bool', 'char', 'string', list('u8'), list('string')] as const;
 
 /** Returns all elements. Call it when all tables of host functions have been made. */
 export function allElements(): readonly Element[] {
-  for (const type of [null, ...numbers]) elementFor(type);
+  for (const type of [null, ...numbers, ...betweenParts]) elementFor(type);
   return [...elements.values(), { name: otherElement, type: null }];
 }
