@@ -2,10 +2,12 @@
  * Lays the server's environment variables over its configuration file, trisiel.toml. The file has the names of the
  * variables as keys, so that there is one list of settings.
  */
+
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parse, TomlError } from 'smol-toml';
 import { TomlLines } from '../control/deploy/toml-lines.ts';
+import { editDistance } from '../protocol/edit-distance.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import { type Environment, listSettings } from './config.ts';
 
@@ -144,16 +146,4 @@ function textOf(value: unknown): string | null {
 
 function withoutFile(name: string): string {
   return name.replace(/_FILE$/, '');
-}
-
-/** Returns the number of single-character changes between two texts (Levenshtein). */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, at) => at);
-  for (let i = 1; i <= a.length; i += 1) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j += 1)
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
-    row = next;
-  }
-  return row[b.length]!;
 }

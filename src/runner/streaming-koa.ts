@@ -16,6 +16,7 @@ export class StreamingKoa extends Koa {
     const run = compose(this.middleware);
     return (request, response) => {
       const context = this.createContext(request, response);
+      // createContext has the state of every context, whatever type middleware gives it.
       return run(context as unknown as Koa.Context).catch((error: unknown) => this.#failed(error, response));
     };
   }

@@ -1,7 +1,9 @@
 /** Makes Resources of the terminal's streams: raw bytes, waiting while the other side is slow. */
+
 import type { Readable, Writable } from 'node:stream';
 import { Errno } from '../../src/guest/kernel/errno.ts';
 import type { MaybePromise, Resource } from '../../src/guest/kernel/resource.ts';
+import { ValueReader } from '../../src/guest/kernel/resources/value-reader.ts';
 
 /** Standard input. The stream is opened at the first read, so a guest that reads nothing consumes nothing. */
 export class StreamSource implements Resource {
@@ -85,22 +87,8 @@ export class StreamSource implements Resource {
 }
 
 /** A source of bytes that are known as a whole. */
-export class BytesSource implements Resource {
+export class BytesSource extends ValueReader implements Resource {
   readonly scheme = 'stdin';
-  #rest: Uint8Array;
-
-  constructor(bytes: Uint8Array) {
-    this.#rest = bytes;
-  }
-
-  read(into: Uint8Array): number {
-    if (into.length === 0) return 0;
-    if (this.#rest.length === 0) return Errno.end;
-    const part = this.#rest.subarray(0, into.length);
-    into.set(part);
-    this.#rest = this.#rest.subarray(part.length);
-    return part.length;
-  }
 
   write(): number {
     return Errno.notSupported;

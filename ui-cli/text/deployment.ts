@@ -104,7 +104,10 @@ export function deploymentTable(deployments: readonly DeploymentView[], nowMs: n
     [...titles, size, ...['ABI', 'MODULE', 'SUBJECT'].map((title) => ({ title }))],
     rows,
   );
-  return [head, ...lines.flatMap((line, at) => [line, ...newlyAllowedLines(deployments[at]!.newlyAllowed)])];
+  return [
+    head,
+    ...deployments.flatMap(({ newlyAllowed }, at) => [lines[at] ?? '', ...newlyAllowedLines(newlyAllowed)]),
+  ];
 }
 
 function newlyAllowedLines(all: readonly string[]): readonly string[] {

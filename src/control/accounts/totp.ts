@@ -23,7 +23,7 @@ export function codeOf(secret: Uint8Array, step: number): string {
   const counter = Buffer.alloc(8);
   counter.writeBigUInt64BE(BigInt(step));
   const mac = createHmac('sha1', secret).update(counter).digest();
-  const offset = mac[mac.length - 1]! & 0x0f;
+  const offset = mac.readUInt8(mac.length - 1) & 0x0f;
   const number = (mac.readUInt32BE(offset) & 0x7fffffff) % 10 ** totpLimits.digits;
   return String(number).padStart(totpLimits.digits, '0');
 }

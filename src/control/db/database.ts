@@ -240,6 +240,7 @@ async function checkServer(db: Kysely<Schema>): Promise<void> {
     select current_setting('server_version_num') as version, current_setting('server_encoding') as encoding`.execute(
     db,
   );
+  // A select without a table has exactly one row.
   const { version, encoding } = rows[0]!;
   if (Number(version) < versionMin)
     throw new PlatformError('unavailable', `PostgreSQL ${Math.floor(Number(version) / 10_000)} is too old`, {

@@ -95,6 +95,7 @@ export class LogSpools {
       const { series, batch, blocks, dropped } = record;
       const origin = series === 'sent' ? runnerId : `${runnerId}/spool`;
       const stored = await this.#store(
+        // The store refuses what is no plausible block.
         blocks.map((block) => blockOfText(block as unknown as LogBlockText)),
         dropped,
         { origin, number: batch },

@@ -14,22 +14,22 @@ import { BatchInsert } from '../db/batch-insert.ts';
 import type { Schema } from '../db/schema.ts';
 import { classesOf, streamsOf } from './log-filter.ts';
 
+/** Columns of BlockSize. */
+const sizeColumns = [
+  'first_cursor',
+  'last_cursor',
+  'lines',
+  'first_ms',
+  'last_ms',
+  'levels',
+  'streams',
+  'text_chars',
+  'bytes',
+] as const;
+
 export const insertBlocks = new BatchInsert({
   table: 'log_blocks',
-  columns: [
-    'handler_id',
-    'first_cursor',
-    'last_cursor',
-    'lines',
-    'first_ms',
-    'last_ms',
-    'levels',
-    'streams',
-    'text_chars',
-    'bytes',
-    'words',
-    'data',
-  ],
+  columns: ['handler_id', ...sizeColumns, 'words', 'data'],
 });
 
 /** Facts of a stored block. */
@@ -50,18 +50,6 @@ export interface BlockRange {
   readonly upTo: number;
   readonly direction: 'oldest first' | 'newest first';
 }
-
-const sizeColumns = [
-  'first_cursor',
-  'last_cursor',
-  'lines',
-  'first_ms',
-  'last_ms',
-  'levels',
-  'streams',
-  'text_chars',
-  'bytes',
-] as const;
 
 /** Returns the row of a block whose lines have the cursors from `first` to `last`. */
 export function rowOf(

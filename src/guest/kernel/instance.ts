@@ -218,6 +218,7 @@ export class GuestInstance implements ProcessRef {
       table[declared.name] = bindSyscall(this, syscall, declared, index, tracer) as CallableFunction;
     });
     imports.trisiel = {
+      // The types of imports know no WebAssembly.Suspending.
       gas: new WebAssembly.Suspending((left: number) => this.#gasCall(left)) as unknown as CallableFunction,
       ...(this.memory === null ? {} : { memory: this.memory }),
     };

@@ -1,4 +1,5 @@
 /** Compares a module's imports with the functions that the host provides. */
+import { editDistance } from '../../../protocol/edit-distance.ts';
 import type { FuncType, ProvidedFunction } from '../../../protocol/module.ts';
 import type { AbiName } from '../../../protocol/nouns.ts';
 import type { Module, OtherImport } from '../format/model.ts';
@@ -140,22 +141,4 @@ function nearestName(wanted: Wanted, provided: readonly ProvidedFunction[]): str
   }
   if (best === null) return null;
   return best.module === wanted.module ? best.name : `${best.module}.${best.name}`;
-}
-
-/** Returns the Levenshtein distance, with transpositions of neighbours (optimal string alignment). */
-export function editDistance(left: string, right: string): number {
-  let beforeLast: number[] = [];
-  let last = Array.from({ length: right.length + 1 }, (_, column) => column);
-  for (let row = 1; row <= left.length; row++) {
-    const current = [row];
-    for (let column = 1; column <= right.length; column++) {
-      const substitution = last[column - 1]! + (left[row - 1] === right[column - 1] ? 0 : 1);
-      let least = Math.min(substitution, last[column]! + 1, current[column - 1]! + 1);
-      if (row > 1 && column > 1 && left[row - 1] === right[column - 2] && left[row - 2] === right[column - 1])
-        least = Math.min(least, beforeLast[column - 2]! + 1);
-      current.push(least);
-    }
-    [beforeLast, last] = [last, current];
-  }
-  return last[right.length]!;
 }

@@ -13,6 +13,7 @@ export function wasiRow(
   waits: boolean,
   run: (guest: Process, ...args: never[]) => MaybePromise<number>,
 ): Syscall {
+  // `params` has the names of exactly the arguments that `run` takes, all of them numbers.
   const call = run as unknown as (guest: Process, ...args: unknown[]) => MaybePromise<number>;
   return { name, params: params.map(toParam), result: 'i32', waits, run: guarded(call, params.length) };
 }
