@@ -399,6 +399,29 @@ onEachDatabase('drains', (dialect) => {
     expect(await store.list(idOf('aa'))).toMatchObject([{ sent: 2 * drainBatch.lines }]);
   });
 
+  it('send nothing more when the lease is lost in the middle of a turn', async () => {
+    await store.put(it_.a, 'there', webhook());
+    await write('aa', 'first');
+    const all = drains();
+    await all.look();
+    expect(received).toHaveLength(1);
+    // The turn begins shortly before the lease is to be renewed, and goes on after that.
+    nowMs += drainTimes.leaseMs / 2 - 2_000;
+    for (let n = 0; n < 3; n++) await write('aa', ...Array.from({ length: drainBatch.lines }, (_, i) => `${n} ${i}`));
+    answer = async (_request, response) => {
+      nowMs += 3_000;
+      await it_.db.deleteFrom('leases').where('name', '=', 'drains').execute();
+      await new SqlLeases({ db: it_.db, now: () => nowMs }).take({
+        name: 'drains',
+        holder: 'control-2',
+        ttlMs: 60_000,
+      });
+      response.end();
+    };
+    await all.look();
+    expect(received).toHaveLength(2);
+  });
+
   it('never go backwards', async () => {
     await store.put(it_.a, 'there', webhook());
     await write('aa', 'one', 'two');

@@ -163,6 +163,7 @@ describe('the sum of profiles', () => {
       ].map((node) => ({ ...one, nodes: [node] })),
       { ...one, functions: ['x'.repeat(gasProfileLimits.nameChars + 1)], nodes: [] },
       { ...one, functions: Array(gasProfileLimits.nodes + 1).fill('a') },
+      { ...one, nodes: Array.from({ length: gasProfileLimits.nodes + 1 }, () => [-1, 0, 0]) },
       { ...one, nodes: new Array(3) },
       { ...one, functions: new Array(3), nodes: [] },
     ];

@@ -128,6 +128,21 @@ describe('an argument', () => {
     expect(() => call(guest, func({ a: type }), args)).toThrow(GuestFault);
   });
 
+  it('traps: a string of two bytes for each unit that is not aligned, or lies outside of the memory', () => {
+    for (const encoding of ['utf16', 'latin1+utf16'] as const) {
+      const length = encoding === 'utf16' ? 1 : 0x8000_0001;
+      const read = (pointer: number) => {
+        const guest = makeGuest();
+        guest.memory.put(8, new Uint8Array([97, 0, 97, 0]));
+        guest.component.encoding = encoding;
+        return call(guest, func({ a: 'string' }), [pointer, length]).got;
+      };
+      expect(read(8)).toEqual(['a']);
+      expect(() => read(9)).toThrow(/not aligned to 2/);
+      expect(() => read(65_535)).toThrow(GuestFault);
+    }
+  });
+
   it('traps where a list names one string so often that the host would run out of memory', () => {
     const guest = makeGuest();
     for (let at = 32_768; at < 65_536; at += 8) {

@@ -1,0 +1,88 @@
+/** Ranges of guest memory that streams copy from and to: when they are read and stored, and what they may be. */
+import { describe, expect, it } from 'vitest';
+import { GuestBuffer } from '../../../../src/guest/kernel/canonical/async/buffer.ts';
+import { elementFor } from '../../../../src/guest/kernel/canonical/async/elements.ts';
+import { ComponentState } from '../../../../src/guest/kernel/canonical/state.ts';
+import { GuestFault, GuestMemory } from '../../../../src/guest/kernel/memory.ts';
+import type { Process } from '../../../../src/guest/kernel/process.ts';
+
+/** `owner`: number of the part whose code calls; 0: the component is not composed. */
+function makeGuest(owner: number): Process {
+  const component = new ComponentState();
+  component.handles.owner = owner;
+  const memory = new GuestMemory(new WebAssembly.Memory({ initial: 4 }));
+  return { memory, component, end: null, work: () => undefined } as unknown as Process;
+}
+
+const u8 = elementFor('u8');
+const u32 = elementFor('u32');
+const at = 64;
+const bytesAt = (guest: Process, count: number) => [...guest.memory.bytes(at, count)];
+
+describe('a buffer of a part of a composed component', () => {
+  it('stores bytes and numbers when its event is delivered, not before, and each at its place', () => {
+    const guest = makeGuest(1);
+    const bytes = new GuestBuffer(guest, u8, 'readable', at, 4);
+    const chunk = new Uint8Array([1, 2]);
+    bytes.write(chunk);
+    chunk.fill(9); // the giver goes on with its own memory
+    bytes.write(new Uint8Array([3]));
+    expect(bytesAt(guest, 4)).toEqual([0, 0, 0, 0]);
+    expect(bytes.progress).toBe(3);
+    bytes.deliver();
+    expect(bytesAt(guest, 4)).toEqual([1, 2, 3, 0]);
+    const numbers = new GuestBuffer(guest, u32, 'readable', at, 2);
+    numbers.write([0x01020304, 5]);
+    expect(bytesAt(guest, 8)).toEqual([1, 2, 3, 0, 0, 0, 0, 0]);
+    numbers.deliver();
+    expect(bytesAt(guest, 8)).toEqual([4, 3, 2, 1, 5, 0, 0, 0]);
+  });
+
+  it('gives the values that stood there when the copy began', () => {
+    for (const [element, expected] of [
+      [u8, [7, 8, 0, 0]],
+      [u32, [0x0807, 0, 0, 0]],
+    ] as const) {
+      const guest = makeGuest(1);
+      guest.memory.put(at, new Uint8Array([7, 8]));
+      const buffer = new GuestBuffer(guest, element, 'writable', at, 4);
+      guest.memory.put(at, new Uint8Array([9, 9, 9]));
+      expect([...buffer.read(1), ...buffer.read(3)]).toEqual(expected);
+    }
+  });
+
+  it('moves fewer values in one copy than the guest may name', () => {
+    expect(new GuestBuffer(makeGuest(1), u8, 'readable', at, 200_000).remain).toBe(65_536);
+    expect(new GuestBuffer(makeGuest(1), u32, 'readable', at, 60_000).remain).toBe(4_096);
+  });
+});
+
+describe('a buffer of a component that is not composed', () => {
+  it('stores bytes and numbers at once', () => {
+    const guest = makeGuest(0);
+    new GuestBuffer(guest, u8, 'readable', at, 2).write(new Uint8Array([1, 2]));
+    expect(bytesAt(guest, 2)).toEqual([1, 2]);
+    new GuestBuffer(guest, u32, 'readable', at, 1).write([3]);
+    expect(bytesAt(guest, 4)).toEqual([3, 0, 0, 0]);
+  });
+});
+
+describe.each([0, 1])('the range of a buffer, part %i', (owner) => {
+  it.each([
+    ['is not aligned', u32, 2, 1],
+    ['ends outside of the memory', u32, 4 * 65_536 - 4, 2],
+    ['begins outside of the memory', u8, -1, 2],
+  ] as const)('is refused where it %s', (_what, element, pointer, length) => {
+    expect(() => new GuestBuffer(makeGuest(owner), element, 'readable', pointer, length)).toThrow(GuestFault);
+  });
+
+  it('may be empty anywhere', () => {
+    expect(new GuestBuffer(makeGuest(owner), u32, 'readable', 3, 0).isEmpty).toBe(true);
+  });
+});
+
+it('names at most 268,435,455 values', () => {
+  const buffer = (length: number) => new GuestBuffer(makeGuest(0), elementFor(null), 'readable', 0, length);
+  expect(buffer(2 ** 28 - 1).remain).toBe(2 ** 28 - 1);
+  expect(() => buffer(2 ** 28)).toThrow(GuestFault);
+});
