@@ -961,6 +961,13 @@ export const protections: readonly Protection[] = [
     tests: ['test/guest/component/validation.test.ts'],
   },
   {
+    name: 'components: a version that is cut short has its rest',
+    file: 'src/guest/component/extern-name.ts',
+    find: '(isCutShort.test(name) && isInterface.test(name + suffix))',
+    replace: 'isCutShort.test(name)',
+    tests: ['test/guest/component/validation.test.ts'],
+  },
+  {
     name: 'components: nested ones are checked by what they declare',
     file: 'src/guest/component/evaluate.ts',
     find: 'this.#instantiate(nested, scope, null);',

@@ -9,13 +9,14 @@ import { type Evaluation, Exports, newScope } from './evaluation.ts';
 import { ExternNames } from './extern-name.ts';
 import type { ComponentItem, Entry, FunctionItem, InstanceItem, ResourceItem, Scope, TypeItem } from './graph.ts';
 import { compatibleName } from './interface-name.ts';
-import type { Alias, Declaration, Definition, External, Sort, TypeDefinition } from './model.ts';
+import type { Alias, Declaration, Definition, External, ExternName, Sort, TypeDefinition } from './model.ts';
 import { moduleTypeProblem } from './module-type.ts';
 import { NamedTypes, renamed } from './named-types.ts';
 import { unsupportedComponent } from './refusals.ts';
 import { TypeResolver } from './resolve-type.ts';
 import { formatFunction, hostResource, sameFunction, sameWitType } from './wit.ts';
 
+type ImportDefinition = ExternName & { readonly of: External };
 type ExportDefinition = Extract<Definition, { readonly kind: 'export' }>;
 
 interface Importing {
@@ -132,14 +133,14 @@ export class DeclaredTypes {
   }
 
   /** Adds an import to the scope: an argument after a check of its type, or what the host provides. */
-  import({ scope, imports, named, args }: Importing, name: string, of: External): void {
+  import({ scope, imports, named, args }: Importing, { name, attributes, of }: ImportDefinition): void {
     const given = args === null ? null : args.get(name);
     if (given === undefined)
       throw this.#evaluation.fail(`a nested component gets no ${JSON.stringify(name.slice(0, 60))}`);
     if (given !== null && given.sort !== of.kind)
       this.#evaluation.fail(`${JSON.stringify(name.slice(0, 60))} is a ${given.sort}, not a ${of.kind}`);
     const entry = this.#imported(scope, '$root', name, of, given);
-    const problem = imports.add(name, entry);
+    const problem = imports.add({ name, attributes }, entry);
     if (problem !== null) this.#evaluation.fail(problem);
     if (named?.add('import', entry) === false) this.#unnamed(name, 'imported');
     this.#evaluation.push(scope, entry);
@@ -310,17 +311,17 @@ export class DeclaredTypes {
         this.#evaluation.push(scope, this.alias(scope, declaration));
         return;
       case 'import':
-        this.#open(() => this.import({ scope, imports, named, args }, declaration.name, declaration.of));
+        this.#open(() => this.import({ scope, imports, named, args }, declaration));
         return;
       case 'export': {
-        const { name, of } = declaration;
+        const { name, attributes, of } = declaration;
         const actual = given === null ? null : (given.exports.get(name) ?? null);
         if (given !== null && actual?.sort !== of.kind)
           this.#evaluation.fail(`an instance lacks the ${of.kind} ${JSON.stringify(name.slice(0, 60))}`);
         const inner = of.kind === 'instance' ? `${interfaceName}/${name}` : interfaceName;
         const imported = () => this.#imported(scope, inner, of.kind === 'instance' ? inner : name, of, actual);
         const entry = given === null ? this.#open(imported) : imported();
-        exports.add(name, entry);
+        exports.add({ name, attributes }, entry);
         if (named?.add('export', entry) === false) this.#unnamed(name, 'exported');
         this.#evaluation.push(scope, entry);
         return;

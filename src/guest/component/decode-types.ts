@@ -82,7 +82,7 @@ function readDeclaration(reader: DefinitionReader, ofComponent: boolean, depth: 
   if (form === 1) return { kind: 'type', type: readType(reader, depth + 1) };
   if (form === 2) return readAlias(reader);
   if (form === 4 || (form === 3 && ofComponent))
-    return { kind: form === 4 ? 'export' : 'import', name: reader.externalName(), of: readExternal(reader) };
+    return { kind: form === 4 ? 'export' : 'import', ...reader.externalName(), of: readExternal(reader) };
   return reader.fail(`invalid declaration 0x${form.toString(16)}`, reader.pos - 1);
 }
 

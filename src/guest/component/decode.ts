@@ -97,7 +97,7 @@ class Decoder {
       case 9:
         throw unsupportedComponent(reader.subject, 'a start function of a component');
       case 10:
-        each('imports', () => ({ kind: 'import', name: reader.externalName(), of: readExternal(reader) }));
+        each('imports', () => ({ kind: 'import', ...reader.externalName(), of: readExternal(reader) }));
         break;
       case 11:
         each('exports', () => this.#export());
@@ -134,6 +134,7 @@ class Decoder {
       kind: 'core bundle',
       exports: reader.list('exports', () => ({
         name: reader.name('export name'),
+        attributes: null,
         sort: reader.coreSort(),
         index: reader.u32('index'),
       })),
@@ -147,7 +148,7 @@ class Decoder {
       return {
         kind: 'instance',
         component: reader.u32('component index'),
-        args: reader.list('arguments', () => reader.named(reader.name('argument name'))),
+        args: reader.list('arguments', () => reader.named({ name: reader.name('argument name'), attributes: null })),
       };
     }
     if (form !== 1) reader.fail(`invalid instance 0x${form.toString(16)}`, reader.pos - 1);

@@ -1,29 +1,32 @@
 /** Reads what definitions of a component have in common: names, sorts, references to types, lists. */
 import { componentCaps } from './caps.ts';
-import type { CoreSort, Named, Sort, TypeRef } from './model.ts';
+import type { CoreSort, ExternName, Named, Sort, TypeRef } from './model.ts';
 import { ComponentReader, tooLargeComponent, unsupportedComponent } from './refusals.ts';
 import type { PrimitiveType } from './wit.ts';
 
 export class DefinitionReader extends ComponentReader {
   #definitions = 0;
 
-  /** Reads the name of an import or export. Skips a version and other attributes of the name. */
-  externalName(): string {
+  /** Reads the name of an import or export, with its attributes; those of other tools (`external-id`) are skipped. */
+  externalName(): ExternName {
     const form = this.u8('name');
     if (form > 2) this.fail(`invalid form of a name 0x${form.toString(16)}`, this.pos - 1);
     const name = this.name('name');
-    if (form === 2) {
-      this.list('attributes of a name', () => {
-        this.u8('attribute');
-        this.name('attribute');
-      });
-    }
-    return name;
+    if (form !== 2) return { name, attributes: null };
+    const found: (string | null)[] = [null, null, null];
+    this.list('attributes of a name', () => {
+      const kind = this.u8('attribute');
+      if (kind > 2 || found[kind] !== null)
+        this.fail('an attribute of a name that is unknown, or there twice', this.pos - 1);
+      found[kind] = this.name('attribute');
+    });
+    const [implemented = null, versionSuffix = null] = found;
+    return { name, attributes: { implements: implemented, versionSuffix } };
   }
 
   /** Reads what the definition `name` is: its sort and index. */
-  named(name: string): Named {
-    return { name, sort: this.sort(), index: this.u32('index') };
+  named(name: ExternName): Named {
+    return { ...name, sort: this.sort(), index: this.u32('index') };
   }
 
   /** Reads a sort. Throws `module_unsupported` for values. */

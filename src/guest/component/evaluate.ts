@@ -83,10 +83,9 @@ class Evaluator {
       this.#evaluation.step();
       if (definition.kind === 'export') {
         const entry = this.#types.exported(scope, named, definition, this.#evaluation.entry(scope, definition));
-        exports.add(definition.name, entry);
+        exports.add(definition, entry);
         this.#evaluation.push(scope, entry);
-      } else if (definition.kind === 'import')
-        this.#types.import({ scope, imports, named, args }, definition.name, definition.of);
+      } else if (definition.kind === 'import') this.#types.import({ scope, imports, named, args }, definition);
       else this.#define(scope, definition);
     }
     return exports.entries;
@@ -124,7 +123,7 @@ class Evaluator {
         const exports = new Exports(this.#evaluation.subject, 'bundle');
         for (const named of definition.exports) {
           this.#evaluation.step();
-          exports.add(named.name, this.#evaluation.entry(scope, named));
+          exports.add(named, this.#evaluation.entry(scope, named));
         }
         spaces.instance.push({ exports: exports.entries });
         return;

@@ -3,7 +3,7 @@ import type { FuncType } from '../../protocol/module.ts';
 import { componentCaps } from './caps.ts';
 import { ExternNames } from './extern-name.ts';
 import type { CoreItem, Entry, Scope, Signature, Spaces } from './graph.ts';
-import type { Named, Sort } from './model.ts';
+import type { ExternName, Named, Sort } from './model.ts';
 import { invalidComponent, tooLargeComponent } from './refusals.ts';
 
 export class Evaluation {
@@ -86,9 +86,9 @@ export class Exports {
   }
 
   /** Throws `module_invalid` for a name that is none, or is there. */
-  add(name: string, entry: Entry): void {
+  add(name: ExternName, entry: Entry): void {
     const problem = this.#names.add(name, entry);
     if (problem !== null) throw invalidComponent(this.#subject, problem);
-    this.entries.set(name, entry);
+    this.entries.set(name.name, entry);
   }
 }

@@ -4,6 +4,7 @@
  * Spec: component-model, Explainer.md "Import and Export Definitions", "Component Model Binary Format Explainer", Import and Export Definitions.
  */
 import type { Entry } from './graph.ts';
+import type { ExternName, NameAttributes } from './model.ts';
 import type { FunctionType, WitType } from './wit.ts';
 
 const label = '(?:[a-z][0-9a-z]*|[A-Z][0-9A-Z]*)(?:-(?:[0-9a-z]+|[0-9A-Z]+))*';
@@ -12,10 +13,12 @@ const number = '(?:0|[1-9][0-9]*)';
 const semver = `${number}\\.${number}\\.${number}(?:-[0-9A-Za-z-]+(?:\\.[0-9A-Za-z-]+)*)?(?:\\+[0-9A-Za-z-]+(?:\\.[0-9A-Za-z-]+)*)?`;
 /** The part of a version that decides what it is compatible with: `1`, `0.2`, `0.0.3`. */
 const compatible = `[1-9][0-9]*|0\\.[1-9][0-9]*|0\\.0\\.${number}`;
-const interfaceName = `${words}:${words}/${label}(?:@(?:${semver}|${compatible}))?`;
+const unversioned = `${words}:${words}/${label}`;
+const interfaceName = `${unversioned}(?:@${semver})?`;
 
 const isLabelText = new RegExp(`^${label}$`);
 const isInterface = new RegExp(`^${interfaceName}$`);
+const isCutShort = new RegExp(`^${unversioned}@(?:${compatible})$`);
 const labelled = new RegExp(`^\\[implements=<${interfaceName}>\\](${label})$`);
 /** `[constructor]a`, `[method]a.b`, `[static]a.b`. */
 const annotated = new RegExp(`^\\[(constructor)\\](${label})$|^\\[(method|static)\\](${label})\\.(${label})$`);
@@ -59,13 +62,25 @@ function annotationOf(name: string): Annotation | null {
  */
 function uniqueKey(name: string): string {
   const plain = (labels: string): string => labels.toLowerCase().replaceAll('-', '');
-  if (isInterface.test(name)) return name;
+  if (isInterface.test(name) || isCutShort.test(name)) return name;
   const alias = labelled.exec(name);
   if (alias !== null) return plain(alias[1] as string);
   if (name.startsWith('[constructor]')) return `[constructor]${plain(name.slice('[constructor]'.length))}`;
   const [resource, member] = name.replace(/^\[[^\]]*\]/, '').split('.');
   if (member === undefined) return plain(name);
   return plain(resource as string) === plain(member) ? plain(member) : `${plain(resource as string)}.${plain(member)}`;
+}
+
+/** Returns what is wrong with the attributes of a name; null: nothing. */
+function attributeProblem(name: string, { implements: implemented, versionSuffix }: NameAttributes, entry: Entry) {
+  if (implemented !== null) {
+    if (!isInterface.test(implemented)) return `implements ${quoted(implemented)}, which is no name of an interface`;
+    if (entry.sort !== 'instance' || !isLabel(name))
+      return 'implements an interface and is no instance with a plain name';
+  }
+  if (versionSuffix !== null && !(isCutShort.test(name) && isInterface.test(name + versionSuffix)))
+    return `has ${quoted(versionSuffix)} as the rest of its version`;
+  return null;
 }
 
 function quoted(name: string): string {
@@ -86,11 +101,13 @@ export class ExternNames {
   }
 
   /** Adds `entry`. Returns what is wrong with its name; null: nothing. */
-  add(name: string, entry: Entry): string | null {
+  add({ name, attributes }: ExternName, entry: Entry): string | null {
     const isPlain = isLabel(name);
     const annotation = isPlain ? null : annotationOf(name);
-    if (!isPlain && annotation === null && !this.#isOther(name, entry))
+    if (!isPlain && annotation === null && !this.#isOther({ name, attributes }, entry))
       return `${quoted(name)} is no name of an ${this.#what.replace('bundled ', '')}`;
+    const misplaced = attributes === null ? null : attributeProblem(name, attributes, entry);
+    if (misplaced !== null) return `${quoted(name)} ${misplaced}`;
     const key = uniqueKey(name);
     if (this.#keys.has(key)) return `two ${this.#what.replace('bundled ', '')}s are called ${quoted(name)}`;
     this.#keys.add(key);
@@ -100,8 +117,9 @@ export class ExternNames {
     return problem === null ? null : `${quoted(name)}: ${problem}`;
   }
 
-  #isOther(name: string, entry: Entry): boolean {
-    if (isInterface.test(name)) return true;
+  #isOther({ name, attributes }: ExternName, entry: Entry): boolean {
+    const suffix = attributes?.versionSuffix ?? '';
+    if (isInterface.test(name) || (isCutShort.test(name) && isInterface.test(name + suffix))) return true;
     if (labelled.test(name)) return entry.sort === 'instance';
     return this.#what === 'import' && isDependency.test(name);
   }

@@ -6,6 +6,19 @@ export const coreSorts = ['func', 'table', 'memory', 'global', 'tag', 'type', 'm
 export type CoreSort = `core ${(typeof coreSorts)[number]}`;
 export type Sort = CoreSort | 'func' | 'type' | 'component' | 'instance';
 
+/** What the file says of a name: the interface that an instance has, and the rest of a version that the name cuts short. */
+export interface NameAttributes {
+  readonly implements: string | null;
+  readonly versionSuffix: string | null;
+}
+
+/** A name of an import or export. */
+export interface ExternName {
+  readonly name: string;
+  /** Null: none. */
+  readonly attributes: NameAttributes | null;
+}
+
 /** A primitive type, or the index of a type. */
 export type TypeRef = PrimitiveType | number;
 
@@ -38,7 +51,7 @@ export type Declaration =
   | { readonly kind: 'core type'; readonly module: ModuleType | null }
   | { readonly kind: 'type'; readonly type: TypeDefinition }
   | Alias
-  | { readonly kind: 'import' | 'export'; readonly name: string; readonly of: External };
+  | (ExternName & { readonly kind: 'import' | 'export'; readonly of: External });
 
 /** Declared type of an import or export. */
 export type External =
@@ -111,8 +124,7 @@ export type PlainOperation =
   | 'waitable.join';
 
 /** A name for entry `index` of the index space of `sort`. */
-export interface Named {
-  readonly name: string;
+export interface Named extends ExternName {
   readonly sort: Sort;
   readonly index: number;
 }
@@ -131,13 +143,12 @@ export type Definition =
   | { readonly kind: 'bundle'; readonly exports: readonly Named[] }
   | { readonly kind: 'type'; readonly type: TypeDefinition }
   | { readonly kind: 'canon'; readonly canon: Canon }
-  | { readonly kind: 'import'; readonly name: string; readonly of: External }
-  | {
+  | (ExternName & { readonly kind: 'import'; readonly of: External })
+  | (ExternName & {
       readonly kind: 'export';
-      readonly name: string;
       readonly sort: Sort;
       readonly index: number;
       /** The type that the export is said to have; null: that of the definition. */
       readonly as: External | null;
-    }
+    })
   | Alias;

@@ -73,7 +73,12 @@ describe('decoding', () => {
       },
     });
     expect(decode(imports([2, 'a:b/c@1.0.0', vector([[1, '.1']]), 1, 0]))).toEqual([
-      { kind: 'import', name: 'a:b/c@1.0.0', of: { kind: 'func', type: 0 } },
+      {
+        kind: 'import',
+        name: 'a:b/c@1.0.0',
+        attributes: { implements: null, versionSuffix: '.1' },
+        of: { kind: 'func', type: 0 },
+      },
     ]);
   });
 
@@ -82,6 +87,20 @@ describe('decoding', () => {
     ['a section longer than the file', bytes(7, 50, 0)],
     ['bytes behind the last entry', section(7, bytes(1, 0x7f, 0))],
     ['a count without entries', section(7, bytes(leb(1_000_000)))],
+    [
+      'an attribute of a name twice',
+      imports([
+        2,
+        'a:b/c@1',
+        vector([
+          [1, '.1'],
+          [1, '.1'],
+        ]),
+        1,
+        0,
+      ]),
+    ],
+    ['an unknown attribute of a name', imports([2, 'a', vector([[3, 'a']]), 1, 0])],
     ['an unknown type', types([0x01])],
     ['an unknown sort', exports([0, 'a', 9, 0, 0])],
     ['a resource that is no i32', types([0x3f, 0x7e, 0])],

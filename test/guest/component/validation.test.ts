@@ -56,7 +56,7 @@ describe('names', () => {
   it.each([
     [['a', 'B1', 'a-1-b-2', 'a11-B11-123-ABC-abc']],
     [['wasi:http/types', 'wasi:http/types@1.0.0', 'wasi:http/types@2.0.0', 'a:b/c@0.0.0-abcd.1.2+efg.4.ee.5']],
-    [['a:b/c@0.2', 'ns-1-a:b-1-c/D-2', 'unlocked-dep=<a:b@{>=1.0.0}>', 'url=<http://a.b/c>']],
+    [['a:b/c@0.2.0', 'ns-1-a:b-1-c/D-2', 'unlocked-dep=<a:b@{>=1.0.0}>', 'url=<http://a.b/c>']],
   ])('may be %s', (names) => {
     expect(refusal(named(...names))).toMatch(valid);
   });
@@ -74,6 +74,8 @@ describe('names', () => {
     'ns:pkg-A/b',
     'a:b/c@',
     'a:b/c@1.',
+    'a:b/c@1',
+    'a:b/c@0.2',
     'a:b/c@2.0.0-',
     'a:b/c/d',
     '[method]a',
@@ -100,6 +102,57 @@ describe('names', () => {
     const of = (...more: readonly Uint8Array[]) => component(types(noParams), imports(importFunc('f')), ...more);
     expect(refusal(of(instances([1, vector([[0, 'nOt', 1, 0]])])))).toMatch(/no name of an export/);
     expect(refusal(of(exports(exportAs('a', 1, 0), exportAs('A', 1, 0))))).toMatch(/two exports are called/);
+  });
+});
+
+describe('attributes of names', () => {
+  const instance = types(instanceType());
+  const withAttributes = (name: string, ...attributes: readonly (readonly [number, string])[]) => [
+    2,
+    name,
+    vector(attributes),
+  ];
+  const imported = (name: string, ...attributes: readonly (readonly [number, string])[]) =>
+    component(instance, imports([...withAttributes(name, ...attributes), 5, 0]));
+
+  it.each([
+    ['a:b/c@1', [1, '.2.3']],
+    ['a:b/c@0.2', [1, '.6+sha.1']],
+    ['a:b/c@0.0.1', [1, '-alpha']],
+    ['a:b/c@0.0.1', [1, '']],
+    ['a', [0, 'a:b/c@1.0.0']],
+    ['a:b/c', [2, 'anything']],
+  ] as const)('may be %s %j', (name, attribute) => {
+    expect(refusal(imported(name, attribute))).toMatch(valid);
+  });
+
+  it.each([
+    ['a:b/c@1', [1, '.2']],
+    ['a:b/c@1', [1, '']],
+    ['a:b/c@0', [1, '.1.0']],
+    ['a:b/c@0.0', [1, '.1']],
+    ['a:b/c@1.2.3', [1, '+sha']],
+    ['a:b/c@1.2.3', [1, '']],
+    ['a:b/c', [1, '.1']],
+    ['a', [1, '']],
+    ['a', [0, 'b']],
+    ['a', [0, '']],
+    ['a:b/c', [0, 'a:b/c']],
+  ] as const)('are refused: %s %j', (name, attribute) => {
+    expect(refusal(imported(name, attribute))).toMatch(/^module_invalid/);
+  });
+
+  it('that name an interface belong to instances', () => {
+    const bytes = component(types(noParams), imports([...withAttributes('a', [0, 'a:b/c']), 1, 0]));
+    expect(refusal(bytes)).toMatch(/implements an interface and is no instance/);
+    const inBundle = instances([1, vector([])], [1, vector([[...withAttributes('a', [0, 'b']), 5, 0]])]);
+    expect(refusal(component(inBundle))).toMatch(/no name of an interface/);
+  });
+
+  it('do not make a name another one', () => {
+    const one = [...withAttributes('a:b/c@1', [1, '.2.3']), 5, 0];
+    const other = [...withAttributes('a:b/c@1', [1, '.4.5']), 5, 0];
+    expect(refusal(component(instance, imports(one, other)))).toMatch(/two imports are called "a:b\/c@1"/);
   });
 });
 
