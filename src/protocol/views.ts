@@ -292,10 +292,11 @@ export interface QueueMessageView {
   readonly group: string | null;
   /** Number of deliveries that have begun. */
   readonly attempts: number;
+  /** Unix milliseconds. */
   readonly publishedMs: number;
   /** Unix milliseconds before which it is not delivered; null: at once. */
   readonly dueMs: number | null;
-  /** Unix milliseconds at which it was done, or failed for good. */
+  /** Unix milliseconds at which it was done, or failed for good; null: not yet. */
   readonly endedMs: number | null;
   /** Reason for the failure of the last delivery; null if none has failed. */
   readonly reason: string | null;

@@ -34,6 +34,7 @@ import { CallOptions, type FunctionCall, type GuestParts } from './function-call
 import { GasSlices } from './gas-slices.ts';
 import { HttpAnswer } from './http-answer.ts';
 import { InvocationLog, type LogSource, previewMark } from './invocation-log.ts';
+import { invocationSpan } from './invocation-span.ts';
 import { admission, closeMs, usageLimits } from './limits.ts';
 import { LineLog } from './line-log.ts';
 import type { LoadedDeployment } from './loaded-deployments.ts';
@@ -42,7 +43,6 @@ import { declaredBytes, emptyBody, RequestBody, type StandardInput } from './req
 import type { RunnerServices } from './services.ts';
 import type { SharedOrigin } from './shared-origin.ts';
 import type { Slot } from './slot.ts';
-import type { InvocationTrace } from './tracing.ts';
 import type { EndedInvocation } from './usage-reporter.ts';
 
 /** Why a call ends early for its client's sake: the connection has closed, or its body cannot be read. */
@@ -168,7 +168,14 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
     if (this.outcome === 'running') this.outcome = 'ok';
     this.nowMs = performance.now();
     this.#state = 'answered';
-    if (this.#call.trace !== null) this.#endTrace(this.#call.trace);
+    this.#call.trace?.end(
+      invocationSpan(this.#call, deployment.spec, {
+        outcome: this.outcome,
+        status: this.#status,
+        gas: this.gas,
+        error: this.#error,
+      }),
+    );
     this.#services.usage.end(deployment.usage, this);
     this.#logRequest();
     this.#services.mark.advance();
@@ -337,32 +344,6 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
 
   // The end of the Invocation.
 
-  #endTrace(trace: InvocationTrace): void {
-    const { spec } = this.deployment;
-    const { method, address, trigger } = this.#call;
-    const { outcome } = this;
-    // The query is left out: it may hold secrets.
-    const asked = {
-      'http.request.method': method,
-      'url.path': address.path === '' ? '/' : address.path,
-      ...(this.#status === 0 ? {} : { 'http.response.status_code': this.#status }),
-    };
-    trace.end({
-      name: trigger === null ? `${method} ${spec.label}` : `${trigger.kind} ${trigger.name}`,
-      kind: trigger?.kind === 'queue' ? 'consumer' : 'server',
-      attributes: {
-        'faas.name': spec.handler,
-        'faas.version': `v${spec.number}`,
-        'faas.invocation_id': this.id,
-        'faas.trigger': trigger === null ? 'http' : faasTriggers[trigger.kind],
-        ...asked,
-        'trisiel.gas': this.gas,
-        ...(outcome === 'ok' ? {} : { 'error.type': outcome }),
-      },
-      error: outcome === 'ok' ? null : (this.#error ?? outcome),
-    });
-  }
-
   #refuse(code: ErrorCode, message: string): void {
     this.#refusal ??= { code, message };
     this.#guest.kill({ kind: 'aborted', message });
@@ -498,9 +479,6 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
     });
   }
 }
-
-/** Values of the attribute `faas.trigger`. */
-const faasTriggers = { queue: 'pubsub', schedule: 'timer', async: 'http' } as const;
 
 function stackOf(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);

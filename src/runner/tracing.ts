@@ -73,6 +73,15 @@ export class Tracing {
   }
 }
 
+/** What is known of a span when it ends. */
+export interface EndedSpan {
+  readonly name: string;
+  readonly kind: SpanKindName;
+  readonly attributes: SpanAttributes;
+  /** Why it failed; null: it has not. */
+  readonly error: string | null;
+}
+
 /** Span of one Invocation, and the trace that its Process tells its parts. */
 export class InvocationTrace implements ProcessTrace {
   readonly traceId: string;
@@ -134,12 +143,7 @@ export class InvocationTrace implements ProcessTrace {
   }
 
   /** Ends the span of the Invocation. */
-  end(ended: {
-    readonly name: string;
-    readonly kind: SpanKindName;
-    readonly attributes: SpanAttributes;
-    readonly error: string | null;
-  }): void {
+  end(ended: EndedSpan): void {
     if (!this.isSampled) return;
     const more = this.#parts - spanLimits.perInvocation;
     this.#tracing.add({

@@ -6,6 +6,7 @@ import type { ExpressionBuilder, Transaction } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import { queueLimits } from '../../protocol/limits.ts';
 import type { MessageState } from '../../protocol/nouns.ts';
+import type { QueueMessageView } from '../../protocol/views.ts';
 import { BatchInsert } from '../db/batch-insert.ts';
 import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
@@ -20,24 +21,8 @@ export interface Published {
 }
 
 /** A message, as it is shown and exported. */
-export interface Message {
-  readonly id: string;
-  /** Number that grows with each message of the queue and never starts anew; gaps are usual. */
-  readonly position: number;
-  readonly state: MessageState;
+export interface Message extends Omit<QueueMessageView, 'bytes' | 'text' | 'base64'> {
   readonly body: Uint8Array;
-  readonly contentType: string | null;
-  readonly group: string | null;
-  /** Number of deliveries that have begun. */
-  readonly attempts: number;
-  /** Publication time in Unix milliseconds. The other times are null if they have not come yet, or never will. */
-  readonly publishedMs: number;
-  readonly dueMs: number | null;
-  readonly endedMs: number | null;
-  /** Reason for the failure of the last delivery; null if none has failed. */
-  readonly reason: string | null;
-  /** Id of the Invocation that processed the message last; null if none has. */
-  readonly invocation: string | null;
 }
 
 const insertion = new BatchInsert({
