@@ -1026,7 +1026,7 @@ export const protections: readonly Protection[] = [
   {
     name: 'components: imports and exports have names in kebab case',
     file: 'src/guest/component/extern-name.ts',
-    find: 'if (!isPlain && annotation === null && !this.#isOther(name, entry))',
+    find: 'if (!isPlain && annotation === null && !this.#isOther({ name, attributes }, entry))',
     replace: 'if (false)',
     tests: ['test/guest/component/validation.test.ts'],
   },
