@@ -1,13 +1,15 @@
 /**
  * A cluster on one machine, with a real PostgreSQL, NATS, one control and three nodes of one runner each.
- * `npm run bench -- cluster [push calls cold logs]`
- * From the environment: ROUNDS, and CALLS (of a round). All processes share the machine, so calls a second do not grow
+ * `npm run bench -- cluster [push calls cold logs takeover many]`
+ * From the environment: ROUNDS, CALLS (of a round), FUNCTIONS and HELD (of `many`). All processes share the machine, so calls a second do not grow
  * with nodes here; processor time of a call must stay the same.
  *
  * - push: from the command to `live on 3 of 3 nodes`, beside the same push to a platform on this machine alone
  * - calls: through 1, 2 and 3 nodes in turn, with the processor time of all processes, of this one too
  * - cold: the first call of a function on a node, 200 KB of wasm, beside the second
  * - logs: lines from the call that writes them to the database
+ * - takeover: from a SIGKILL of the one node that holds a function until another one answers its calls
+ * - many: 10,000 functions on three nodes, which are called for 500 each: memory, time to join, the first call of each
  */
 import type { PlatformChild } from '../src/bin/platform-child.ts';
 import { TestCluster } from '../test/support/cluster.ts';
@@ -21,10 +23,11 @@ import {
   type TestUser,
 } from '../test/support/e2e.ts';
 import { assemble, printing } from '../test/support/e2e-guests.ts';
+import { manyFunctions } from '../test/support/many-functions.ts';
 import { cwaGuest } from '../test/support/wat.ts';
 import { type Figure, figure, middle } from './figure.ts';
 import { moduleOf } from './modules.ts';
-import { median } from './statistics.ts';
+import { median, percentile } from './statistics.ts';
 import { table } from './table.ts';
 
 const rounds = Number(process.env.ROUNDS ?? 5);
@@ -34,7 +37,9 @@ const clients = 8;
 const linesPerCall = 50;
 /** Longest wait for lines that have not been stored: a buffer that was full has dropped them, and none comes any more. */
 const storedWithinMs = 30_000;
-const sections = { push, calls: callsOfNodes, cold, logs } as const;
+const functions = Number(process.env.FUNCTIONS ?? 10_000);
+const held = Number(process.env.HELD ?? 500);
+const sections = { push, calls: callsOfNodes, cold, logs, takeover, many } as const;
 const chosen = process.argv.slice(2);
 
 /** Writes linesPerCall lines. */
@@ -182,4 +187,67 @@ async function logs(): Promise<void> {
     ['lines', 'stored', 'lines/s', 'µs of a processor each'],
     [[count, arrived, ...figures]],
   );
+}
+
+async function takeover(): Promise<void> {
+  const repo = await makeRepo({ 'a.wasm': printing('held'), 'wasmcloud.toml': '[placement]\nreplicas = 1\n' });
+  await deploy(cluster.control(), cluster.user, repo, 'held');
+  const status = async (node: (typeof cluster.nodes)[number]): Promise<number> =>
+    (await cluster.call(node, 'held')).status;
+  const times: number[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    const statuses = await Promise.all(cluster.nodes.map(status));
+    const holder = cluster.nodes[statuses.indexOf(200)];
+    if (holder === undefined) throw new Error('no node holds it');
+    const others = cluster.nodes.filter((node) => node !== holder);
+    await cluster.killNode(holder, { runners: true });
+    const killedMs = performance.now();
+    while (!(await Promise.all(others.map(status))).includes(200))
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    times.push(performance.now() - killedMs);
+    await cluster.restartNode(holder);
+    while ((await status(holder)) !== 200) await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  table(
+    'a function of one node, from the SIGKILL of that node to an answer of another one',
+    ['', 'ms'],
+    [
+      ['median', median(times).toFixed(0)],
+      ['longest', Math.max(...times).toFixed(0)],
+    ],
+  );
+}
+
+async function many(): Promise<void> {
+  const it = await manyFunctions(functions, 3 * held);
+  try {
+    const first: number[] = [];
+    const second: number[] = [];
+    const before = await Promise.all(it.nodes.map((node) => it.runnerBytes(node)));
+    for (const [index, node] of it.nodes.entries())
+      for (const label of it.labels.slice(index * held, (index + 1) * held)) {
+        first.push(await it.timed(node, label));
+        second.push(await it.timed(node, label));
+      }
+    const after = await Promise.all(it.nodes.map((node) => it.runnerBytes(node)));
+    const mib = (bytes: number): string => (bytes / 1024 / 1024).toFixed(0);
+    table(
+      `${functions} functions on three nodes, each called for ${held} of them`,
+      ['', 'median of the nodes, or of the calls'],
+      [
+        ['until a node serves, ms', median(it.footprints.map(({ joinMs }) => joinMs)).toFixed(0)],
+        [
+          'its own process for a function, KiB',
+          (median(it.footprints.map(({ bytes }) => bytes)) / 1024 / functions).toFixed(1),
+        ],
+        ['its runner before the calls, MiB', mib(median(before))],
+        ['its runner after them, MiB', mib(median(after))],
+        ['first call, ms', median(first).toFixed(1)],
+        ['first call, p99, ms', percentile(first, 99).toFixed(1)],
+        ['second call, ms', median(second).toFixed(1)],
+      ],
+    );
+  } finally {
+    await it.close();
+  }
 }

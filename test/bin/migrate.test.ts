@@ -6,10 +6,13 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { takeDataFolder } from '../../src/bin/data-folder.ts';
 import { dumpDatabase } from '../../src/control/backup/database-dump.ts';
-import { type DatabaseLocation, openDatabase } from '../../src/control/db/database.ts';
+import { type Database, type DatabaseLocation, openDatabase } from '../../src/control/db/database.ts';
+import { type EffectiveManifest, writeEffectiveManifest } from '../../src/control/deploy/effective-manifest.ts';
+import { defaultLimits } from '../../src/protocol/limits.ts';
 import { command } from '../support/database.ts';
 import { commit, git, makeRepo, removeTemporaryFolders, temporaryFolder } from '../support/e2e.ts';
 import { startDoor } from '../support/git-platform.ts';
@@ -19,6 +22,43 @@ import { trisiel } from '../support/trisiel.ts';
 const hello = new URL('../../fixtures/guests/cwa/hello.wasm', import.meta.url);
 const program = fileURLToPath(new URL('../../src/bin/migrate.ts', import.meta.url));
 if (postgresMissing !== null) process.stderr.write(`skipped: migrate: ${postgresMissing}\n`);
+
+const manifest: EffectiveManifest = {
+  ...{ abi: 'auto', limits: defaultLimits, policy: null, env: {}, files: null, passAuthorization: false },
+};
+
+/** What several controls share, which one control does not have. */
+const ofManyControls = ['repository_records', 'blobs', 'blob_pieces'];
+
+/** Puts a row into every table of one control that has none, in the order of their references. */
+async function fillTables(db: Database): Promise<void> {
+  const read = async <Row>(text: string): Promise<readonly Row[]> => (await sql.raw<Row>(text).execute(db)).rows;
+  const found = await read<{ name: string }>(
+    "select name from sqlite_master where type = 'table' and name not like 'sqlite_%' and name not like 'kysely_%'",
+  );
+  const done = new Set<string>();
+  const fill = async (table: string): Promise<void> => {
+    if (done.has(table)) return;
+    done.add(table);
+    const keys = await read<{ table: string; from: string; to: string }>(`pragma foreign_key_list('${table}')`);
+    for (const key of keys) await fill(key.table);
+    if ((await read(`select 1 from "${table}" limit 1`)).length > 0) return;
+    const columns = await read<{ name: string; type: string }>(`pragma table_info('${table}')`);
+    const values = columns.map(({ name, type }) => {
+      const key = keys.find(({ from }) => from === name);
+      if (key !== undefined) return `(select "${key.to ?? 'id'}" from "${key.table}" limit 1)`;
+      // A repository that is recorded would need its packs.
+      if (name === 'is_recorded') return '0';
+      if (table === 'artifacts' && name === 'name') return `'${'0'.repeat(64)}'`;
+      if (name === 'manifest') return `'${writeEffectiveManifest(manifest)}'`;
+      if (/blob|bytea/i.test(type)) return "x'00ff0a'";
+      return /int/i.test(type) ? '1' : /real|double|float/i.test(type) ? '0.1' : "'{}'";
+    });
+    const names = columns.map(({ name }) => `"${name}"`).join(', ');
+    await sql.raw(`insert into "${table}" (${names}) values (${values.join(', ')})`).execute(db);
+  };
+  for (const { name } of found) if (!ofManyControls.includes(name)) await fill(name);
+}
 
 describe.skipIf(postgresMissing !== null)('trisiel migrate', () => {
   let server: PostgresServer;
@@ -174,6 +214,49 @@ describe.skipIf(postgresMissing !== null)('trisiel migrate', () => {
     expect(again.stdout).not.toMatch(/moving users/);
     expect(await rowsOf({ url })).toEqual(before);
     await (await openDatabase({ url })).close();
+  });
+
+  it('killed on the way back, it goes on where it was, and PostgreSQL keeps everything until then', async () => {
+    const folder = await platform();
+    const before = await rowsOf({ file: join(folder, 'trisiel.db') });
+    const url = await emptyDatabase();
+    expect((await migrate(folder, url)).status).toBe(0);
+    const target = join(await temporaryFolder(), 'back');
+    const child = spawn(process.execPath, [program, '--to', `sqlite:${target}`], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, TRISIEL_DATA: folder, TRISIEL_DATABASE: url },
+    });
+    for await (const line of createInterface({ input: child.stdout }))
+      if (line === 'moving usage: 500 rows') child.kill('SIGKILL');
+    if (child.signalCode === null && child.exitCode === null) await once(child, 'exit');
+    expect(child.signalCode).toBe('SIGKILL');
+    expect(await rowsOf({ url })).toEqual(before);
+    await expect(openDatabase({ file: join(target, 'trisiel.db') })).rejects.toMatchObject({ code: 'unavailable' });
+    const again = await migrate(folder, `sqlite:${target}`, { TRISIEL_DATABASE: url });
+    expect([again.status, again.stderr]).toEqual([0, '']);
+    expect(again.stdout).not.toMatch(/moving users/);
+    expect(await rowsOf({ file: join(target, 'trisiel.db') })).toEqual(before);
+  });
+
+  it('moves every table there and back, each with a row', async () => {
+    const folder = await platform();
+    const db = await openDatabase({ file: join(folder, 'trisiel.db') });
+    await fillTables(db);
+    await db.close();
+    const before = await rowsOf({ file: join(folder, 'trisiel.db') });
+    const empty = [...before].filter(([, rows]) => rows.length === 0).map(([table]) => table);
+    expect(empty.sort()).toEqual([...ofManyControls].sort());
+    const url = await emptyDatabase();
+    const there = await migrate(folder, url);
+    expect([there.status, there.stderr]).toEqual([0, '']);
+    expect(await rowsOf({ url })).toEqual(before);
+    const target = join(await temporaryFolder(), 'back');
+    const back = await migrate(folder, `sqlite:${target}`, { TRISIEL_DATABASE: url });
+    // The Artifact of the row is nowhere, which the move says and survives.
+    expect([back.status, back.stderr]).toEqual([0, expect.stringMatching(/^warning: .*\n$/)]);
+    // Repositories belong to the control of the folder from then on.
+    const home: [string, readonly string[]] = ['repository_homes', [expect.stringContaining('["home","c1"]')]];
+    expect(await rowsOf({ file: join(target, 'trisiel.db') })).toEqual(new Map([...before, home]));
   });
 
   it('refuses a target that is not empty, a folder in use, and a target of another move', async () => {
