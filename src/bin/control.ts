@@ -325,12 +325,15 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
     quota.changed(owner.ownerId);
     await serving.nodes.applied(await serving.releases.owner(owner));
   });
-  const metrics = new Metrics({ logs, usage, queues, rates, nodes: () => serving.nodes.list(), spans, now });
   const drains = drainStation({
     ...{ db, sealer, logs, bootId, now, randomBytes, report },
     allow: config.drainAllow,
     domain: config.domain,
     controlPort: port,
+  });
+  const metrics = new Metrics({
+    ...{ logs, usage, queues, rates, spans, now, drains: drains.sender.counts },
+    nodes: () => serving.nodes.list(),
   });
   let isStarted = false;
   let membership: Membership | null = null;

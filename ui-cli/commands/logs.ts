@@ -202,7 +202,8 @@ async function showLines(context: Context, client: Client, job: Job): Promise<vo
     const tails = [name, ...others].map((handler) => ({ handler, after: history.cursor, ...given }));
     await follow(context, client, { tails, write, calls: withCalls ? calls : null });
   } else if (shown.length === 0 && !history.stopped && !context.json) {
-    context.out.note(noLines(name, invocation, searches));
+    const about = await aboutTime(client, name, options);
+    context.out.note(about ?? noLines(name, invocation, searches));
   }
 }
 
@@ -214,6 +215,25 @@ function lineFilter({ after, grep, level, stderr, preview, regex, field, deploym
 
 function isAny(filter: object): boolean {
   return Object.values(filter).some((wanted) => wanted !== undefined);
+}
+
+/** Returns why no lines are in the time that was asked for, if the log begins later or ends before; null otherwise. */
+async function aboutTime(client: Client, name: string, { since, until }: LogOptions): Promise<string | null> {
+  if (since !== undefined && until !== undefined && since >= until)
+    return 'no log lines: --until is not after --since\nhint: --since is the earlier time';
+  if (since === undefined && until === undefined) return null;
+  const [oldest, newest] = await Promise.all([
+    client.logs(name, { after: 0, limit: 1 }),
+    client.logs(name, { limit: 1 }),
+  ]);
+  const first = oldest.lines[0]?.timeMs;
+  const last = newest.lines[0]?.timeMs;
+  const at = (timeMs: number) => new Date(timeMs).toISOString();
+  if (first !== undefined && until !== undefined && until <= first)
+    return `no log lines: the oldest that is kept is of ${at(first)}\nhint: how long lines are kept: wasmcloud log-retention ${name}`;
+  if (last !== undefined && since !== undefined && since > last)
+    return `no log lines: the newest is of ${at(last)}\nhint: an earlier time finds it: --since ${at(last)}`;
+  return null;
 }
 
 function noLines(name: string, invocation: string | undefined, searches: boolean): string {

@@ -210,6 +210,35 @@ export class DrainStore {
   }
 
   /**
+   * Returns how many stored lines the drains of each kind have not handed on. Lines of requests count, which most drains
+   * leave out; a block of which some lines were handed on does not.
+   */
+  async waiting(): Promise<ReadonlyMap<string, number>> {
+    const rows = await this.#db.reader
+      .selectFrom('drains')
+      .innerJoin('handlers', (join) =>
+        join.on((eb) =>
+          eb.or([eb('drains.handler_id', 'is', null), eb('handlers.id', '=', eb.ref('drains.handler_id'))]),
+        ),
+      )
+      .leftJoin('drain_cursors', (join) =>
+        join.onRef('drain_cursors.drain_id', '=', 'drains.id').onRef('drain_cursors.handler_id', '=', 'handlers.id'),
+      )
+      .innerJoin('log_blocks', (join) =>
+        join
+          .onRef('log_blocks.handler_id', '=', 'handlers.id')
+          .on((eb) =>
+            eb('log_blocks.first_cursor', '>', eb.fn.coalesce('drain_cursors.cursor', 'drains.start_cursor')),
+          ),
+      )
+      .select(({ fn }) => ['drains.kind', fn.sum<number | string>('log_blocks.lines').as('lines')])
+      .where('handlers.deleted_ms', 'is', null)
+      .groupBy('drains.kind')
+      .execute();
+    return new Map(rows.map(({ kind, lines }) => [kind, Number(lines)]));
+  }
+
+  /**
    * Stores how far a drain has come. `sent`, `lost`: lines since the last call. Returns whether the drain still exists.
    */
   async advance(

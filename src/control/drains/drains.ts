@@ -7,6 +7,7 @@
  */
 import type { Egress } from '../../guest/kernel/net/egress.ts';
 import type { Lease, Leases, LogFeed, LogPage } from '../../protocol/ports.ts';
+import { DrainCounts } from './drain-counts.ts';
 import type { Behind, DrainStore, DueDrain } from './drain-store.ts';
 import { DrainFailure } from './failure.ts';
 import { type Sender, senders } from './senders.ts';
@@ -53,6 +54,8 @@ export interface DrainsOptions {
 }
 
 export class Drains {
+  /** What this control has handed on, and not. */
+  readonly counts: DrainCounts;
   readonly #options: DrainsOptions;
   #timer: NodeJS.Timeout | null = null;
   /** Drains that wait for their turn, first come, first served. */
@@ -70,6 +73,7 @@ export class Drains {
 
   constructor(options: DrainsOptions) {
     this.#options = options;
+    this.counts = new DrainCounts(options.store);
   }
 
   start(): void {
@@ -175,6 +179,7 @@ export class Drains {
       }
     } catch (error) {
       if (!(error instanceof DrainFailure)) throw error;
+      this.counts.add(drain.settings.kind, { failures: 1 });
       await store.failed(id, { error: error.message, afterMs: this.#waitMs(failures, error) });
     }
   }
@@ -207,9 +212,9 @@ export class Drains {
     }
     const lost = page.expired + refused;
     if (page.cursor === after) return page;
-    const isThere = await store.advance(id, handler.id, {
-      ...{ cursor: page.cursor, sent: page.lines.length - refused, lost },
-    });
+    const sent = page.lines.length - refused;
+    const isThere = await store.advance(id, handler.id, { cursor: page.cursor, sent, lost });
+    if (isThere) this.counts.add(settings.kind, { sent, lost });
     return isThere ? page : null;
   }
 

@@ -47,6 +47,8 @@ export async function send(egress: Egress, { method, url, headers, body }: Drain
         headers: { ...headers, host: url.host, 'content-length': String(body.length), connection: 'close' },
       });
       outgoing.on('error', fail);
+      // Without a listener the connection would end without a word.
+      outgoing.on('upgrade', () => fail(new DrainFailure('status 101: the receiver changes the protocol')));
       outgoing.on('response', (response) => {
         const parts: Buffer[] = [];
         let bytes = 0;

@@ -7,7 +7,7 @@ import type { Egress } from '../../guest/kernel/net/egress.ts';
 import type { LogFields, LogLine } from '../../protocol/nouns.ts';
 import { DrainFailure } from './failure.ts';
 import { drainRequestLimits, send } from './http-request.ts';
-import type { DrainKind, DrainSettings } from './settings.ts';
+import { type DrainKind, type DrainSettings, isPlainPrefix } from './settings.ts';
 import { encoded, signS3 } from './sigv4.ts';
 
 export interface Sending {
@@ -122,6 +122,8 @@ async function sendS3(lines: readonly LogLine[], { egress, settings, nowMs }: Se
   const [first] = lines;
   const { bucket = '', region = 'us-east-1', prefix = '', accessKeyId = '', secretAccessKey = '' } = settings;
   if (first === undefined) return 0;
+  // Settings of an earlier version may have one.
+  if (!isPlainPrefix(prefix)) throw new DrainFailure('the prefix has a part . or ..');
   const hour = new Date(first.timeMs).toISOString().slice(0, 13).replace(/[-T]/g, '/');
   const key = `${prefix}${first.handler}/${hour}/${String(first.cursor).padStart(16, '0')}.ndjson.gz`;
   const base = settings.url.replace(/\/+$/, '');

@@ -105,10 +105,17 @@ export function checkSettings(settings: DrainSettings, isAllowed: (hostPort: str
     if (bucket === undefined || accessKeyId === undefined || secretAccessKey === undefined)
       throw bad('an s3 drain needs bucket, accessKeyId and secretAccessKey');
     if (url.search !== '') throw bad('the URL of an s3 drain has no query');
+    if (!isPlainPrefix(prefix)) throw bad('the prefix has a part . or .., which would lead out of the bucket');
     // The signature is made of the decoded path.
     if (!isDecodable(url.pathname)) throw bad('the path of the URL has a % that encodes no character');
   } else if ([bucket, accessKeyId, secretAccessKey, region, prefix].some((value) => value !== undefined))
     throw bad('bucket, region, prefix and keys are for drains of kind s3');
+}
+
+/** Returns whether URLs leave the parts of a prefix as they are. The last part goes on with the handler's name. */
+export function isPlainPrefix(prefix = ''): boolean {
+  const folders = prefix.split('/').slice(0, -1);
+  return !folders.some((folder) => folder === '.' || folder === '..');
 }
 
 /** Returns whether `%XX` in a path stand for characters in UTF-8. */

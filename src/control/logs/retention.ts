@@ -8,6 +8,7 @@ import type { Database } from '../db/database.ts';
 import { GrowthWatch } from '../db/growth-watch.ts';
 import { forgetExpired, noteExpired } from './expired.ts';
 import { LogKeeping } from './log-keeping.ts';
+import { TrustedClock, trustedClockLimits } from './trusted-clock.ts';
 
 export const retentionLimits = {
   /** Blocks deleted by one statement: a few milliseconds that an insert may have to wait. */
@@ -17,8 +18,6 @@ export const retentionLimits = {
   /** Bytes of blocks kept per handler, as they are stored, and days, unless the operator sets others. */
   retainedBytes: 128 * MIB,
   retainedDays: 30,
-  /** Milliseconds by which the wall clock may differ from what the monotonic clock tells before it counts as moved. */
-  clockMs: 60 * 60_000,
   /** Bytes counted for a block besides its own: the other columns and the index. */
   blockOverheadBytes: 200,
   /** Growth after which a handler is trimmed again, as a share of the retained lines or bytes. */
@@ -45,11 +44,7 @@ export class LogRetention {
   readonly #keeping: LogKeeping;
   readonly #watch: GrowthWatch;
   readonly #now: () => number;
-  readonly #uptimeMs: () => number;
-  /** Wall clock minus monotonic clock, in milliseconds, when both were last compared. */
-  #clockOffsetMs: number;
-  /** Monotonic milliseconds before which no line is too old: the wall clock has moved. */
-  #clockSettledMs = 0;
+  readonly #clock: TrustedClock;
   #closed = false;
 
   constructor(options: LogRetentionOptions) {
@@ -60,8 +55,8 @@ export class LogRetention {
       bytes: options.retainedBytes ?? retentionLimits.retainedBytes,
     });
     this.#now = options.now ?? Date.now;
-    this.#uptimeMs = options.uptimeMs ?? (() => performance.now());
-    this.#clockOffsetMs = this.#now() - this.#uptimeMs();
+    const uptimeMs = options.uptimeMs ?? (() => performance.now());
+    this.#clock = new TrustedClock({ db: options.db, now: this.#now, uptimeMs });
     this.#watch = new GrowthWatch({
       slack: retentionLimits.slack,
       trim: (handlerId) => this.#trim(handlerId, { lines: this.#lines, bytes: this.#keeping.of(handlerId).bytes }),
@@ -83,7 +78,7 @@ export class LogRetention {
   async apply(handlerId: HandlerId): Promise<void> {
     const { days, bytes } = this.#keeping.of(handlerId);
     await this.trimTo(handlerId, bytes);
-    if (this.#isClockSettled()) await this.#expire(handlerId, this.#now() - days * dayMs);
+    if (await this.#clock.isSettled()) await this.#expire(handlerId, this.#now() - days * dayMs);
   }
 
   /**
@@ -92,36 +87,34 @@ export class LogRetention {
    */
   async expireAll(): Promise<void> {
     await this.#keeping.load();
-    if (!this.#isClockSettled()) return;
+    if (!(await this.#clock.isSettled())) return;
     const rows = await this.#db.reader.selectFrom('log_blocks').select('handler_id').distinct().execute();
     for (const { handler_id: handlerId } of rows)
       await this.#expire(handlerId, this.#now() - this.#keeping.of(handlerId).days * dayMs);
   }
 
-  #isClockSettled(): boolean {
-    const uptimeMs = this.#uptimeMs();
-    const offsetMs = this.#now() - uptimeMs;
-    if (Math.abs(offsetMs - this.#clockOffsetMs) > retentionLimits.clockMs) this.#clockSettledMs = uptimeMs + dayMs;
-    this.#clockOffsetMs = offsetMs;
-    return uptimeMs >= this.#clockSettledMs;
-  }
-
-  /** Removes a handler's oldest blocks up to the first with a line of `cutoffMs` or later. */
+  /**
+   * Removes a handler's oldest blocks up to the first with a line of `cutoffMs` or later. A block with a line of the
+   * future was stored while the clock was wrong: it goes with the first older block behind it, and keeps no other.
+   */
   async #expire(handlerId: HandlerId, cutoffMs: number): Promise<void> {
+    const futureMs = this.#now() + trustedClockLimits.movedMs;
     let last = 0;
+    let looked = 0;
     while (!this.#closed) {
       const step = await this.#db.reader
         .selectFrom('log_blocks')
         .select(['first_cursor', 'last_cursor', 'last_ms'])
         .where('handler_id', '=', handlerId)
-        .where('first_cursor', '>', last)
+        .where('first_cursor', '>', looked)
         .orderBy('first_cursor')
         .limit(retentionLimits.readBlocks)
         .execute();
-      const kept = step.findIndex(({ last_ms }) => last_ms >= cutoffMs);
-      const old = kept < 0 ? step : step.slice(0, kept);
-      last = old.at(-1)?.last_cursor ?? last;
-      if (old.length < retentionLimits.readBlocks) break;
+      const kept = step.findIndex(({ last_ms }) => last_ms >= cutoffMs && last_ms <= futureMs);
+      const before = kept < 0 ? step : step.slice(0, kept);
+      looked = before.at(-1)?.last_cursor ?? looked;
+      last = before.findLast(({ last_ms }) => last_ms < cutoffMs)?.last_cursor ?? last;
+      if (before.length < retentionLimits.readBlocks) break;
     }
     if (last > 0) await this.#deleteUpTo(handlerId, last);
   }

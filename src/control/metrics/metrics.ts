@@ -31,6 +31,19 @@ const runnerCounts: readonly (readonly [name: string, help: string, of: RunnerCo
   ['trisiel_runner_records_dropped', 'Invocation records dropped in runners.', 'recordsDropped'],
 ];
 
+type DrainCount = 'sent' | 'lost' | 'failures';
+
+interface DrainSource {
+  readonly figures: ReadonlyMap<string, Readonly<Record<DrainCount, number>>>;
+  waiting(): Promise<ReadonlyMap<string, number>>;
+}
+
+const drainCounts: readonly (readonly [name: string, help: string, of: DrainCount])[] = [
+  ['trisiel_drain_lines_total', 'Log lines that receivers of drains have taken.', 'sent'],
+  ['trisiel_drain_lines_lost_total', 'Log lines that drains could not hand on, each counted.', 'lost'],
+  ['trisiel_drain_failures_total', 'Attempts of drains that failed.', 'failures'],
+];
+
 export class Metrics {
   readonly #registry = new Registry();
   readonly #requests: Histogram<'operation' | 'status'>;
@@ -48,10 +61,12 @@ export class Metrics {
     readonly nodes: () => readonly NodeView[];
     /** Spans handed to a receiver of traces; null or absent: there is none. */
     readonly spans?: { readonly counters: { readonly exported: number; readonly dropped: number } } | null;
+    /** What drains have handed on, by kind; null or absent: there are none. */
+    readonly drains?: DrainSource | null;
     /** Unix milliseconds. */
     readonly now: () => number;
   }) {
-    const { logs, usage, queues, rates, nodes, spans = null, now } = options;
+    const { logs, usage, queues, rates, nodes, spans = null, drains = null, now } = options;
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry });
     this.#usage = usage;
@@ -96,6 +111,22 @@ export class Metrics {
           this.inc(value());
         },
       });
+    for (const [name, help, of] of drainCounts)
+      new Counter({
+        ...{ name, help, labelNames: ['kind'], registers },
+        collect() {
+          this.reset();
+          for (const [kind, figures] of drains?.figures ?? []) this.inc({ kind }, figures[of]);
+        },
+      });
+    new Gauge({
+      ...{ name: 'trisiel_drain_lines_waiting', help: 'Lines that drains have not handed on.', labelNames: ['kind'] },
+      registers,
+      async collect() {
+        const waiting = drains === null ? new Map<string, number>() : await drains.waiting();
+        for (const kind of drains?.figures.keys() ?? []) this.set({ kind }, waiting.get(kind) ?? 0);
+      },
+    });
     const held = new Gauge({
       name: 'trisiel_queue_messages',
       help: 'Messages in all queues, in any state.',

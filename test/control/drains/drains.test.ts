@@ -2,7 +2,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createNetServer } from 'node:net';
 import { join } from 'node:path';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { gunzipSync } from 'node:zlib';
@@ -523,6 +523,70 @@ onEachDatabase('drains', (dialect) => {
     expect((await store.list(idOf('aa')))[0]?.target).toBe(`http://127.0.0.1:${port}/my-logs/all/`);
   });
 
+  it('s3: a prefix of an earlier version that leads out of the bucket is not used', async () => {
+    const keys = { bucket: 'my-logs', accessKeyId: 'a', secretAccessKey: 'b' };
+    await store.put(it_.a, 'out', { kind: 's3', url: `http://127.0.0.1:${port}`, prefix: 'a/../../others/', ...keys });
+    await write('aa', 'one');
+    await drains().look();
+    expect(received).toEqual([]);
+    expect(await store.list(idOf('aa'))).toMatchObject([
+      { sent: 0, failures: 1, error: 'the prefix has a part . or ..' },
+    ]);
+  });
+
+  it('a receiver that changes the protocol has taken nothing, and is told as such', async () => {
+    const switching = createNetServer((socket) => {
+      socket.on('error', () => {});
+      socket.once('data', () =>
+        socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n'),
+      );
+    }).listen(0, '127.0.0.1');
+    await once(switching, 'listening');
+    const hostPort = `127.0.0.1:${(switching.address() as AddressInfo).port}`;
+    await store.put(it_.a, 'there', webhook({ url: `http://${hostPort}/` }));
+    await write('aa', 'one');
+    await drains([hostPort]).look();
+    switching.close();
+    expect(await store.list(idOf('aa'))).toMatchObject([
+      { sent: 0, failures: 1, error: 'status 101: the receiver changes the protocol' },
+    ]);
+    expect(it_.errors).toEqual([]);
+  });
+
+  it('are counted by kind: what was handed on, lost and tried, and what waits', async () => {
+    await store.put(it_.a, 'there', webhook());
+    await store.put(null, 'all', webhook({ kind: 'otlp' }));
+    await write('aa', 'one', 'two');
+    await write('bb', 'of another');
+    const all = drains();
+    expect(await all.counts.waiting()).toEqual(
+      new Map([
+        ['webhook', 2],
+        ['otlp', 3],
+      ]),
+    );
+    answer = (request, response) => {
+      if (request.headers['content-type'] !== 'application/json') response.writeHead(503).end();
+      else response.end(JSON.stringify({ partialSuccess: { rejectedLogRecords: 1 } }));
+    };
+    await all.look();
+    expect(all.counts.figures.get('webhook')).toEqual({ sent: 0, lost: 0, failures: 1 });
+    expect(all.counts.figures.get('otlp')).toEqual({ sent: 1, lost: 2, failures: 0 });
+    expect(await store.waiting()).toEqual(new Map([['webhook', 2]]));
+    answer = (_request, response) => response.end();
+    nowMs += drainTimes.mostRetryMs;
+    await all.look();
+    expect(all.counts.figures.get('webhook')).toEqual({ sent: 2, lost: 0, failures: 1 });
+    expect(await store.waiting()).toEqual(new Map());
+    // Counted again only after a while: a scrape must not read the log's index each time.
+    expect(await all.counts.waiting()).toEqual(
+      new Map([
+        ['webhook', 2],
+        ['otlp', 3],
+      ]),
+    );
+  });
+
   describe('syslog', () => {
     let receiver: ReturnType<typeof createTlsServer>;
     let bytes = '';
@@ -586,6 +650,7 @@ describe('settings of a drain', () => {
     { kind: 'syslog', url: 'syslog+tls://example.com:6514' },
     { kind: 's3', url: 'https://s3.example.com', ...s3 },
     { kind: 's3', url: 'https://s3.example.com/a%20b', ...s3 },
+    { kind: 's3', url: 'https://s3.example.com', prefix: 'a..b/.c/..', ...s3 },
   ])('$kind $url is good', (settings) => {
     check(settings);
   });
@@ -603,6 +668,9 @@ describe('settings of a drain', () => {
     { kind: 'syslog', url: 'https://example.com:6514' },
     { kind: 'syslog', url: 'syslog+tls://example.com:6514', headers: { a: 'b' } },
     { kind: 's3', url: 'https://s3.example.com' },
+    ...['../', './', 'a/../b', '../../x/', 'a/./'].map(
+      (prefix): DrainSettings => ({ kind: 's3', url: 'https://s3.example.com', prefix, ...s3 }),
+    ),
     { kind: 's3', url: 'https://s3.example.com/100%', ...s3 },
     { kind: 's3', url: 'https://s3.example.com/%ff', ...s3 },
   ])('$kind $url is refused, without what may be secret', (settings) => {

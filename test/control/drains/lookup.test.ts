@@ -1,13 +1,47 @@
 import { describe, expect, it } from 'vitest';
+import { drainBatch } from '../../../src/control/drains/drains.ts';
+import { drainRequestLimits } from '../../../src/control/drains/http-request.ts';
 import { lookupLimits, queuedLookup } from '../../../src/control/drains/lookup.ts';
 
+const unknown = Object.assign(new Error('queryA ENOTFOUND'), { code: 'ENOTFOUND' });
+const noHosts = async () => '';
+
 describe('lookups of drains', () => {
-  it('run few at a time, wait in line, and are refused when too many wait', async () => {
+  it('ask name servers for all names at once: some that hang hold up no other', async () => {
+    const lookup = queuedLookup({
+      hosts: noHosts,
+      network: (name) =>
+        name.startsWith('hangs') ? new Promise(() => {}) : Promise.resolve([{ address: '192.0.2.1' }]),
+      system: () => new Promise(() => {}),
+    });
+    for (let n = 0; n < drainBatch.running; n++) void lookup(`hangs-${n}`);
+    expect(await lookup('answers')).toEqual([{ address: '192.0.2.1' }]);
+  });
+
+  it('give a name server less time than the exchange has', () => {
+    expect(lookupLimits.questionMs * lookupLimits.tries).toBeLessThan(drainRequestLimits.exchangeMs);
+  });
+
+  it('do not ask the system where a name server fails: a thread would wait for it again', async () => {
+    const late = Object.assign(new Error('queryA ETIMEOUT'), { code: 'ETIMEOUT' });
+    const lookup = queuedLookup({
+      hosts: noHosts,
+      network: () => Promise.reject(late),
+      system: () => Promise.resolve([{ address: '192.0.2.1' }]),
+    });
+    await expect(lookup('x')).rejects.toBe(late);
+  });
+
+  it('ask the system for names that name servers do not know, few at a time, and refuse when too many wait', async () => {
     const asked: string[] = [];
     const answers: (() => void)[] = [];
-    const lookup = queuedLookup((name) => {
-      asked.push(name);
-      return new Promise((resolve) => answers.push(() => resolve([{ address: `address of ${name}` }])));
+    const lookup = queuedLookup({
+      hosts: noHosts,
+      network: () => Promise.reject(unknown),
+      system: (name) => {
+        asked.push(name);
+        return new Promise((resolve) => answers.push(() => resolve([{ address: `address of ${name}` }])));
+      },
     });
     const names = Array.from({ length: lookupLimits.atOnce + lookupLimits.waiting }, (_, n) => `name-${n}`);
     const found = names.map((name) => lookup(name));
@@ -25,7 +59,19 @@ describe('lookups of drains', () => {
   });
 
   it('give their place back when they fail', async () => {
-    const lookup = queuedLookup(() => Promise.reject(new Error('no such name')));
+    const fails = () => Promise.reject(new Error('no such name'));
+    const lookup = queuedLookup({ hosts: noHosts, network: () => Promise.reject(unknown), system: fails });
     for (let n = 0; n <= lookupLimits.atOnce; n++) await expect(lookup('x')).rejects.toThrow('no such name');
+  });
+
+  it('find names of the file of hosts first, in any case, and those of this machine', async () => {
+    const never = () => Promise.reject(new Error('was asked'));
+    const hosts = async () =>
+      '# 192.0.2.9 collector\n192.0.2.1\tother Collector.example alias # collector\n::1 alias\n';
+    const lookup = queuedLookup({ hosts, network: never, system: never });
+    expect(await lookup('collector.example.')).toEqual([{ address: '192.0.2.1' }]);
+    expect(await lookup('ALIAS')).toEqual([{ address: '192.0.2.1' }, { address: '::1' }]);
+    await expect(lookup('collector')).rejects.toThrow('was asked');
+    expect(await queuedLookup()('localhost')).toContainEqual(expect.objectContaining({ address: '127.0.0.1' }));
   });
 });

@@ -55,6 +55,29 @@ onEachDatabase('logs', (dialect) => {
       expect(new Set(cursors).size).toBe(7);
     });
 
+    test('a clock that was ahead and goes back across a restart costs no line, and searches by time find each', async () => {
+      const nowMs = Date.now();
+      const hour = 60 * 60_000;
+      const put = (text: string, timeMs: number) => logs.append([line('aa', text, { timeMs })]);
+      await put('before', nowMs - 2 * hour);
+      await put('ahead', nowMs + 400 * 24 * hour);
+      const { cursor } = await logs.query(it.a, {});
+      await logs.close();
+      logs = await it.openLogs();
+      await put('after', nowMs - hour);
+      await put('later', nowMs);
+      const found = async (query: Parameters<LogStore['query']>[1]) => texts((await logs.query(it.a, query)).lines);
+      for (let round = 0; round < 2; round += 1) {
+        expect(await found({})).toEqual(['before', 'ahead', 'after', 'later']);
+        expect(await found({ after: cursor })).toEqual(['after', 'later']);
+        expect(await found({ sinceMs: nowMs - 1.5 * hour, untilMs: nowMs + hour })).toEqual(['after', 'later']);
+        expect(await found({ sinceMs: nowMs + hour })).toEqual(['ahead']);
+        expect(await found({ untilMs: nowMs - hour })).toEqual(['before']);
+        await logs.prune();
+      }
+      expect(logs.counters).toMatchObject({ stored: 2, dropped: 0 });
+    });
+
     test('cursors go on growing after a restart, even when every line is gone', async () => {
       await logs.append(numbered('aa', 10));
       const { cursor } = await logs.query(it.a, {});

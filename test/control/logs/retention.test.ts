@@ -163,6 +163,77 @@ onEachDatabase('log retention', (dialect) => {
       expect(await count(it.a.id)).toBe(0);
     });
 
+    test('heeds a clock that has moved while control was not running', async () => {
+      const clock = { wallMs: 10 ** 12, uptimeMs: 5_000 };
+      const day = 24 * 60 * 60_000;
+      const pass = (ms: number) => {
+        clock.wallMs += ms;
+        clock.uptimeMs += ms;
+      };
+      /** A start: its monotonic clock begins anew. */
+      const start = () => {
+        clock.uptimeMs = 10;
+        return new LogRetention({
+          ...{ db: it.db, onError: (error) => it.errors.push(error), retainedDays: 30 },
+          ...{ now: () => clock.wallMs, uptimeMs: () => clock.uptimeMs },
+        });
+      };
+      await storeLines(it.db, it.a.id, [{ cursor: 1, line: line('aa', 'x', { timeMs: clock.wallMs }) }]);
+      await start().expireAll();
+      // Two starts with a clock that is wrong by a year, for half a day each; then it is right again.
+      for (const jump of [400 * day, 0]) {
+        clock.wallMs += jump;
+        const retention = start();
+        await retention.expireAll();
+        pass(day / 2 - 1_000);
+        await retention.expireAll();
+        expect(await count(it.a.id)).toBe(1);
+      }
+      clock.wallMs -= 400 * day;
+      const right = start();
+      await right.expireAll();
+      pass(2 * day);
+      await right.expireAll();
+      expect(await count(it.a.id)).toBe(1);
+      // A night without the machine is no such jump, and age counts again.
+      pass(28 * day);
+      await right.expireAll();
+      expect(await count(it.a.id)).toBe(0);
+      await storeLines(it.db, it.a.id, [{ cursor: 2, line: line('aa', 'y', { timeMs: clock.wallMs - 31 * day }) }]);
+      clock.wallMs += day / 2;
+      await start().expireAll();
+      expect(await count(it.a.id)).toBe(0);
+    });
+
+    test('lines of a clock that was ahead keep no later ones, and go with the first that is old', async () => {
+      const day = 24 * 60 * 60_000;
+      const clock = { wallMs: 10 ** 12 };
+      const retention = new LogRetention({
+        ...{ db: it.db, onError: (error) => it.errors.push(error), retainedDays: 30 },
+        ...{ now: () => clock.wallMs, uptimeMs: () => clock.wallMs },
+      });
+      const put = (cursor: number, text: string, timeMs: number) =>
+        storeLines(it.db, it.a.id, [{ cursor, line: line('aa', text, { timeMs }) }]);
+      const kept = async () => (await storedLines(it.db)).map(({ text }) => text);
+      await put(1, 'before', clock.wallMs - 20 * day);
+      await put(2, 'ahead', clock.wallMs + 400 * day);
+      await retention.expireAll();
+      expect(await kept()).toEqual(['before', 'ahead']);
+      clock.wallMs += 11 * day;
+      // Nothing behind it tells its age.
+      await retention.expireAll();
+      expect(await kept()).toEqual(['ahead']);
+      await put(3, 'after', clock.wallMs);
+      clock.wallMs += 29 * day;
+      await put(4, 'new', clock.wallMs);
+      await retention.expireAll();
+      expect(await kept()).toEqual(['ahead', 'after', 'new']);
+      clock.wallMs += 2 * day;
+      await retention.expireAll();
+      expect(await kept()).toEqual(['new']);
+      expect(it.errors).toEqual([]);
+    });
+
     test("a purged handler's lines all go, the others' stay", async () => {
       await logs.append(numbered('aa', 2_500));
       await logs.append(numbered('bb', 5));

@@ -204,3 +204,19 @@ test('a reader that has seen enough ends the command quietly', async () => {
   expect(answer.stdout).toMatch(/0 x+\n0\n$/);
   expect(answer.stderr).toBe('');
 });
+
+test('where nothing is in the time that was asked for, the time of the nearest line is told', async () => {
+  await control.handler('past', 'ada');
+  await control.write(line('past', 'a line', { timeMs: Date.parse('2019-06-01T08:15:00Z') }));
+  expect((await logs(['past', '--until', '2019-01-01'])).stderr).toBe(
+    'no log lines: the oldest that is kept is of 2019-06-01T08:15:00.000Z\nhint: how long lines are kept: wasmcloud log-retention past\n',
+  );
+  expect((await logs(['past', '--since', '1h'])).stderr).toBe(
+    'no log lines: the newest is of 2019-06-01T08:15:00.000Z\nhint: an earlier time finds it: --since 2019-06-01T08:15:00.000Z\n',
+  );
+  expect((await logs(['past', '--since', '2019-06-01T08:15:00Z'])).stdout).toContain('a line');
+  expect((await logs(['past', '--since', '2020-01-01', '--until', '2019-01-01'])).stderr).toContain(
+    '--until is not after --since',
+  );
+  expect((await logs(['past', '--since', '2019-01-01', '--grep', 'nothing'])).stderr).toBe('no log lines match\n');
+});
