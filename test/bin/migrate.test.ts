@@ -274,6 +274,18 @@ describe.skipIf(postgresMissing !== null)('trisiel migrate', () => {
     expect(await readdir(folder)).toContain('trisiel.db');
   });
 
+  it('refuses to move back into a folder that has other files, which stay as they are', async () => {
+    const folder = await platform();
+    const url = await emptyDatabase();
+    expect((await migrate(folder, url)).status).toBe(0);
+    const target = await temporaryFolder();
+    await writeFile(join(target, 'env.key'), 'of another platform');
+    const refused = await migrate(folder, `sqlite:${target}`, { TRISIEL_DATABASE: url });
+    expect([refused.status, refused.stderr]).toEqual([2, expect.stringContaining('is not empty')]);
+    expect(await readdir(target)).toEqual(['env.key']);
+    expect(await readFile(join(target, 'env.key'), 'utf8')).toBe('of another platform');
+  });
+
   it('is a command of trisiel', async () => {
     const launcher = fileURLToPath(new URL('../../bin/trisiel.js', import.meta.url));
     const { stdout } = await new Promise<{ stdout: string }>((resolve) =>

@@ -15,6 +15,13 @@ export interface Protection {
 
 export const protections: readonly Protection[] = [
   {
+    name: 'moves: a folder with other files is not moved into',
+    file: 'src/bin/migrate.ts',
+    find: 'if (!existsSync(file) && (await readdir(target)).length > 0)',
+    replace: 'if (false)',
+    tests: ['test/bin/migrate.test.ts'],
+  },
+  {
     name: 'nodes: a request to a control has a bound',
     file: 'src/control/nodes/node-door.ts',
     find: 'if (bytes > requestBytes)',
