@@ -15,6 +15,13 @@ export interface Protection {
 
 export const protections: readonly Protection[] = [
   {
+    name: 'log streams: of all users, a bounded number',
+    file: 'src/control/api/log-stream.ts',
+    find: ' && streams.size < limits.all) return;',
+    replace: ') return;',
+    tests: ['test/control/api/log-stream.test.ts'],
+  },
+  {
     name: 'moves: a folder with other files is not moved into',
     file: 'src/bin/migrate.ts',
     find: 'if (!existsSync(file) && (await readdir(target)).length > 0)',

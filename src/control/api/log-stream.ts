@@ -57,6 +57,14 @@ export function attachLogStream(server: Server, deps: LogStreamDeps): LogStreams
   let stopping = false;
   let isSweeping = false;
 
+  /** Throws `rate_limited` when the user, or all users, have as many streams as allowed. */
+  const checkRoom = (userId: string): void => {
+    const theirs = [...streams].filter((stream) => stream.userId === userId).length;
+    if (theirs < limits.perUser && streams.size < limits.all) return;
+    const most = theirs < limits.perUser ? `${limits.all} log streams of all users` : `${limits.perUser} log streams`;
+    throw new PlatformError('rate_limited', `at most ${most} at once`, { retryAfterSeconds: 10 });
+  };
+
   const admit = async (request: IncomingMessage): Promise<{ caller: Caller; handler: Handler; tail: LogTail }> => {
     if (stopping) throw new PlatformError('unavailable', 'the server stops', { retryAfterSeconds: 5 });
     checkHead(request);
@@ -75,11 +83,6 @@ export function attachLogStream(server: Server, deps: LogStreamDeps): LogStreams
         details: query.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`),
       });
     await deps.logs.catchUp();
-    const theirs = [...streams].filter((stream) => stream.userId === caller.user.id).length;
-    if (theirs >= limits.perUser || streams.size >= limits.all)
-      throw new PlatformError('rate_limited', `at most ${limits.perUser} log streams at once`, {
-        retryAfterSeconds: 10,
-      });
     const { field, ...filter } = query.data;
     const options = { ...filter, fields: field, userId: caller.user.id, tellsCaughtUp: true };
     return { caller, handler, tail: deps.logs.tail(handler, options) };
@@ -113,6 +116,8 @@ export function attachLogStream(server: Server, deps: LogStreamDeps): LogStreams
       const { caller, handler } = admitted;
       if (socket.destroyed) return tail.close();
       const reserved = tail;
+      // Nothing is waited for from here until the stream is among the others.
+      checkRoom(caller.user.id);
       let opened = false;
       // ws itself refuses an invalid handshake, and then never calls back.
       socket.once('close', () => {

@@ -32,6 +32,23 @@ async function restart(limits: Partial<StreamLimits>): Promise<void> {
 }
 
 describe('upgrade', () => {
+  test('at the same time: no more of one user, and of all, than the limits say', async () => {
+    await restart({ perUser: 4, all: 6 });
+    await platform.handlers.create({ name: 'heron', ownerId: (await platform.accounts.actorOfToken(bob))!.user.id });
+    const many = async (token: string, at: string) => {
+      const opened = await Promise.allSettled(Array.from({ length: 12 }, () => openStream(platform, token, at)));
+      const reasons = opened.flatMap((one) =>
+        one.status === 'rejected' ? [JSON.parse(one.reason.message).detail] : [],
+      );
+      return { open: opened.length - reasons.length, reasons: [...new Set(reasons)] };
+    };
+    expect(await many(ada, path)).toEqual({ open: 4, reasons: ['at most 4 log streams at once'] });
+    expect(await many(bob, '/handlers/heron/logs/stream')).toEqual({
+      open: 2,
+      reasons: ['at most 6 log streams of all users at once'],
+    });
+  });
+
   test('without a Token, with a wrong one, for a foreign or a missing handler, elsewhere: refused with a problem', async () => {
     const refusal = async (token: string, at: string, headers?: Record<string, string>) => {
       const error = await openStream(platform, token, at, headers === undefined ? {} : { headers }).catch((e) => e);
