@@ -34,6 +34,8 @@ export interface Caddy {
   readonly ca: string;
   /** File of that certificate. */
   readonly caFile: string;
+  /** Folder in which it keeps certificates. */
+  readonly folder: string;
   /** Lines of its log. */
   readonly log: readonly string[];
   stop(): Promise<void>;
@@ -49,16 +51,20 @@ export interface CaddyOptions {
   readonly runUrl: string;
   /** Absent: the project's. */
   readonly caddyfile?: string;
+  /** Folder in which it keeps certificates. Absent: a new one. */
+  readonly folder?: string;
+  /** URL of the directory of the authority that it asks. Absent: its own authority. */
+  readonly authority?: string;
 }
 
 /** Starts Caddy; resolves when it serves and has the certificate of the console. */
 export async function startCaddy(options: CaddyOptions): Promise<Caddy> {
-  const folder = await temporaryFolder();
+  const folder = options.folder ?? (await temporaryFolder());
   const globals = [
     `http_port ${options.httpPort}`,
     `https_port ${options.httpsPort}`,
     'default_bind 127.0.0.1',
-    'local_certs',
+    options.authority === undefined ? 'local_certs' : `acme_ca ${options.authority}`,
     'skip_install_trust',
     'admin off',
   ];
@@ -81,7 +87,9 @@ export async function startCaddy(options: CaddyOptions): Promise<Caddy> {
     },
   );
   const log: string[] = [];
-  const wanted = new Set(['serving initial configuration', 'certificate obtained successfully']);
+  const wanted = new Set(['serving initial configuration']);
+  // With certificates that it has already it asks for none.
+  if (options.folder === undefined) wanted.add('certificate obtained successfully');
   await new Promise<void>((resolve, reject) => {
     createInterface({ input: child.stderr! }).on('line', (line) => {
       log.push(line);
@@ -96,6 +104,7 @@ export async function startCaddy(options: CaddyOptions): Promise<Caddy> {
     ca: await readFile(caFile, 'utf8'),
     caFile,
     log,
+    folder,
     async stop() {
       if (child.exitCode !== null || child.signalCode !== null) return;
       child.kill('SIGTERM');
