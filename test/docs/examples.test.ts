@@ -1,7 +1,7 @@
 /** The examples of the book do what the book says: commands are typed, manifests are read, C is compiled. */
 import { spawnSync } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -12,6 +12,7 @@ import { loadSettings } from '../../src/bin/config-file.ts';
 import { type PlatformChild, startPlatformChild } from '../../src/bin/platform-child.ts';
 import { readManifest } from '../../src/control/deploy/manifest.ts';
 import { consoleCommands, looksLike, namedFiles, PageShell } from '../support/console.ts';
+import { rust } from '../support/rust.ts';
 
 const root = join(import.meta.dirname, '../..');
 const pages = [...globSync('docs/**/*.md', { cwd: root }), 'README.md'].sort();
@@ -118,6 +119,26 @@ describe('every module in a page', async () => {
     const { status, stderr } = spawnSync('clang', ['-I', join(root, 'guests/c'), ...words], { input: text });
     expect(status, String(stderr)).toBe(0);
   });
+  const inRust = blocks('rust').filter(({ text }) => text.startsWith('use trisiel'));
+  const compiler = rust();
+  if (compiler === null) console.log('skipped: Rust in pages: cargo, or its target for WASI, is missing');
+  it.skipIf(compiler === null).each(inRust)('in Rust is compiled with the library: $name', async ({ text }) => {
+    const { env, target } = compiler!;
+    const folder = await mkdtemp(join(tmpdir(), 'trisiel-docs-rust-'));
+    try {
+      await cp(join(root, 'guests/rust'), folder, { recursive: true });
+      const [uses = '', ...rest] = text.split('\n\n');
+      // What a page leaves out: the function around it, and the number that it stores.
+      const program = `${uses}\nfn main() -> Result<(), Box<dyn std::error::Error>> {\nlet calls: u64 = 1;\n${rest.join('\n')}\nOk(())\n}\n`;
+      await writeFile(join(folder, 'examples/page.rs'), program);
+      const words = ['build', '--quiet', '--offline', '--target', target, '--example', 'page'];
+      const { status, stderr } = spawnSync('cargo', words, { cwd: folder, env });
+      expect(status, String(stderr)).toBe(0);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+  it('in Rust is among them', () => expect(inRust.length).toBeGreaterThan(0));
   it('in C is among them', () => expect(library.length).toBeGreaterThan(0));
 });
 

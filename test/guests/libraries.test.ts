@@ -3,7 +3,7 @@
  * whose compiler npm downloads.
  */
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, readFileSync } from 'node:fs';
+import { cpSync, readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -22,6 +22,7 @@ import {
   type TestUser,
   temporaryFolder,
 } from '../support/e2e.ts';
+import { rust } from '../support/rust.ts';
 
 const guests = join(import.meta.dirname, '../../guests');
 
@@ -51,22 +52,6 @@ function cannotBuildC(): string | null {
   const { status, error } = spawnSync('clang', [...freestanding, '-xc', '-', '-o', probe], { input: '' });
   if (error !== undefined) return 'clang is not installed';
   return status === 0 ? null : 'clang cannot make WebAssembly (lld is missing)';
-}
-
-/** Returns a PATH whose Rust has the target, and the target's name; null: there is none. */
-function rust(): { readonly env: NodeJS.ProcessEnv; readonly target: string } | null {
-  for (const PATH of [process.env.PATH ?? '', `/usr/bin:${process.env.PATH}`]) {
-    const env = { ...process.env, PATH };
-    if (spawnSync('cargo', ['--version'], { env }).status !== 0) continue;
-    for (const target of ['wasm32-wasip1', 'wasm32-wasi']) {
-      const { stdout } = spawnSync('rustc', ['--print', 'target-libdir', '--target', target], {
-        encoding: 'utf8',
-        env,
-      });
-      if (existsSync(stdout?.trim() || '/-')) return { env, target };
-    }
-  }
-  return null;
 }
 
 const libraries: Readonly<Record<string, Library>> = {
