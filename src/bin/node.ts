@@ -5,7 +5,6 @@
  */
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
-import { pino } from 'pino';
 import { isLoopback } from '../bus/own-address.ts';
 import { decodeBundle } from '../control/deploy/file-bundle.ts';
 import { runnerReads } from '../control/fleet/runner-process.ts';
@@ -17,18 +16,9 @@ import { readNodeConfig } from './config.ts';
 import { takeDataFolder } from './data-folder.ts';
 import { logFleetEvent } from './fleet-log.ts';
 import { programVersion } from './program-version.ts';
+import { serviceLog } from './service-log.ts';
 
-const log = pino({ base: { pid: process.pid } }, pino.destination({ fd: 2, sync: true }));
-// The reader of stdout may go away before this process ends.
-process.stdout.on('error', () => {});
-process.stderr.on('error', () => {});
-
-process.on('unhandledRejection', (error) => log.error({ err: error }, 'unhandled rejection'));
-process.on('uncaughtException', (error) => {
-  // The state is unknown after an uncaught exception. Runners go on serving, and the supervisor starts the node again.
-  log.fatal({ err: error }, 'uncaught exception');
-  process.exit(70);
-});
+const log = serviceLog();
 
 await main().catch((error: unknown) => {
   if (error instanceof PlatformError) complain(error);

@@ -4,7 +4,6 @@
  * exits 0. SIGINT, or a second SIGTERM: also lets the runners finish, and ends them.
  */
 import { fileURLToPath } from 'node:url';
-import { pino } from 'pino';
 import { runnerReads } from '../control/fleet/runner-process.ts';
 import { gitEnvironment } from '../control/git/git-environment.ts';
 import { openTraceExporter } from '../control/traces/span-exporter.ts';
@@ -13,19 +12,10 @@ import { complain, settingsOfStart } from './command.ts';
 import { readConfig } from './config.ts';
 import { startControl } from './control.ts';
 import { takeDataFolder } from './data-folder.ts';
+import { serviceLog } from './service-log.ts';
 import { ServiceManager } from './service-manager.ts';
 
-const log = pino({ base: { pid: process.pid } }, pino.destination({ fd: 2, sync: true }));
-// The reader of stdout may go away before this process ends.
-process.stdout.on('error', () => {});
-process.stderr.on('error', () => {});
-
-process.on('unhandledRejection', (error) => log.error({ err: error }, 'unhandled rejection'));
-process.on('uncaughtException', (error) => {
-  // The state is unknown after an uncaught exception. Runners go on serving, and the supervisor starts control again.
-  log.fatal({ err: error }, 'uncaught exception');
-  process.exit(70);
-});
+const log = serviceLog();
 
 await main().catch((error: unknown) => {
   if (!(error instanceof PlatformError)) log.fatal({ err: error }, 'the platform could not start');
