@@ -97,6 +97,78 @@ describe('a file', () => {
   });
 });
 
+describe('paths', () => {
+  const out = 'not-permitted';
+  const follow = ['symlink-follow'];
+  /** Function, paths and flags after the directory, and the error. `up` is a symbolic link to `..`, `self` one to itself. */
+  const cases: readonly (readonly [string, readonly unknown[], string])[] = [
+    ...['..', '/', 'up/x', '../tmp/x', '/etc/passwd'].flatMap((path): (readonly [string, unknown[], string])[] => [
+      ['create-directory-at', [path], out],
+      ['remove-directory-at', [path], out],
+      ['readlink-at', [path], out],
+      ['stat-at', [none, path], out],
+      ['metadata-hash-at', [none, path], out],
+      ['set-times-at', [none, path, { tag: 'now' }, { tag: 'now' }], out],
+      ['open-at', [none, path, none, ['read']], out],
+      ['symlink-at', ['a', path], out],
+    ]),
+    ...['create-directory-at', 'remove-directory-at', 'readlink-at', 'unlink-file-at'].map(
+      (name) => [name, [''], 'no-entry'] as const,
+    ),
+    ['open-at', [follow, 'up', none, ['read']], out],
+    ['open-at', [none, 'up', none, ['read']], 'loop'],
+    ['open-at', [follow, 'self', none, ['read']], 'loop'],
+    ['open-at', [none, '', none, ['read']], 'no-entry'],
+    ['open-at', [none, '.', none, ['write']], 'is-directory'],
+    ['create-directory-at', ['.'], 'exist'],
+    ['create-directory-at', ['a'], 'exist'],
+    ['remove-directory-at', ['.'], 'invalid'],
+    ['remove-directory-at', ['a'], 'not-directory'],
+    ['remove-directory-at', ['up'], 'not-directory'],
+    ['unlink-file-at', ['.'], 'is-directory'],
+    ['unlink-file-at', ['up/x'], out],
+    ['readlink-at', ['.'], 'invalid'],
+    ['readlink-at', ['a'], 'invalid'],
+    ['symlink-at', ['', 'x'], 'no-entry'],
+    ['symlink-at', ['x', ''], 'no-entry'],
+  ];
+
+  it.each(cases)('%s %j: %s', async (name, args, code) => {
+    const { fs, tmp, open } = await withFiles();
+    await open('a');
+    await fs('[method]descriptor.symlink-at', tmp, '..', 'up');
+    await fs('[method]descriptor.symlink-at', tmp, 'self', 'self');
+    expect(await fs(`[method]descriptor.${name}`, tmp, ...args)).toEqual(err(code));
+  });
+
+  it.each([
+    ['.', 'x', 'access'],
+    ['', 'x', 'no-entry'],
+    ['a', '', 'no-entry'],
+    ['a', 'a', 'exist'],
+    ['up/x', 'x', out],
+    ['a', 'up/x', out],
+  ])('link-at %j to %j: %s', async (from, to, code) => {
+    const { fs, tmp, open } = await withFiles();
+    await open('a');
+    await fs('[method]descriptor.symlink-at', tmp, '..', 'up');
+    expect(await fs('[method]descriptor.link-at', tmp, none, from, tmp, to)).toEqual(err(code));
+  });
+
+  it.each([
+    ['.', 'x', 'busy'],
+    ['none', 'x', 'no-entry'],
+    ['a', '../x', out],
+    ['a', 'up/x', out],
+    ['a', '/x', out],
+  ])('rename-at %j to %j: %s', async (from, to, code) => {
+    const { fs, tmp, open } = await withFiles();
+    await open('a');
+    await fs('[method]descriptor.symlink-at', tmp, '..', 'up');
+    expect(await fs('[method]descriptor.rename-at', tmp, from, tmp, to)).toEqual(err(code));
+  });
+});
+
 describe('a directory', () => {
   it('lists its entries', async () => {
     const { guest, fs, tmp, open } = await withFiles();
