@@ -35,3 +35,37 @@ test('what a push has just prepared stays, what nothing needs goes', async () =>
   expect(fetched).toEqual([name('b'), name('c')]);
   cache.close();
 });
+
+test('a full disk is told once and costs only the copy: what is needed is fetched each time', async () => {
+  let isFull = true;
+  const reported: string[] = [];
+  let fetched = 0;
+  const cache = new BlobCache({
+    store: {
+      get: (wanted) => store.get(wanted),
+      has: (wanted) => store.has(wanted),
+      list: () => store.list(),
+      remove: (wanted) => store.remove(wanted),
+      put: async (wanted, bytes) => {
+        if (isFull) throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+        await store.put(wanted, bytes);
+      },
+    },
+    controls: {
+      blob: async (wanted) => {
+        fetched += 1;
+        return Buffer.from(wanted);
+      },
+    },
+    report: (message) => reported.push(message),
+  });
+  for (const letter of ['a', 'b', 'a']) expect(String(await cache.get(name(letter)))).toBe(name(letter));
+  expect([fetched, reported]).toEqual([3, ['Artifacts cannot be kept on the disk of this node']]);
+  isFull = false;
+  for (const letter of ['a', 'a']) expect(String(await cache.get(name(letter)))).toBe(name(letter));
+  expect(fetched).toBe(4);
+  isFull = true;
+  await cache.get(name('c'));
+  expect(reported).toHaveLength(2);
+  cache.close();
+});
