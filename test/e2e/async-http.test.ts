@@ -119,6 +119,20 @@ it('an unknown function, a body that is too large and a caller without the prefe
   expect((await call(platform, 'teller', { headers: { prefer: 'x="a, respond-async, b"' } })).status).toBe(201);
 });
 
+it('an answer of more than a mebibyte is not kept, and the state says so; one that is smaller is', async () => {
+  const prefix = 'async||127.0.0.1|'.length;
+  for (const [bytes, state] of [
+    [callLimits.answerBytes - prefix, 'done'],
+    [callLimits.answerBytes, 'failed'],
+  ] as const) {
+    const url = String((await later('teller', '/', 'x'.repeat(bytes))).headers.location);
+    const seen = await ended('teller', url);
+    expect(seen.state, String(bytes)).toBe(state);
+    if (state === 'failed') expect(seen.reason).toContain(`more than ${callLimits.answerBytes} bytes`);
+    else expect((await call(platform, 'teller', { path: `${url}/answer` })).body).toHaveLength(callLimits.answerBytes);
+  }
+});
+
 it('what fails is attempted as often as TRISIEL_RETRY says, once without; its answer is kept', async () => {
   const failing = assemble('(module (memory (export "memory") 1) (func (export "cwa_main") (result i32) unreachable))');
   await deploy('once', failing);

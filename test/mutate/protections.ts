@@ -15,6 +15,13 @@ export interface Protection {
 
 export const protections: readonly Protection[] = [
   {
+    name: 'calls: an answer that is too large is not kept',
+    file: 'src/control/calls/call-maker.ts',
+    find: ' || body.length > callLimits.answerBytes',
+    replace: '',
+    tests: ['test/e2e/async-http.test.ts'],
+  },
+  {
     name: 'log streams: of all users, a bounded number',
     file: 'src/control/api/log-stream.ts',
     find: ' && streams.size < limits.all) return;',
