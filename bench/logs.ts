@@ -1,12 +1,13 @@
 /**
  * Log lines: what one costs runner and control, how many a platform stores, and how fast they are read.
- * `npm run bench -- logs [cost stored platform hello]`; LINES of `cost` (default 1,000,000), BENCH_LINES lines of
+ * `npm run bench -- logs [cost stored platform tails hello]`; LINES of `cost` (default 1,000,000), BENCH_LINES lines of
  * `stored` (10,000,000), SECONDS of `platform` (30), RATE of `platform` in lines/s (50,000), ROUNDS of `hello` (5).
  *
  * - cost: processor time of a line in this process: packed and written to a channel as in a runner; read from the channel
  *   and stored as in control, with SQLite's threads and merging; bytes of the file
  * - stored: a handler with a day's lines: the newest page, and searches of the last hour
  * - platform: a function that writes lines, with a reader of its live log: lines stored and lost, latency
+ * - tails: the same with TAILS readers of the live log (20) and a tenth of the lines
  * - hello: what a line for each call costs: of the platform (the default; a sample above 200 calls/s), and of the function
  */
 import { execFile } from 'node:child_process';
@@ -38,6 +39,7 @@ const lines = Number(process.env.LINES ?? 1_000_000);
 const stored = Number(process.env.BENCH_LINES ?? 10_000_000);
 const seconds = Number(process.env.SECONDS ?? 30);
 const rate = Number(process.env.RATE ?? 50_000);
+const tails = Number(process.env.TAILS ?? 20);
 const rounds = Number(process.env.ROUNDS ?? 5);
 const wanted = process.argv.slice(2);
 const isWanted = (name: string): boolean => wanted.length === 0 || wanted.includes(name);
@@ -260,31 +262,46 @@ async function deploy(
   await git('add', '.');
   await git('commit', '-q', '-m', 'bench');
   await git('push', '-q', `${platform.controlUrl.replace('://', `://x:${token}@`)}/${name}.git`, 'main');
-  return `${platform.runUrl}/run/${name}`;
+  const url = `${platform.runUrl}/${name}/`;
+  const { status } = await fetch(url);
+  if (status !== 200) throw new Error(`${url} answers ${status}`);
+  return url;
 }
 
-async function measurePlatform(): Promise<void> {
+/** A reader of the live log, and what it was sent. */
+interface Reader {
+  readonly socket: WebSocket;
+  readonly latencies: number[];
+  seen: number;
+  missed: number;
+  /** Lines that the log itself tells as lost. */
+  lost: number;
+  lastMs: number;
+}
+
+async function openReader(url: string, token: string): Promise<Reader> {
+  const socket = new WebSocket(url, { headers: { authorization: `Bearer ${token}` } });
+  const reader: Reader = { socket, latencies: [], seen: 0, missed: 0, lost: 0, lastMs: performance.now() };
+  socket.on('message', (data) => {
+    const frame = JSON.parse(String(data)) as LogFrame;
+    const nowMs = Date.now();
+    reader.lastMs = performance.now();
+    reader.missed += frame.dropped;
+    for (const line of frame.lines) {
+      if (line.stream === 'log') reader.seen += 1;
+      else reader.lost += Number(/^(\d+) log lines? w/.exec(line.text)?.[1] ?? 0);
+      reader.latencies.push(nowMs - line.timeMs);
+    }
+  });
+  await new Promise((resolve) => socket.once('open', resolve));
+  return reader;
+}
+
+async function measurePlatform(readersCount: number, rate: number): Promise<void> {
   await onPlatform(async (platform, token, folder) => {
     const url = await deploy({ folder, platform, token }, 'writer', { module: writer(linesPerCall) });
     const stream = `${platform.controlUrl.replace('http', 'ws')}/api/v1/handlers/writer/logs/stream`;
-    const socket = new WebSocket(stream, { headers: { authorization: `Bearer ${token}` } });
-    const latencies: number[] = [];
-    let seen = 0;
-    let missed = 0;
-    let lost = 0;
-    let lastMs = performance.now();
-    socket.on('message', (data) => {
-      const frame = JSON.parse(String(data)) as LogFrame;
-      const nowMs = Date.now();
-      lastMs = performance.now();
-      missed += frame.dropped;
-      for (const line of frame.lines) {
-        if (line.stream === 'log') seen += 1;
-        else lost += Number(/^(\d+) log lines? w/.exec(line.text)?.[1] ?? 0);
-        latencies.push(nowMs - line.timeMs);
-      }
-    });
-    await new Promise((resolve) => socket.once('open', resolve));
+    const readers = await Promise.all(Array.from({ length: readersCount }, () => openReader(stream, token)));
     let calls = 0;
     const startMs = performance.now();
     const endMs = startMs + seconds * 1_000;
@@ -294,18 +311,24 @@ async function measurePlatform(): Promise<void> {
         calls += 1;
         if (dueMs > endMs) return;
         if (dueMs > performance.now()) await after(dueMs - performance.now());
-        await (await fetch(url)).text();
+        const answer = await fetch(url);
+        await answer.text();
+        if (answer.status !== 200) throw new Error(`${url} answers ${answer.status}`);
       }
     };
     const callers = 16;
     await Promise.all(Array.from({ length: callers }, call));
     const tookS = (performance.now() - startMs) / 1_000;
     const written = (calls - callers) * linesPerCall;
-    while (performance.now() - lastMs < 2_000) await after(100);
-    socket.close();
+    while (readers.some(({ lastMs }) => performance.now() - lastMs < 2_000)) await after(100);
+    for (const { socket } of readers) socket.close();
+    const latencies = readers.flatMap((reader) => reader.latencies);
+    const lost = Math.max(...readers.map((reader) => reader.lost));
+    const seen = Math.min(...readers.map((reader) => reader.seen));
+    const missed = Math.max(...readers.map((reader) => reader.missed));
     table(
-      `logs: a platform at ${rate.toLocaleString('en')} lines/s for ${seconds} s, one reader of the live log`,
-      ['', 'written/s', 'written', 'lost', 'reader: lines', 'missed', 'p50 ms', 'p99 ms'],
+      `logs: a platform at ${rate.toLocaleString('en')} lines/s for ${seconds} s, readers of the live log: ${readersCount}`,
+      ['', 'written/s', 'written', 'lost', 'least lines of a reader', 'most missed', 'p50 ms', 'p99 ms'],
       [
         [
           'SQLite',
@@ -356,5 +379,6 @@ function whole(value: number): string {
 
 if (isWanted('cost')) await measureCost();
 if (isWanted('stored')) await measureStored();
-if (isWanted('platform')) await measurePlatform();
+if (isWanted('platform')) await measurePlatform(1, rate);
+if (isWanted('tails')) await measurePlatform(tails, rate / 10);
 if (isWanted('hello')) await measureHello();
