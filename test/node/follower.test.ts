@@ -7,6 +7,7 @@ import { Follower } from '../../src/node/follower.ts';
 import { ReleaseCache } from '../../src/node/release-cache.ts';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import type { DeploymentSpec } from '../../src/protocol/messages.ts';
+import type { Elsewhere } from '../../src/protocol/placement.ts';
 import type { ReleaseChange } from '../../src/protocol/ports.ts';
 import type { Released } from '../../src/protocol/released.ts';
 
@@ -20,6 +21,8 @@ let newest: number;
 let changes: ReleaseChange[];
 let caughtUp: number;
 let admitting: () => Promise<void>;
+/** Where a function goes that asks something of nodes; null: here. */
+let elsewhere: Elsewhere | null;
 let follower: Follower;
 
 beforeEach(async () => {
@@ -30,6 +33,7 @@ beforeEach(async () => {
   changes = [];
   caughtUp = 0;
   admitting = async () => {};
+  elsewhere = null;
   follower = make();
 });
 afterEach(async () => {
@@ -49,7 +53,7 @@ function make(): Follower {
     cache,
     fleet: () => ({ admit: () => admitting(), forget: () => {} }),
     complete: async (spec) => spec,
-    elsewhere: () => null,
+    elsewhere: () => elsewhere,
     onChange: () => {},
     onCaughtUp: () => {
       caughtUp += 1;
@@ -129,4 +133,20 @@ test('what fails on the way back is made up for by the next question', async () 
   admitting = async () => {};
   await follower.follow();
   expect(told()).toEqual(['otter=v1']);
+});
+
+test('a function that this node should hold stays where it was until its code can be had', async () => {
+  const spec = { specId: 'v1', label: 'otter', handlerId: 'h', files: [], artifact: 'a' } as unknown as DeploymentSpec;
+  const placed = { ...spec, placement: { replicas: 1, labels: {} } };
+  put('label/otter', { kind: 'release', label: 'otter', spec: placed, rollout: null, rolloutSpec: null });
+  elsewhere = { nodes: ['http://a:3003'], labels: '' };
+  await follower.load();
+  follower.decide();
+  elsewhere = null;
+  admitting = () => Promise.reject(new PlatformError('unavailable', 'no control can be reached'));
+  await follower.place();
+  expect([told(), follower.mustPlace, follower.labels]).toEqual([[], true, 0]);
+  admitting = async () => {};
+  await follower.place();
+  expect([told(), follower.mustPlace, follower.labels]).toEqual([['otter=v1'], false, 1]);
 });
