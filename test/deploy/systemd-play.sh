@@ -55,7 +55,9 @@ ls /var/lib/trisiel/backups >/results/backups
 # Restart=always, and the watchdog: systemd starts it again.
 restarted() { # COUNT
   set +x
+  local last=$((SECONDS + 300))
   until test "$(systemctl show --property NRestarts --value trisiel)" -ge "$1" && systemctl --quiet is-active trisiel; do
+    test $SECONDS -lt $last
     sleep 0.2
   done
   set -x
