@@ -125,10 +125,14 @@ export function git(cwd: string, ...args: readonly string[]): Promise<CommandRes
 export type RepoFiles = Readonly<Record<string, Uint8Array | string>>;
 
 /** Makes a repository with one commit on main that holds `files`. */
+let repositories = 0;
+
+/** A new repository with one commit. Its id is its own, also beside equal files committed in the same second. */
 export async function makeRepo(files: RepoFiles): Promise<string> {
   const folder = await temporaryFolder();
   await git(folder, 'init', '-q');
-  await commit(folder, files);
+  repositories += 1;
+  await commit(folder, files, `change\n\nof repository ${repositories}`);
   return folder;
 }
 
