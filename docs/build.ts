@@ -2,7 +2,7 @@
  * Writes the parts of pages that come from the code: `node docs/build.ts`. Here those of docs/abi/<abi>.md, which list an
  * ABI's system calls: signatures come from the rows, the text from the comment above each row, so that neither can say
  * something else than the code. Those of docs/reference and docs/languages are made by the files beside this one. The API
- * client is written too.
+ * client is written too, and the signatures that vet children read.
  * test/docs/abi.test.ts and test/docs/reference.test.ts fail where a page is not what this writes.
  */
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
@@ -10,6 +10,8 @@ import { join } from 'node:path';
 import { writeClient } from '../client/build.ts';
 import { formatFunction } from '../src/guest/component/wit.ts';
 import { abis } from '../src/guest/kernel/abi/all.ts';
+import { moduleAbis } from '../src/guest/kernel/abi/modules.ts';
+import { writeSignatures } from '../src/guest/kernel/abi/signatures.ts';
 import type { Abi, Syscall } from '../src/guest/kernel/syscall.ts';
 import { type AbiName, abiNames } from '../src/protocol/nouns.ts';
 import { languageParts } from './languages.ts';
@@ -167,7 +169,20 @@ export async function builtPages(): Promise<ReadonlyMap<string, (page: string) =
   return new Map([...calls, ...parts]);
 }
 
+/** Source file with the signatures of the ABIs of modules. */
+export const signaturesFile = 'src/guest/kernel/abi/module-signatures.ts';
+
+/** Returns the text of `signaturesFile`. */
+export function signaturesText(): string {
+  return `/** Signatures of the ABIs of modules, written from their rows by \`node docs/build.ts\`; signatures.ts reads them. */
+export const moduleSignatures = \`
+${writeSignatures(moduleAbis)}
+\`;
+`;
+}
+
 if (import.meta.main) {
+  writeFileSync(join(root, signaturesFile), signaturesText());
   for (const [name, built] of await builtPages()) {
     const file = join(root, name);
     const before = readFileSync(file, 'utf8');

@@ -11,12 +11,17 @@ import { flushCompileCache } from 'node:module';
 import type { FromVet, ToVet } from '../control/deploy/vet/messages.ts';
 import { isComponent } from '../guest/component/recognise.ts';
 import { compileH } from '../guest/hlang/compile.ts';
-import { moduleAbis, providedFunctions } from '../guest/kernel/abi/modules.ts';
+import { moduleSignatures } from '../guest/kernel/abi/module-signatures.ts';
+import { providedBy } from '../guest/kernel/abi/provided.ts';
+import { readSignatures } from '../guest/kernel/abi/signatures.ts';
 import { readSourceLines } from '../guest/wasm/lines/source-lines.ts';
 import { vetModule } from '../guest/wasm/rewrite.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import type { CheckedProgram } from './checked-program.ts';
 import { measureModule } from './measure-module.ts';
+
+const moduleAbis = readSignatures(moduleSignatures);
+const providedFunctions = providedBy(moduleAbis);
 
 // Loading these files takes as long as loading the rest, and most pushes need neither.
 const loadSnapshots = () => import('./vet-snapshot.ts');

@@ -1,5 +1,5 @@
 /** Describes the end of a Process: briefly for the function's caller, in full for its owner in the log. */
-import type { ProcessEnd } from '../guest/kernel/process.ts';
+import type { ProcessEnd } from '../guest/kernel/process-end.ts';
 import type { ErrorCode } from '../protocol/errors.ts';
 import type { Limits } from '../protocol/limits.ts';
 

@@ -1,6 +1,6 @@
 /** Makes the report after the guest of `wasmcloud run` has ended, and the exit status. */
 import type { LocalRunResult } from '../../src/guest/kernel/local-run.ts';
-import type { ProcessEnd } from '../../src/guest/kernel/process.ts';
+import type { ProcessEnd } from '../../src/guest/kernel/process-end.ts';
 import { visible } from '../text/visible.ts';
 
 /**

@@ -5,8 +5,8 @@
 import { PAGE_BYTES } from '../../protocol/limits.ts';
 import type { InstancePlan } from '../../protocol/module.ts';
 import { GuestMemory } from './memory.ts';
-import type { Process, ProcessEnd } from './process.ts';
-import { endOf } from './process-end.ts';
+import type { Process } from './process.ts';
+import { endOf, type ProcessEnd } from './process-end.ts';
 import { guestStacks, type StackJob, type StackPool } from './stacks.ts';
 import { type Abi, bindSyscall, findSyscall, type ProcessRef, type Tracer } from './syscall.ts';
 import { wasmStack } from './wasm-stack.ts';

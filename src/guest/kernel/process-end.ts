@@ -1,6 +1,23 @@
-/** Translates an exception that unwinds a guest into the end of its Process. */
+/** Ends of a Process, and the exceptions that unwind its guest. */
 import { GuestFault } from './memory.ts';
-import { type ProcessEnd, ProcessEnded } from './process.ts';
+
+export type ProcessEnd =
+  /** The guest called runtime_exit or proc_exit, or its entry point returned. */
+  | { readonly kind: 'exit'; readonly status: number }
+  /** A wasm trap, a GuestFault, or an error of Land. */
+  | { readonly kind: 'trap'; readonly message: string }
+  | { readonly kind: 'policy'; readonly url: string; readonly rule: string }
+  | { readonly kind: 'gas'; readonly used: number; readonly limit: number }
+  | { readonly kind: 'deadline'; readonly timeoutMs: number }
+  /** The client has disconnected, or the runner is shutting down. */
+  | { readonly kind: 'aborted'; readonly message: string }
+  /** An error of the platform; the log has its cause. */
+  | { readonly kind: 'internal'; readonly cause: unknown };
+
+/** Thrown by host calls to unwind the guest of an ended Process. GuestInstance.run catches it. */
+export class ProcessEnded extends Error {
+  override readonly name = 'ProcessEnded';
+}
 
 /** Returns the end of a Process whose guest is unwound by `error`. */
 export function endOf(error: unknown): ProcessEnd {

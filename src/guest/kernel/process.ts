@@ -20,27 +20,10 @@ import { longestPiece, splitLine } from './log-pieces.ts';
 import { GuestMemory, type GuestText } from './memory.ts';
 import type { GasMeter } from './meter.ts';
 import type { CompiledPolicy } from './policy.ts';
+import { type ProcessEnd, ProcessEnded } from './process-end.ts';
 import type { ProcessTrace } from './process-trace.ts';
 import type { MaybePromise, OpenFlags, Resource } from './resource.ts';
 import { encodeTexts, environmentTexts, type TextList } from './text-list.ts';
-
-export type ProcessEnd =
-  /** The guest called runtime_exit or proc_exit, or its entry point returned. */
-  | { readonly kind: 'exit'; readonly status: number }
-  /** A wasm trap, a GuestFault, or an error of Land. */
-  | { readonly kind: 'trap'; readonly message: string }
-  | { readonly kind: 'policy'; readonly url: string; readonly rule: string }
-  | { readonly kind: 'gas'; readonly used: number; readonly limit: number }
-  | { readonly kind: 'deadline'; readonly timeoutMs: number }
-  /** The client has disconnected, or the runner is shutting down. */
-  | { readonly kind: 'aborted'; readonly message: string }
-  /** An error of the platform; the log has its cause. */
-  | { readonly kind: 'internal'; readonly cause: unknown };
-
-/** Thrown by host calls to unwind the guest of an ended Process. GuestInstance.run catches it. */
-export class ProcessEnded extends Error {
-  override readonly name = 'ProcessEnded';
-}
 
 /** Takes the log lines of a Process. The runner adds handler, deployment and invocation. */
 export interface ProcessLog {
@@ -136,8 +119,6 @@ export interface ProcessOptions {
  * stays the count of instructions.
  */
 const hostWorkPerTurn = 4 * MIB;
-/** Host work of every system call, in bytes moved: about a microsecond. */
-export const callWork = 1024;
 
 export interface SchemeUsage {
   bytesIn: number;

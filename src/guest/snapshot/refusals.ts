@@ -2,7 +2,7 @@
 import { PlatformError } from '../../protocol/errors.ts';
 import { MIB, PAGE_BYTES } from '../../protocol/limits.ts';
 import type { StartUpReport } from '../../protocol/module.ts';
-import type { ProcessEnd } from '../kernel/process.ts';
+import type { ProcessEnd } from '../kernel/process-end.ts';
 import type { StartUp } from '../wasm/snapshot/start-up.ts';
 import type { StartUpLimits } from './limits.ts';
 

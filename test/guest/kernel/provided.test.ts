@@ -1,9 +1,13 @@
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { signaturesFile, signaturesText } from '../../../docs/build.ts';
 import { abis } from '../../../src/guest/kernel/abi/all.ts';
 import { cwa } from '../../../src/guest/kernel/abi/cwa/cwa.ts';
 import { dagger } from '../../../src/guest/kernel/abi/dagger/dagger.ts';
-import { providedFunctions } from '../../../src/guest/kernel/abi/modules.ts';
+import { moduleSignatures } from '../../../src/guest/kernel/abi/module-signatures.ts';
+import { moduleAbis, providedFunctions } from '../../../src/guest/kernel/abi/modules.ts';
 import { providedBy } from '../../../src/guest/kernel/abi/provided.ts';
+import { readSignatures } from '../../../src/guest/kernel/abi/signatures.ts';
 import { accepts } from '../../../src/guest/kernel/syscall.ts';
 
 test('each module and name of each ABI is provided once, with every signature that is bound', () => {
@@ -15,6 +19,25 @@ test('each module and name of each ABI is provided once, with every signature th
       .flatMap((one) => one.syscalls.filter((row) => row.name === name));
     for (const signature of signatures) expect(rows.some((row) => accepts(row, signature))).toBe(true);
   }
+});
+
+test('the signatures that vet children read are those of the rows; `node docs/build.ts` writes them', () => {
+  const signatures = readSignatures(moduleSignatures);
+  expect(providedBy(signatures)).toEqual(providedFunctions);
+  const plain = (abis: typeof signatures) =>
+    abis.map(({ name, modules, syscalls }) => ({
+      name,
+      modules,
+      syscalls: syscalls.map((row) => ({
+        name: row.name,
+        params: row.params.map(({ type }) => type),
+        result: row.result,
+        waits: row.waits,
+        looseInts: row.looseInts === true,
+      })),
+    }));
+  expect(plain(signatures)).toEqual(plain(moduleAbis));
+  expect(readFileSync(signaturesFile, 'utf8')).toBe(signaturesText());
 });
 
 test('two ABIs in one module name never provide the same signature', () => {

@@ -19,7 +19,8 @@ import type { Network } from '../net/network.ts';
 import { RequestFraming } from '../net/request-framing.ts';
 import { parseTarget, schemeNames, type Target } from '../net/target.ts';
 import { checkPolicy } from '../open.ts';
-import { type Process, ProcessEnded } from '../process.ts';
+import type { Process } from '../process.ts';
+import { ProcessEnded } from '../process-end.ts';
 import type { MaybePromise, Resource } from '../resource.ts';
 import type { SchemeWithNetwork } from './network-of.ts';
 
