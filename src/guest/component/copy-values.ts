@@ -173,10 +173,8 @@ export class ValueCopier implements Copying {
     code.get(handle);
     constant(code, this.from.component);
     constant(code, this.to.component);
-    if (kind === 'own') {
-      code.instruction(op.call, pass);
-      code.get(handle);
-    } else code.instruction(op.call, definer === this.to.component ? lendRep : lend);
+    if (kind === 'own') code.instruction(op.call, pass);
+    else code.instruction(op.call, definer === this.to.component ? lendRep : lend);
     code.release('i32', handle);
   }
 

@@ -32,7 +32,7 @@ const ofResources = (name: string, params: number, results: 0 | 1) =>
   ({ kind: 'host', module: resourcesModule, name, type: { params: i32s(params), results: i32s(results) } }) as const;
 export const hostOwns = ofResources('owns', 2, 1);
 export const hostLendRep = ofResources('lend-rep', 4, 1);
-export const hostPass = ofResources('pass', 4, 0);
+export const hostPass = ofResources('pass', 4, 1);
 export const hostLend = ofResources('lend', 4, 1);
 export const hostReturned = ofResources('returned', 1, 0);
 

@@ -63,18 +63,21 @@ describe('parts of a composed component', () => {
     const handle = await resources('make', 3, 77);
     expect(await resources('owns', 3, handle)).toBe(true);
     await expect(resources('pass', 4, handle, 1, 2)).rejects.toThrow('is a 3, not a 4');
-    await resources('pass', 3, handle, 1, 2);
+    handles.owner = 2;
+    const other = await resources('make', 3, 78);
+    // Each part numbers its handles from 1.
+    expect([handle, other, await resources('pass', 3, handle, 1, 2)]).toEqual([1, 1, 2]);
     await expect(resources('lend-rep', 3, handle, 1, 1)).rejects.toThrow('no resource handle');
-    expect(await resources('lend-rep', 3, handle, 2, 3)).toBe(77);
-    await expect(resources('pass', 3, handle, 2, 1)).rejects.toThrow('while a call in progress borrows it');
+    expect(await resources('lend-rep', 3, 2, 2, 3)).toBe(77);
+    await expect(resources('pass', 3, 2, 2, 1)).rejects.toThrow('while a call in progress borrows it');
     await resources('returned', 3);
-    const borrowed = await resources('lend', 3, handle, 2, 1);
+    const borrowed = await resources('lend', 3, 2, 2, 1);
     await expect(resources('returned', 1)).rejects.toThrow('1 borrowed');
     await expect(resources('pass', 3, borrowed, 1, 2)).rejects.toThrow('only borrowed');
     expect(await resources('owns', 3, borrowed)).toBe(false);
     await resources('drop', 3, borrowed);
     await resources('returned', 1);
-    await resources('pass', 3, handle, 2, 1);
+    await resources('pass', 3, 2, 2, 1);
   });
 });
 

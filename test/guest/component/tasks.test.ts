@@ -25,7 +25,7 @@ describe('asynchronous calls between parts', () => {
     ['silent', 'a task ends without task.return'],
     ['twice', 'a task returns that has returned or was cancelled'],
     ['dropped', 'a call is dropped whose end is not known'],
-    ['passed', 'there is no resource handle 1'],
+    ['passed', 'resource handle 1 is a subtask, not a readable end of stream<u8>'],
     ['many', 'more than 4096 resource handles at once'],
   ])('trap (%s): %s', async (name, message) => {
     expect(await endOf(name)).toEqual({ kind: 'trap', message });

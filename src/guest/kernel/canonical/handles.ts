@@ -1,6 +1,7 @@
 /**
- * The handle table of one Process: the host resources (files, streams, requests) that its guest holds, the guest's own
- * resources, and what asynchronous calls make: ends of streams and futures, subtasks, waitable sets.
+ * The handles of one Process: the host resources (files, streams, requests) that its guest holds, the guest's own
+ * resources, and what asynchronous calls make: ends of streams and futures, subtasks, waitable sets. Each component
+ * instance of a composed component has a table of its own, whose numbers begin at 1.
  *
  * Spec: component-model, CanonicalABI.md "Table State", "Resource State".
  */
@@ -19,8 +20,6 @@ export interface Held {
 interface Entry {
   readonly resource: ResourceType;
   readonly value: object;
-  /** Number of the component instance that holds the handle; 0 in a component that is not composed. */
-  readonly owner: number;
   /** Whether the handle is valid only until the call that got it returns. */
   readonly isBorrow: boolean;
   /** Number of calls in progress to which the handle is lent. */
@@ -42,17 +41,41 @@ export class Lent {
   }
 }
 
-export class HandleTable {
+/** The handles of one component instance. */
+class InstanceTable {
   /** Entries by handle. 0 is never a handle. */
   readonly #entries: (Entry | null)[] = [null];
   readonly #free: number[] = [];
+
+  add(entry: Entry): number {
+    const handle = this.#free.pop() ?? this.#entries.length;
+    this.#entries[handle] = entry;
+    return handle;
+  }
+
+  find(handle: number): Entry | null {
+    return this.#entries[handle] ?? null;
+  }
+
+  remove(handle: number): void {
+    this.#entries[handle] = null;
+    this.#free.push(handle);
+  }
+
+  values(): object[] {
+    return this.#entries.flatMap((entry) => (entry === null || entry.isBorrow ? [] : [entry.value]));
+  }
+}
+
+export class HandleTable {
+  /** Tables by the number of the component instance. */
+  readonly #tables = new Map<number, InstanceTable>();
+  /** Table of the owner. */
+  #current: InstanceTable;
+  #owner = 0;
+  #size = 0;
   /** Takes the handles that the arguments of an asynchronous call borrow; null while there is no such call. */
   lent: Lent | null = null;
-  /**
-   * Number of the component instance whose code calls the host. It reaches no handle of others. Stays 0 unless the
-   * component is composed.
-   */
-  owner = 0;
   /** Number of handles that each component instance has borrowed from another one. */
   readonly #borrows = new Map<number, number>();
   /**
@@ -61,20 +84,47 @@ export class HandleTable {
    */
   readonly #lentTo = new Map<number, Lent>();
 
+  constructor() {
+    this.#current = this.#tableOf(0);
+  }
+
+  /** Number of handles of all component instances. */
   get size(): number {
-    return this.#entries.length - 1 - this.#free.length;
+    return this.#size;
+  }
+
+  /**
+   * Number of the component instance whose code calls the host. It reaches no handle of others. Stays 0 unless the
+   * component is composed.
+   */
+  get owner(): number {
+    return this.#owner;
+  }
+
+  set owner(owner: number) {
+    if (owner === this.#owner) return;
+    this.#owner = owner;
+    this.#current = this.#tableOf(owner);
+  }
+
+  #tableOf(owner: number): InstanceTable {
+    let table = this.#tables.get(owner);
+    if (table === undefined) {
+      table = new InstanceTable();
+      this.#tables.set(owner, table);
+    }
+    return table;
   }
 
   /** Returns a new handle for `value`. Throws GuestFault if the guest already holds handlesMax. */
   add(resource: ResourceType, value: object): number {
-    return this.#add({ resource, value, owner: this.owner, isBorrow: false, lends: 0 });
+    return this.#add(this.#current, { resource, value, isBorrow: false, lends: 0 });
   }
 
-  #add(entry: Entry): number {
-    if (this.size >= handlesMax) throw new GuestFault(`more than ${handlesMax} resource handles at once`);
-    const handle = this.#free.pop() ?? this.#entries.length;
-    this.#entries[handle] = entry;
-    return handle;
+  #add(table: InstanceTable, entry: Entry): number {
+    if (this.#size >= handlesMax) throw new GuestFault(`more than ${handlesMax} resource handles at once`);
+    this.#size += 1;
+    return table.add(entry);
   }
 
   /** Returns the value of `handle`. Throws GuestFault if it is no handle of a `resource`. */
@@ -113,7 +163,7 @@ export class HandleTable {
     if (!entry.isBorrow) return this.take(resource, handle);
     this.#checkNotLent(entry, handle);
     this.#remove(handle);
-    this.#borrows.set(entry.owner, (this.#borrows.get(entry.owner) ?? 1) - 1);
+    this.#borrows.set(this.#owner, (this.#borrows.get(this.#owner) ?? 1) - 1);
     return null;
   }
 
@@ -123,12 +173,13 @@ export class HandleTable {
   }
 
   /**
-   * Passes `handle` of the current owner on to component instance `to`. `resource` is null for a resource of the host,
-   * whose type is checked when the handle is used. Throws GuestFault as take does.
+   * Passes `handle` of the current owner on to component instance `to`. Returns its handle. `resource` is null for a
+   * resource of the host, whose type is checked when the handle is used. Throws GuestFault as take does.
    */
-  pass(resource: ResourceType | null, handle: number, to: number): void {
-    const entry = resource === null ? this.#found(handle) : this.#entry(resource, handle);
-    this.#entries[handle] = { ...this.#owned(entry, handle), owner: to };
+  pass(resource: ResourceType | null, handle: number, to: number): number {
+    const entry = this.#owned(resource === null ? this.#found(handle) : this.#entry(resource, handle), handle);
+    this.#remove(handle);
+    return this.#add(this.#tableOf(to), entry);
   }
 
   /**
@@ -138,7 +189,7 @@ export class HandleTable {
   lend(resource: ResourceType | null, handle: number, to: number): number {
     const entry = resource === null ? this.#found(handle) : this.#entry(resource, handle);
     this.#noteLent(entry, to);
-    const borrowed = this.#add({ ...entry, owner: to, isBorrow: true, lends: 0 });
+    const borrowed = this.#add(this.#tableOf(to), { ...entry, isBorrow: true, lends: 0 });
     this.#borrows.set(to, (this.#borrows.get(to) ?? 0) + 1);
     return borrowed;
   }
@@ -181,23 +232,24 @@ export class HandleTable {
   }
 
   #remove(handle: number): void {
-    this.#entries[handle] = null;
-    this.#free.push(handle);
+    this.#current.remove(handle);
+    this.#size -= 1;
   }
 
   /** Returns the values of all handles. */
   values(): object[] {
-    return this.#entries.flatMap((entry) => (entry === null || entry.isBorrow ? [] : [entry.value]));
+    return [...this.#tables.values()].flatMap((table) => table.values());
   }
 
-  /** Removes all handles and returns their values, in the order of the handles. */
+  /** Removes all handles and returns their values, those of each component instance in the order of its handles. */
   drain(): Held[] {
     const values = this.values();
-    this.#entries.length = 1;
-    this.#free.length = 0;
+    this.#tables.clear();
+    this.#owner = 0;
+    this.#current = this.#tableOf(0);
+    this.#size = 0;
     this.#borrows.clear();
     this.#lentTo.clear();
-    this.owner = 0;
     return values;
   }
 
@@ -209,8 +261,8 @@ export class HandleTable {
   }
 
   #found(handle: number): Entry {
-    const entry = this.#entries[handle];
-    if (entry === undefined || entry === null || entry.owner !== this.owner)
+    const entry = this.#current.find(handle);
+    if (entry === null)
       throw new GuestFault(`there is no resource handle ${handle >>> 0}`);
     return entry;
   }

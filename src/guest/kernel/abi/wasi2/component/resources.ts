@@ -58,14 +58,14 @@ const owns = witRow(
 const hostResources = 0xffff_ffff;
 const ofNumber = (resource: number): ResourceType | null => (resource === hostResources ? null : typeOf(resource));
 
-/** Passes `handle` from component instance `from` to `to`. Traps if `from` does not own it. */
+/** Passes `handle` from component instance `from` to `to`. Returns the handle that `to` has for it. Traps if `from` does not own it. */
 const pass = witRow(
   'pass',
-  func({ resource: 'u32', handle: 'u32', from: 'u32', to: 'u32' }),
+  func({ resource: 'u32', handle: 'u32', from: 'u32', to: 'u32' }, 'u32'),
   (guest: Process, resource: number, handle: number, from: number, to: number) => {
     const { handles } = guest.component;
     handles.owner = from;
-    handles.pass(ofNumber(resource), handle, to);
+    return handles.pass(ofNumber(resource), handle, to);
   },
 );
 

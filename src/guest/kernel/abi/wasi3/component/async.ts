@@ -373,9 +373,10 @@ function copyRows(kind: Kind, element: Element): readonly Syscall[] {
       const { handles } = guest.component;
       handles.owner = from as number;
       const resource = endResource(kind, 'readable', element);
-      (handles.get(resource, handle as number) as CopyEnd).passOn();
-      handles.pass(resource, handle as number, to as number);
-      return handle as number;
+      const end = handles.get(resource, handle as number) as CopyEnd;
+      end.passOn();
+      end.handle = handles.pass(resource, handle as number, to as number);
+      return end.handle;
     }),
     row(name('new'), [], 'i64', (guest): CoreValue => {
       const { readable, writable } = makeEnds(guest, kind, element);
