@@ -29,7 +29,7 @@ export function asyncHostFunction(
   let isDelivering = delivering.has(canon.op);
   if ('of' in canon) {
     const element = elementName(canon.of);
-    const isAsync = canon.options?.async === true ? ' async' : '';
+    const isAsync = canon.options?.async === true || canon.async ? ' async' : '';
     name = `${canon.op}${isAsync} ${elements.has(element) ? element : otherElement}`;
     isDelivering = canon.op.endsWith('read') && canon.of !== null && hasLists(canon.of);
   }
@@ -57,7 +57,7 @@ export function waitingFunction(
   const isCopy = canon.op.endsWith('.read') || canon.op.endsWith('.write');
   if (!isCopy || !('of' in canon) || canon.options?.async !== false || host.kind !== 'host') return null;
   const [operation, element] = host.name.split(' ');
-  const started = { ...host, name: `${operation} async ${element}` };
+  const started = { ...host, name: `${operation} begin ${element}` };
   return glue.waitingFor({ ...call, host: started }, false, true);
 }
 

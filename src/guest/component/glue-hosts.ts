@@ -40,6 +40,13 @@ export const hostReturned = ofResources('returned', 1, 0);
 export const asyncModule = 'trisiel:component/async';
 const asyncFunction = (name: string, params: FuncType['params']) =>
   ({ kind: 'host', module: asyncModule, name, type: { params, results: ['i32'] } }) as const;
+export const hostCopyPart = asyncFunction('copy-part', []);
+export const hostCopyStore = {
+  kind: 'host',
+  module: asyncModule,
+  name: 'copy-store',
+  type: { params: [], results: [] },
+} as const;
 export const hostTake = asyncFunction('waitable-take', ['i32']);
 export const passType: FuncType = { params: ['i32', 'i32', 'i32'], results: ['i32'] };
 export const hostNextEvent = asyncFunction('next-event', ['i32']);

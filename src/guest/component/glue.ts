@@ -14,6 +14,7 @@
  */
 import type { FuncType } from '../../protocol/module.ts';
 import { constant, emptyBlock, op } from '../wasm/format/instructions.ts';
+import type { ByteWriter } from '../wasm/format/writer.ts';
 import { writeAdapter } from './adapter.ts';
 import type { AdapterCalls, AdapterSide } from './adapter-calls.ts';
 import { type AsyncEntryCalls, addAsyncEntry, addEntry, type EntryCalls } from './entry-glue.ts';
@@ -21,6 +22,8 @@ import { type CallStyle, callbackType, flattenFunction, reallocType } from './fl
 import {
   asyncModule,
   type GlueCall,
+  hostCopyPart,
+  hostCopyStore,
   hostLend,
   hostLendRep,
   hostPass,
@@ -49,6 +52,8 @@ export interface HostCall {
   /** The part that calls; null: the component is not composed. */
   readonly part: Part | null;
   readonly encoding: TextEncoding;
+  /** Parts that may read what the call writes, with their memories; absent: the call writes to nobody. */
+  readonly readers?: readonly Part[];
 }
 
 /** One side of a call between parts. */
@@ -162,7 +167,7 @@ export class Glue {
    * function of the host that starts it: it returns the payload, or -1 if the copy has not ended; null: it returns nothing.
    */
   waitingFor(started: HostCall, isAsync: boolean, hasPayload: boolean): string {
-    const { host, type, realloc, part } = started;
+    const { host, type, realloc, part, readers } = started;
     if (part === null) throw new Error('a part was expected');
     const waitFor = this.tasks.waitFor('waitable', part);
     const round = this.tasks.round();
@@ -171,6 +176,7 @@ export class Glue {
     const take = this.#module.import(hostTake, hostTake.type);
     const fill = realloc === null ? null : this.#pieces.filler(this.#module.import(realloc, reallocType), part);
     const payload = type.params.length;
+    const settle = this.#settle(readers);
     return this.#module.add({ params: type.params, results: ['i32'] }, 1, (code) => {
       this.#pieces.trapIfConfined(code, part);
       select(code);
@@ -180,6 +186,7 @@ export class Glue {
       else constant(code, -1);
       constant(code, -1);
       code.raw(Uint8Array.of(op.i32Eq, op.if, emptyBlock));
+      settle(code);
       if (isAsync) {
         this.#module.call(code, round);
         select(code);
@@ -189,12 +196,46 @@ export class Glue {
       code.instruction(op.localSet, payload);
       code.u8(op.end);
       if (fill !== null) this.#module.call(code, fill);
+      settle(code);
       code.instruction(op.localGet, payload);
     });
   }
 
+  /** Returns a function that writes code that stores, in the memories of `readers`, what a copy has brought them. */
+  #settle(readers: readonly Part[] = []): (code: ByteWriter) => void {
+    if (readers.length === 0) return () => undefined;
+    this.#settling ??= this.#addSettling(readers);
+    const name = this.#settling;
+    return (code) => this.#module.call(code, name);
+  }
+
+  #settling: string | null = null;
+
+  #addSettling(readers: readonly Part[]): string {
+    const partOf = this.#module.import(hostCopyPart, hostCopyPart.type);
+    const store = this.#module.import(hostCopyStore, hostCopyStore.type);
+    const selectors = readers.map((part) => this.#pieces.selector(part));
+    return this.#module.add({ params: [], results: [] }, 1, (code) => {
+      code.raw(Uint8Array.of(op.loop, emptyBlock));
+      code.instruction(op.call, partOf);
+      code.instruction(op.localTee, 0);
+      code.raw(Uint8Array.of(op.if, emptyBlock));
+      readers.forEach(({ component }, index) => {
+        code.instruction(op.localGet, 0);
+        constant(code, component);
+        code.raw(Uint8Array.of(op.i32Eq, op.if, emptyBlock));
+        selectors[index]?.(code);
+        code.instruction(op.call, store);
+        code.instruction(op.br, 2);
+        code.u8(op.end);
+      });
+      code.raw(Uint8Array.of(op.unreachable, op.end, op.end));
+    });
+  }
+
   /** Adds a function that calls a function of the host and allocates the lists of its result. Returns the name of its export. */
-  host({ host, type, realloc, part, encoding }: HostCall): string {
+  host({ host, type, realloc, part, encoding, readers }: HostCall): string {
+    const settle = this.#settle(readers);
     const call = this.#module.import(host, type);
     const select = this.#pieces.selector(part);
     const encode = this.#pieces.encoder(encoding);
@@ -209,6 +250,7 @@ export class Glue {
       code.instruction(op.call, call);
       if (fill !== null) this.#module.call(code, fill);
       encode(code, 'utf8');
+      settle(code);
     });
   }
 

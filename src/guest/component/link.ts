@@ -12,7 +12,7 @@ import { type EntryPoint, entryMissing, findEntry, type World } from './entry-po
 import { evaluateComponent } from './evaluate.ts';
 import { flattenFunction, hasLists } from './flatten.ts';
 import { fuse } from './fuse.ts';
-import { Glue, type PartCall, type PartOptions } from './glue.ts';
+import { Glue, type HostCall, type PartCall, type PartOptions } from './glue.ts';
 import type {
   CanonFunction,
   CoreInstance,
@@ -280,9 +280,22 @@ class Linker {
     const options = 'options' in canon ? canon.options : null;
     const part = this.#deliveringPart(component, options);
     const { encoding = 'utf8' } = options ?? {};
-    if (part === null || !this.#hasTasks) return this.#called(host, realloc, part, encoding);
-    const waiting = waitingFunction(this.#glue, canon, { host, type: host.type, realloc, part, encoding });
-    return waiting === null ? this.#called(host, realloc, part, encoding) : this.#ofGlue(waiting);
+    if (part === null) return this.#called(host, realloc, part, encoding);
+    const call: HostCall & { readonly part: Part } = {
+      host,
+      type: host.type,
+      realloc,
+      part,
+      encoding,
+      ...(canon.op.endsWith('.write') ? { readers: this.#readers() } : {}),
+    };
+    const waiting = this.#hasTasks ? waitingFunction(this.#glue, canon, call) : null;
+    return this.#ofGlue(waiting ?? this.#glue.host(call));
+  }
+
+  /** Returns the parts that have a memory for what they read. */
+  #readers(): readonly Part[] {
+    return [...this.#deliveries.keys()].flatMap((component) => this.#deliveringPart(component, null) ?? []);
   }
 
   /**

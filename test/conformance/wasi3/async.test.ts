@@ -59,7 +59,7 @@ describe('streams', () => {
     expect(await guest.canon('stream.write async u8', writable, 16, 4)).toBe(4 << 4);
     place(131_072, 2);
     place(196_608);
-    expect(await guest.canon('stream.cancel-read u8', readable)).toBe(4 << 4);
+    expect(await guest.canon('stream.cancel-read u8', readable)).toBe((4 << 4) | 2);
     expect(memory.text(64, 4)).toBe('abcd');
     memory.select(null);
     expect(memory.text(65_536 + 64, 4)).toBe('\0\0\0\0');
@@ -73,7 +73,7 @@ describe('streams', () => {
     await expect(guest.canon('stream.read async u8', readable, 64, 6)).rejects.toThrow('no resource handle');
   });
 
-  it('between two parts store nothing in the memory of the writer, whose call copies', async () => {
+  it('between two parts store nothing in the memory of the writer, whose call copies, and then in that of the reader', async () => {
     const guest = new ComponentGuest();
     const { memory, component } = guest.process;
     const place = (owner: number) => {
@@ -82,16 +82,21 @@ describe('streams', () => {
     };
     place(1);
     const { readable, writable } = await guest.ends('stream', 'u8');
-    await guest.canon('stream.pass u8', readable, 1, 2);
+    const passed = (await guest.canon('stream.pass u8', readable, 1, 2)) as number;
     place(2);
-    expect(await guest.canon('stream.read async u8', readable, 64, 4)).toBe(blocked);
+    expect(await guest.canon('stream.read async u8', passed, 64, 4)).toBe(blocked);
+    expect(await guest.canon('copy-part')).toBe(0);
     place(1);
     memory.put(16, Buffer.from('abcdef'));
     expect(await guest.canon('stream.write async u8', writable, 16, 6)).toBe(4 << 4);
+    await guest.canon('copy-store');
     expect(memory.text(64, 4)).toBe('\0\0\0\0');
+    expect(await guest.canon('copy-part')).toBe(2);
     place(2);
-    expect(await guest.canon('stream.cancel-read u8', readable)).toBe(4 << 4);
+    await guest.canon('copy-store');
     expect(memory.text(64, 4)).toBe('abcd');
+    expect(await guest.canon('copy-part')).toBe(0);
+    expect(await guest.canon('stream.cancel-read u8', passed)).toBe((4 << 4) | 2);
   });
 
   it('and futures copy values of the interfaces between two parts, with the resources in them', async () => {
@@ -105,16 +110,16 @@ describe('streams', () => {
     place(1);
     const { ok: fields } = await types('[static]fields.from-list', [['x-a', Buffer.from('1')]]);
     const trailers = await guest.futureOf(trailersType, { ok: fields });
-    await guest.canon(`future.pass ${elementName(trailersType)}`, trailers, 1, 2);
+    const passed = await guest.canon(`future.pass ${elementName(trailersType)}`, trailers, 1, 2);
     place(2);
-    const { ok: got } = await guest.valueOf(trailers, trailersType);
+    const { ok: got } = await guest.valueOf(passed, trailersType);
     expect(await types('[method]fields.has', got, 'x-a')).toBe(true);
     place(1);
     await expect(types('[method]fields.has', fields, 'x-a')).rejects.toThrow('no resource handle');
     const text = await guest.futureOf('string', 'größer');
-    await guest.canon('future.pass string', text, 1, 2);
+    const passedText = await guest.canon('future.pass string', text, 1, 2);
     place(2);
-    expect(await guest.valueOf(text, 'string')).toBe('größer');
+    expect(await guest.valueOf(passedText, 'string')).toBe('größer');
   });
 
   it('are cancelled, and say what was copied before', async () => {
@@ -124,10 +129,26 @@ describe('streams', () => {
     expect(await guest.canon('stream.cancel-read u8', readable)).toBe(2);
     expect(await guest.canon('stream.read async u8', readable, 64, 4)).toBe(blocked);
     expect(await guest.canon('stream.write async u8', writable, 0, 1)).toBe(1 << 4);
-    expect(await guest.canon('stream.cancel-read u8', readable)).toBe(1 << 4);
+    expect(await guest.canon('stream.cancel-read u8', readable)).toBe((1 << 4) | 2);
     expect(await guest.canon('stream.write async u8', writable, 0, 1)).toBe(blocked);
     expect(await guest.canon('stream.cancel-write u8', writable)).toBe(2);
     await expect(guest.canon('stream.cancel-write u8', writable)).rejects.toThrow('not in progress');
+  });
+
+  it('trap if they wait, or are passed on, in a waitable set, whose event they would take', async () => {
+    const guest = new ComponentGuest();
+    const { readable, writable } = await guest.ends('stream', 'u8');
+    const set = (await guest.canon('waitable-set.new')) as number;
+    await guest.canon('waitable.join', readable, set);
+    await guest.canon('waitable.join', writable, set);
+    const inSet = 'which is in a waitable set';
+    await expect(guest.canon('stream.read u8', readable, 64, 4)).rejects.toThrow(inSet);
+    await expect(guest.canon('stream.write begin u8', writable, 64, 4)).rejects.toThrow(inSet);
+    await expect(guest.canon('stream.pass u8', readable, 0, 1)).rejects.toThrow(inSet);
+    guest.process.component.handles.owner = 0;
+    expect(await guest.canon('stream.read async u8', readable, 64, 4)).toBe(blocked);
+    await expect(guest.canon('stream.cancel-read u8', readable)).rejects.toThrow(inSet);
+    expect(await guest.canon('stream.cancel-read async u8', readable)).toBe(2);
   });
 
   it('store numbers as they are written, and keep none until the reader learns of them', async () => {
@@ -148,7 +169,7 @@ describe('streams', () => {
     guest.process.memory.setU64(8, 7n);
     expect(await guest.canon('stream.write async u64', wide.writable, 8, 1)).toBe(blocked);
     expect(await guest.canon('stream.read async u64', wide.readable, 64, 2)).toBe(1 << 4);
-    expect(await guest.canon('stream.cancel-write u64', wide.writable)).toBe(1 << 4);
+    expect(await guest.canon('stream.cancel-write u64', wide.writable)).toBe((1 << 4) | 2);
     const both = (await guest.canon('stream.new other')) as bigint;
     const [other, into] = [Number(both & 0xffff_ffffn), Number(both >> 32n)];
     expect(await guest.canon('stream.write async other', into, 0, 1)).toBe(blocked);

@@ -17,6 +17,7 @@ describe('asynchronous calls between parts', () => {
     ['backpressure', 'wait until the callee takes calls'],
     ['stream', 'pass a stream on, which the callee reads while the caller writes'],
     ['future', 'pass a future on'],
+    ['early', 'find what was written in memory before its event, and what was copied of a cancelled copy'],
   ])('%s: %s', async (name) => {
     expect(await endOf(name)).toEqual({ kind: 'exit', status: 0 });
   });
@@ -24,12 +25,19 @@ describe('asynchronous calls between parts', () => {
   it.each([
     ['silent', 'a task ends without task.return'],
     ['twice', 'a task returns that has returned or was cancelled'],
+    ['unset', 'a waitable set is dropped that a task waits for'],
+    ['inset', 'a call is cancelled, which is in a waitable set'],
     ['dropped', 'a call is dropped whose end is not known'],
     ['passed', 'resource handle 1 is a subtask, not a readable end of stream<u8>'],
     ['many', 'more than 4096 resource handles at once'],
   ])('trap (%s): %s', async (name, message) => {
     expect(await endOf(name)).toEqual({ kind: 'trap', message });
   });
+});
+
+it('a part that waits for a call is not called by it', async () => {
+  const { end } = await runGuest(fixture('component/composed/reenter'));
+  expect(end).toEqual({ kind: 'trap', message: 'a part is called while a call of its own is in progress' });
 });
 
 describe('a component of WASI 0.3 behind another one', () => {

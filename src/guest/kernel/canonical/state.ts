@@ -4,6 +4,12 @@ import { Allocations } from './allocations.ts';
 import { HandleTable } from './handles.ts';
 import type { EncodedText } from './text.ts';
 
+/** Values for a part that does not make the call, which are stored as soon as the linker's code selects its memory. */
+export interface Unstored {
+  readonly part: number;
+  store(): void;
+}
+
 /** A value of the handle table that outlives calls of the guest: an end of a stream or future. */
 interface End {
   readonly isEnd: true;
@@ -13,6 +19,7 @@ interface End {
 export class ComponentState {
   readonly handles = new HandleTable();
   readonly allocations = new Allocations();
+  readonly unstored = new Set<Unstored>();
   /** Encoding of the strings of the call in progress. Code of the linker sets it for a call that has another one than UTF-8. */
   encoding: TextEncoding = 'utf8';
   /** Text on its way from one part to another, in the encoding of the latter; null: there is none. */

@@ -20,7 +20,7 @@ const at = 64;
 const bytesAt = (guest: Process, count: number) => [...guest.memory.bytes(at, count)];
 
 describe('a buffer of a part of a composed component', () => {
-  it('stores bytes and numbers when its event is delivered, not before, and each at its place', () => {
+  it('stores bytes and numbers at the latest when its event is delivered, and each at its place', () => {
     const guest = makeGuest(1);
     const bytes = new GuestBuffer(guest, u8, 'readable', at, 4);
     const chunk = new Uint8Array([1, 2]);
@@ -29,8 +29,9 @@ describe('a buffer of a part of a composed component', () => {
     bytes.write(new Uint8Array([3]));
     expect(bytesAt(guest, 4)).toEqual([0, 0, 0, 0]);
     expect(bytes.progress).toBe(3);
+    expect([...guest.component.unstored]).toEqual([bytes]);
     bytes.deliver();
-    expect(bytesAt(guest, 4)).toEqual([1, 2, 3, 0]);
+    expect([bytesAt(guest, 4), guest.component.unstored.size]).toEqual([[1, 2, 3, 0], 0]);
     const numbers = new GuestBuffer(guest, u32, 'readable', at, 2);
     numbers.write([0x01020304, 5]);
     expect(bytesAt(guest, 8)).toEqual([1, 2, 3, 0, 0, 0, 0, 0]);

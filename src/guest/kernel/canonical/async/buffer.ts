@@ -13,6 +13,7 @@ import { GuestFault } from '../../memory.ts';
 import type { Process } from '../../process.ts';
 import { beginLifting, type Lifter, lifter } from '../lift.ts';
 import { type Lowerer, lowerer } from '../lower.ts';
+import type { Unstored } from '../state.ts';
 import type { Chunk, Destination, Element, Origin, Side } from './shared.ts';
 
 interface Layout {
@@ -53,10 +54,11 @@ const partBytesPerCopy = 64 * KIB;
 
 /**
  * A range of the guest's memory. In a composed component the range lies in the memory of one part, which the host reaches
- * only during a call of that part: the memory moves while other parts run. So the values that the guest writes are taken
- * when the copy begins, those that it reads are stored when its event is delivered, and one copy moves fewer values.
+ * only while the linker's code has selected it: the memory moves while other parts run. So the values that the guest writes
+ * are taken when the copy begins, and one copy moves fewer values. Of those that it reads, bytes and numbers are stored
+ * right after the call of the writer, others when the event is delivered.
  */
-export class GuestBuffer implements Destination, Origin {
+export class GuestBuffer implements Destination, Origin, Unstored {
   readonly element: Element;
   readonly #guest: Process;
   readonly #pointer: number;
@@ -66,7 +68,7 @@ export class GuestBuffer implements Destination, Origin {
   readonly #encoding: TextEncoding;
   /** Values that were written and are stored at the delivery of the event, since they need allocations or handles. */
   readonly #stored: { readonly at: number; readonly value: unknown }[] = [];
-  /** Bytes that were written and are stored at the delivery of the event. */
+  /** Bytes that were written and are not stored yet. */
   readonly #storedBytes: { readonly at: number; readonly bytes: Uint8Array }[] = [];
   /** Number of the part whose memory it is; 0 in a component that is not composed. */
   readonly part: number;
@@ -133,8 +135,10 @@ export class GuestBuffer implements Destination, Origin {
     const start = this.#at();
     this.progress += chunk.length;
     if (chunk instanceof Uint8Array) {
-      if (this.#isOfPart) this.#storedBytes.push({ at: start, bytes: chunk.slice() });
-      else this.#guest.memory.put(start, chunk);
+      if (this.#isOfPart) {
+        this.#storedBytes.push({ at: start, bytes: chunk.slice() });
+        this.#guest.component.unstored.add(this);
+      } else this.#guest.memory.put(start, chunk);
       return;
     }
     const layout = this.#layout;
@@ -142,6 +146,7 @@ export class GuestBuffer implements Destination, Origin {
     // Numbers need no allocation, so they are stored at once: kept until the delivery they would take many times their
     // room in the guest's memory.
     const isStoredNow = isNumeric(this.element) && !this.#isOfPart;
+    if (this.#isOfPart && isNumeric(this.element)) this.#guest.component.unstored.add(this);
     chunk.forEach((value, index) => {
       const at = start + index * layout.bytes;
       if (isStoredNow) layout.lower.store(this.#guest, at, value);
@@ -149,14 +154,26 @@ export class GuestBuffer implements Destination, Origin {
     });
   }
 
+  /** Stores the bytes and numbers that were written. The memory of the part must be selected. */
+  store(): void {
+    this.#guest.component.unstored.delete(this);
+    for (const { at, bytes } of this.#storedBytes.splice(0)) this.#guest.memory.put(at, bytes);
+    if (isNumeric(this.element)) this.#storeValues();
+  }
+
   /** Stores what was written. Called once, at the delivery of the copy's event. */
   deliver(): void {
-    for (const { at, bytes } of this.#storedBytes) this.#guest.memory.put(at, bytes);
-    const layout = this.#layout;
-    if (layout === null || this.#stored.length === 0) return;
+    this.store();
+    if (this.#stored.length === 0) return;
     this.#guest.component.allocations.begin();
+    this.#storeValues();
+  }
+
+  #storeValues(): void {
+    const layout = this.#layout;
+    if (layout === null) return;
     this.#guest.component.withEncoding(this.#encoding, () => {
-      for (const { at, value } of this.#stored) layout.lower.store(this.#guest, at, value);
+      for (const { at, value } of this.#stored.splice(0)) layout.lower.store(this.#guest, at, value);
     });
   }
 

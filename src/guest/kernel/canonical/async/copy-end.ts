@@ -39,6 +39,8 @@ export class CopyEnd extends Waitable implements End {
   readonly side: Side;
   readonly shared: Readable | Writable;
   #state: 'idle' | 'copying' | 'done' = 'idle';
+  /** Whether no more will be copied by the copy in progress. */
+  #isOver = false;
 
   constructor(kind: Kind, side: Side, shared: Readable | Writable) {
     super();
@@ -51,26 +53,33 @@ export class CopyEnd extends Waitable implements End {
   passOn(): void {
     if (this.#state !== 'idle')
       throw new GuestFault(`an end of a ${this.kind} is passed on while it copies, or after its end`);
-    this.join(null);
+    this.checkAlone(`an end of a ${this.kind} is passed on`);
   }
 
   /** Starts a copy. Throws GuestFault if one is in progress, or the end is done. */
   copy(buffer: GuestBuffer): void {
     if (this.#state !== 'idle') throw new GuestFault(`a ${this.kind} is used whose end is ${this.#state}`);
     this.#state = 'copying';
+    this.#isOver = false;
     const options = {
       copied: () => this.#happen(buffer, copyResult.completed, () => this.shared.reclaim(buffer)),
-      done: (result: CopyResult) => this.#happen(buffer, result, () => undefined),
+      done: (result: CopyResult) => {
+        this.#isOver = true;
+        this.#happen(buffer, result, () => undefined);
+      },
     };
     if (this.side === 'readable') (this.shared as Readable).read(buffer, options);
     else (this.shared as Writable).write(buffer, options);
   }
 
-  /** Cancels the copy in progress. Its event exists when this returns, and the caller takes it at once. */
+  /**
+   * Cancels the copy in progress, of which a part may have been copied. Its event exists when this returns, and the caller
+   * takes it at once.
+   */
   cancel(): void {
     if (this.#state !== 'copying')
       throw new GuestFault(`a copy of a ${this.kind} is cancelled that is not in progress`);
-    if (!this.hasEvent) this.shared.cancel();
+    if (!this.#isOver) this.shared.cancel();
   }
 
   override leave(): void {

@@ -72,6 +72,6 @@ export interface Writable extends Shared {
 export interface End {
   handle: number;
   readonly shared: Shared;
-  /** Takes the end from the guest. Throws GuestFault if it copies, or is done. */
+  /** Takes the end from the guest. Throws GuestFault if it copies, is done, or is in a waitable set. */
   passOn(): void;
 }

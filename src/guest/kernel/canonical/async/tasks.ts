@@ -81,8 +81,7 @@ export class Task {
   context: readonly [number, number] = [0, 0];
   state: number = callState.starting;
   call: PartSubtask | null = null;
-  /** What the task waits for; null: it runs, or has not started. */
-  waits: WaitableSet | 'turn' | null = null;
+  #waits: WaitableSet | 'turn' | null = null;
   cancel: 'none' | 'requested' | 'delivered' = 'none';
   /** Whether the task is put off until a part ends a call. */
   isPutOff = false;
@@ -90,11 +89,26 @@ export class Task {
   /** Whether the caller has gone on. */
   isAnswered = false;
 
-  constructor(id: number, site: number, caller: number, callee: number) {
+  /** The task that made the call; null: that of the entry point, or one that a part ran on behalf of another. */
+  readonly parent: Task | null;
+
+  constructor(id: number, site: number, { caller, callee, parent }: Pick<Task, 'caller' | 'callee' | 'parent'>) {
     this.id = id;
+    this.parent = parent;
     this.site = site;
     this.caller = caller;
     this.callee = callee;
+  }
+
+  /** What the task waits for; null: it runs, or has not started. */
+  get waits(): WaitableSet | 'turn' | null {
+    return this.#waits;
+  }
+
+  set waits(waits: WaitableSet | 'turn' | null) {
+    if (this.#waits instanceof WaitableSet) this.#waits.waiting -= 1;
+    if (waits instanceof WaitableSet) waits.waiting += 1;
+    this.#waits = waits;
   }
 
   get isResolved(): boolean {
@@ -134,11 +148,17 @@ class Tasks {
   #ids = 0;
   readonly #changed = new Wakeup();
 
-  /** Makes a task, whose arguments `push` adds. Returns its number. */
+  /**
+   * Makes a task, whose arguments `push` adds. Returns its number. Throws GuestFault for a callee that waits, directly or
+   * through others, for the task that calls.
+   */
   begin(site: number, caller: number, callee: number): number {
     if (this.#tasks.size >= tasksMax) throw new GuestFault(`more than ${tasksMax} asynchronous calls between parts`);
+    const parent = this.running(caller);
+    for (let one = parent; one !== null; one = one.parent)
+      if (one.caller === callee) throw new GuestFault('a part is called while a call of its own is in progress');
     this.#ids += 1;
-    const task = new Task(this.#ids, site, caller, callee);
+    const task = new Task(this.#ids, site, { caller, callee, parent });
     this.#tasks.set(task.id, task);
     this.#begun = task;
     return task.id;

@@ -43,6 +43,11 @@ export abstract class Waitable {
     return this.#event !== null;
   }
 
+  /** Throws GuestFault in a waitable set, which might deliver the event that `what` waits for. */
+  checkAlone(what: string): void {
+    if (this.#set !== null) throw new GuestFault(`${what}, which is in a waitable set`);
+  }
+
   /** Whether what the waitable stands for has ended, and its event says so. */
   get isSettled(): boolean {
     return this.hasEvent;
@@ -94,6 +99,8 @@ export const waitableSetResource: ResourceType = { kind: 'resource', id: 'trisie
 export class WaitableSet {
   readonly elements = new Set<Waitable>();
   readonly changed = new Wakeup();
+  /** Number of tasks whose callbacks wait for the set. */
+  waiting = 0;
 
   get hasEvent(): boolean {
     for (const element of this.elements) if (element.hasEvent) return true;
@@ -128,6 +135,7 @@ export class WaitableSet {
 
   leave(): void {
     if (this.elements.size > 0) throw new GuestFault('a waitable set is dropped that has waitables');
+    if (this.waiting > 0) throw new GuestFault('a waitable set is dropped that a task waits for');
   }
 }
 

@@ -106,6 +106,7 @@ const subtaskRows = [
   row('subtask.cancel', ['subtask'], 'i32', (guest, handle) => {
     const call = callOf(guest, handle as number);
     if (call instanceof PartSubtask) throw new GuestFault('a call of a part is cancelled as one of the host');
+    call.checkAlone('a call is cancelled');
     call.cancel();
     return call.take().payload;
   }),
@@ -271,6 +272,16 @@ const partRows = [
     true,
   ),
   row('idle-end', [], 'i32', (guest) => allTasks(guest).idle(() => tasksOf(guest).areDone, []), true),
+  // Number of a part whose memory gets what another one has written; 0: there is none. `copy-store` stores it.
+  row('copy-part', [], 'i32', (guest) => {
+    for (const { part } of guest.component.unstored) return part;
+    return 0;
+  }),
+  row('copy-store', [], null, (guest) => {
+    const { unstored, handles } = guest.component;
+    for (const one of [...unstored]) if (one.part === handles.owner) one.store();
+    return undefined;
+  }),
   // The payload of the event of a waitable; -1: it has not ended.
   row('waitable-take', ['waitable'], 'i32', (guest, handle) => {
     const waitable = waitableOf(guest, handle as number);
@@ -278,6 +289,7 @@ const partRows = [
   }),
   row('subtask-cancel', ['subtask'], null, (guest, handle) => {
     const call = callOf(guest, handle as number);
+    call.checkAlone('a call is cancelled');
     if (call instanceof PartSubtask) tasksOf(guest).cancel(call);
     else call.cancel();
     return undefined;
@@ -348,18 +360,40 @@ function copyRows(kind: Kind, element: Element): readonly Syscall[] {
       end.copy(new GuestBuffer(guest, element, side, pointer, kind === 'stream' ? count : 1));
       return end;
     };
+    const begin = (guest: Process, args: readonly number[]): number => {
+      const end = start(guest, args);
+      return end.hasEvent ? end.take().payload : blocked;
+    };
+    const checkAlone = (guest: Process, handle: number, what: string): void =>
+      endOf(guest, kind, side, element, handle).checkAlone(what);
     const cancel = (guest: Process, handle: number): number => {
       const end = endOf(guest, kind, side, element, handle);
       end.cancel();
       return end.take().payload;
     };
+    const waiting = `a ${kind} is used that waits`;
     return [
-      row(name(operation), copyParams, 'i32', (guest, ...args) => payloadOf(start(guest, args)), true),
-      row(name(`${operation} async`), copyParams, 'i32', (guest, ...args) => {
-        const end = start(guest, args);
-        return end.hasEvent ? end.take().payload : blocked;
+      row(
+        name(operation),
+        copyParams,
+        'i32',
+        (guest, ...args) => {
+          checkAlone(guest, args[0] as number, waiting);
+          return payloadOf(start(guest, args));
+        },
+        true,
+      ),
+      row(name(`${operation} async`), copyParams, 'i32', (guest, ...args) => begin(guest, args)),
+      // Begins a copy for whose end the linker's code waits.
+      row(name(`${operation} begin`), copyParams, 'i32', (guest, ...args) => {
+        checkAlone(guest, args[0] as number, waiting);
+        return begin(guest, args);
       }),
-      row(name(`cancel-${operation}`), ['end'], 'i32', (guest, handle) => cancel(guest, handle as number)),
+      row(name(`cancel-${operation}`), ['end'], 'i32', (guest, handle) => {
+        checkAlone(guest, handle as number, waiting);
+        return cancel(guest, handle as number);
+      }),
+      row(name(`cancel-${operation} async`), ['end'], 'i32', (guest, handle) => cancel(guest, handle as number)),
       row(name(`drop-${side}`), ['end'], null, (guest, handle) => {
         endOf(guest, kind, side, element, handle as number).leave();
         guest.component.handles.take(endResource(kind, side, element), handle as number);
