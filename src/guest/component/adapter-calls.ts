@@ -29,7 +29,7 @@ export interface CopyCalls {
   readonly pass: number;
   readonly lend: number;
   readonly lendRep: number;
-  /** Host functions that pass ends of streams and futures on, by endName. */
+  /** Host functions that pass ends of streams and futures on, by endName, and error contexts, by `error-context`. */
   readonly passEnd: ReadonlyMap<string, number>;
   /** Numbers of the component instances that define resources, by resource id. Absent: a resource of the host. */
   readonly definers: ReadonlyMap<string, number>;
@@ -60,6 +60,7 @@ export interface TaskCalls {
   readonly result: number;
   readonly returned: number;
   readonly keep: number;
+  readonly lends: number;
   readonly leave: number;
   /** Writes code that tells the host that the callee makes the next call. */
   readonly select: (code: ByteWriter) => void;

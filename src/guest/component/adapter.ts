@@ -108,7 +108,7 @@ class Adapter {
     return code.body();
   }
 
-  writeTask({ lowering, lifting, enter, arg, result, returned, keep, leave, select }: TaskCalls): Uint8Array {
+  writeTask({ lowering, lifting, enter, arg, result, returned, keep, lends, leave, select }: TaskCalls): Uint8Array {
     const code = this.#code;
     const { type, target, postReturn, entered, confined, context } = this.#calls;
     const lowered = flattenFunction(type, 'lower', lowering);
@@ -127,10 +127,19 @@ class Adapter {
     for (const slot of context) code.setGlobal(slot, 0);
     code.get(0);
     code.instruction(op.call, enter);
+    const isLending = type.params.some((param) => hasBorrows(param.type));
+    if (isLending) {
+      code.get(0);
+      code.instruction(op.call, lends);
+    }
     const params = this.#params(
       isStored ? args.slice(0, -1) : args,
       lowering === 'async' ? flatAsyncParamsMax : flatParamsMax,
     );
+    if (isLending) {
+      constant(code, 0);
+      code.instruction(op.call, lends);
+    }
     select(code);
     for (const { local } of params) code.get(local);
     code.instruction(op.call, target);

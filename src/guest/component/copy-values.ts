@@ -77,15 +77,21 @@ export class ValueCopier implements Copying {
         return;
       case 'stream':
       case 'future':
-        word(code, from, to, 4, () => {
-          constant(code, this.from.component);
-          constant(code, this.to.component);
-          code.instruction(op.call, this.calls.passEnd.get(endName(type)) as number);
-        });
+        this.#passed(from, to, endName(type));
         return;
       default:
         this.#variant(type, from, to);
     }
+  }
+
+  /** Copies a handle that the host function `name` of passEnd passes on. */
+  #passed(from: ValuePlace, to: ValuePlace, name: string): void {
+    const { code } = this;
+    word(code, from, to, 4, () => {
+      constant(code, this.from.component);
+      constant(code, this.to.component);
+      code.instruction(op.call, this.calls.passEnd.get(name) as number);
+    });
   }
 
   #tuple(types: readonly WitType[], from: ValuePlace, to: ValuePlace): void {
@@ -139,7 +145,8 @@ export class ValueCopier implements Copying {
         leaf(code, from, to, 'f64', { load: 0x2b, store: 0x39, align: 3 }, () => undefined);
         return;
       case 'error-context':
-        throw new Error('a type of asynchronous calls');
+        this.#passed(from, to, 'error-context');
+        return;
     }
   }
 

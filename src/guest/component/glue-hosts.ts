@@ -49,6 +49,13 @@ export const hostCopyStore = {
 } as const;
 export const hostTake = asyncFunction('waitable-take', ['i32']);
 export const passType: FuncType = { params: ['i32', 'i32', 'i32'], results: ['i32'] };
+/** Host function that passes an error context on to another part. */
+export const hostPassContext = {
+  kind: 'host',
+  module: asyncModule,
+  name: 'error-context.pass',
+  type: passType,
+} as const;
 export const hostNextEvent = asyncFunction('next-event', ['i32']);
 export const hostEventHandle = asyncFunction('event-handle', []);
 export const hostEventPayload = asyncFunction('event-payload', []);

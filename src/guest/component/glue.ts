@@ -69,7 +69,7 @@ export interface PartCall {
   readonly target: GlueCall;
   readonly postReturn: ImportTarget | null;
   readonly definers: ReadonlyMap<string, number>;
-  /** Host functions that pass the ends of streams and futures in the type on, by endName. */
+  /** Host functions that pass the ends of streams and futures in the type on, by endName, and error contexts, by `error-context`. */
   readonly ends: ReadonlyMap<string, ImportTarget>;
 }
 

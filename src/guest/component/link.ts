@@ -13,6 +13,7 @@ import { evaluateComponent } from './evaluate.ts';
 import { flattenFunction, hasLists } from './flatten.ts';
 import { fuse } from './fuse.ts';
 import { Glue, type HostCall, type PartCall, type PartOptions } from './glue.ts';
+import { hostPassContext } from './glue-hosts.ts';
 import type {
   CanonFunction,
   CoreInstance,
@@ -29,7 +30,7 @@ import { HostImports, type ProvidedWit } from './host-imports.ts';
 import { Memories } from './memories.ts';
 import { invalidComponent, unsupportedComponent } from './refusals.ts';
 import { checkSignatures } from './signatures.ts';
-import { endName, endsIn, hasBorrows, hasErrorContexts } from './type-contents.ts';
+import { endName, endsIn, hasErrorContexts } from './type-contents.ts';
 import type { HostTarget, ImportTarget, KeptExport, Unit } from './unit.ts';
 import { func, own, sameWitType, type TextEncoding, type WitType } from './wit.ts';
 
@@ -348,8 +349,6 @@ class Linker {
   #partCall(item: LiftedFunction, options: Options, component: number): ImportTarget {
     const { type } = item;
     const types = [...type.params.map((param) => param.type), ...(type.result === null ? [] : [type.result])];
-    if (types.some(hasErrorContexts))
-      throw unsupportedComponent(this.#subject, 'error contexts between the parts of a composed component');
     const caller = this.#partOf(component, options);
     const callee = this.#partOf(item.component, item.options);
     const isTask = options.async || item.options.async;
@@ -365,11 +364,12 @@ class Linker {
       target: { target: this.#target(item.core), type: flattenFunction(type, 'lift', lifting) },
       postReturn: postReturn === null ? null : this.#target(postReturn),
       definers: this.#graph.definers,
-      ends: new Map(types.flatMap(endsIn).map((end) => [endName(end), passEndFunction(end, this.#elements)])),
+      ends: new Map<string, ImportTarget>([
+        ...types.flatMap(endsIn).map((end) => [endName(end), passEndFunction(end, this.#elements)] as const),
+        ...(types.some(hasErrorContexts) ? [['error-context', hostPassContext] as const] : []),
+      ]),
     };
     if (!isTask) return this.#ofGlue(this.#glue.partCall(call));
-    if (types.some(hasBorrows))
-      throw unsupportedComponent(this.#subject, 'borrowed resources in asynchronous calls between parts');
     const { callback } = item.options;
     return this.#ofGlue(
       this.#glue.taskCall({

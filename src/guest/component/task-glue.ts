@@ -72,6 +72,7 @@ export class TaskGlue {
       result: this.#host('task-result', [i32, 'i64']),
       returned: this.#host('task-returned', [i32]),
       keep: this.#host('task-keep', [i32, i32, i32]),
+      lends: this.#host('task-lends', [i32]),
       leave: this.#host('task-leave', [i32, i32]),
       select: this.#glue.selector(callee),
     };

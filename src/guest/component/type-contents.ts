@@ -37,7 +37,7 @@ export function hasBorrows(type: WitType): boolean {
   return contains(type, 'borrow');
 }
 
-/** Returns whether a value of `type` holds an error context, which no adapter passes on. */
+/** Returns whether a value of `type` holds an error context. */
 export function hasErrorContexts(type: WitType): boolean {
   return contains(type, 'error-context');
 }

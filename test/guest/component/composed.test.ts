@@ -30,7 +30,6 @@ import {
   types,
   vector,
 } from '../../support/component-builder.ts';
-import { composedParts } from '../../support/composed-parts.ts';
 import { RecordedHttp, type RequestOptions } from '../../support/incoming-http.ts';
 import { assemble, fixture, type GuestOptions, runGuest, runVetted } from '../../support/run-guest.ts';
 
@@ -388,12 +387,6 @@ describe('a composed component is refused', () => {
     }
     throw new Error('it was not refused');
   }
-
-  it('with error contexts between its parts', () => {
-    const f = '(param i32) (result i32) (local.get 0)';
-    const bytes = composedParts({ param: [0x64], result: [0x79], f, run: '(call $f (i32.const 0))' });
-    expect(refusal(bytes)).toContain('error contexts between the parts');
-  });
 
   it.each([
     ['a memory', [[0]]],

@@ -35,6 +35,25 @@ describe('asynchronous calls between parts', () => {
   });
 });
 
+describe('calls between parts', () => {
+  const loans = async (name: string) => (await runGuest(fixture(`component/composed/loans-${name}`))).end;
+
+  it.each([
+    ['borrowed', 'borrow resources until the caller knows that they have returned'],
+    ['context', 'pass error contexts'],
+  ])('%s: %s', async (name) => {
+    expect(await loans(name)).toEqual({ kind: 'exit', status: 0 });
+  });
+
+  it.each([
+    ['lent', 'resource handle 1 is given up while a call in progress borrows it'],
+    ['lent-maker', 'resource handle 1 is given up while a call in progress borrows it'],
+    ['kept', 'a call returns before it has dropped 1 borrowed resource handles'],
+  ])('trap (%s): %s', async (name, message) => {
+    expect(await loans(name)).toEqual({ kind: 'trap', message });
+  });
+});
+
 it('a part that waits for a call is not called by it', async () => {
   const { end } = await runGuest(fixture('component/composed/reenter'));
   expect(end).toEqual({ kind: 'trap', message: 'a part is called while a call of its own is in progress' });

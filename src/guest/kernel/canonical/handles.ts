@@ -20,8 +20,8 @@ export interface Held {
 interface Entry {
   readonly resource: ResourceType;
   readonly value: object;
-  /** Whether the handle is valid only until the call that got it returns. */
-  readonly isBorrow: boolean;
+  /** The call that got the handle, which is valid only until that call returns; null: the handle is owned. */
+  readonly borrower: Loans | null;
   /** Number of calls in progress to which the handle is lent. */
   lends: number;
 }
@@ -38,6 +38,19 @@ export class Lent {
   /** Gives all handles back. */
   giveBack(): void {
     for (const entry of this.#entries.splice(0)) entry.lends -= 1;
+  }
+}
+
+/** What a call of one component instance by another has borrowed. */
+export class Loans {
+  /** Number of borrowed handles that the callee holds. */
+  held = 0;
+  readonly lent = new Lent();
+
+  /** Throws GuestFault if the callee holds borrowed handles. */
+  checkDropped(): void {
+    if (this.held > 0)
+      throw new GuestFault(`a call returns before it has dropped ${this.held} borrowed resource handles`);
   }
 }
 
@@ -63,7 +76,7 @@ class InstanceTable {
   }
 
   values(): object[] {
-    return this.#entries.flatMap((entry) => (entry === null || entry.isBorrow ? [] : [entry.value]));
+    return this.#entries.flatMap((entry) => (entry === null || entry.borrower !== null ? [] : [entry.value]));
   }
 }
 
@@ -76,13 +89,10 @@ export class HandleTable {
   #size = 0;
   /** Takes the handles that the arguments of an asynchronous call borrow; null while there is no such call. */
   lent: Lent | null = null;
-  /** Number of handles that each component instance has borrowed from another one. */
-  readonly #borrows = new Map<number, number>();
-  /**
-   * Handles that other component instances lend to each component instance, until its call returns. An instance runs one
-   * call at a time.
-   */
-  readonly #lentTo = new Map<number, Lent>();
+  /** What the synchronous call of each component instance has borrowed. An instance runs one such call at a time. */
+  readonly #loans = new Map<number, Loans>();
+  /** Takes what the arguments of an asynchronous call between component instances borrow; null while there is no such call. */
+  taskLoans: Loans | null = null;
 
   constructor() {
     this.#current = this.#tableOf(0);
@@ -118,7 +128,7 @@ export class HandleTable {
 
   /** Returns a new handle for `value`. Throws GuestFault if the guest already holds handlesMax. */
   add(resource: ResourceType, value: object): number {
-    return this.#add(this.#current, { resource, value, isBorrow: false, lends: 0 });
+    return this.#add(this.#current, { resource, value, borrower: null, lends: 0 });
   }
 
   #add(table: InstanceTable, entry: Entry): number {
@@ -160,16 +170,16 @@ export class HandleTable {
    */
   drop(resource: ResourceType, handle: number): object | null {
     const entry = this.#entry(resource, handle);
-    if (!entry.isBorrow) return this.take(resource, handle);
+    if (entry.borrower === null) return this.take(resource, handle);
     this.#checkNotLent(entry, handle);
     this.#remove(handle);
-    this.#borrows.set(this.#owner, (this.#borrows.get(this.#owner) ?? 1) - 1);
+    entry.borrower.held -= 1;
     return null;
   }
 
   /** Returns whether `handle` is owned, not borrowed. Throws GuestFault if it is no handle of a `resource`. */
   isOwned(resource: ResourceType, handle: number): boolean {
-    return !this.#entry(resource, handle).isBorrow;
+    return this.#entry(resource, handle).borrower === null;
   }
 
   /**
@@ -188,9 +198,9 @@ export class HandleTable {
    */
   lend(resource: ResourceType | null, handle: number, to: number): number {
     const entry = resource === null ? this.#found(handle) : this.#entry(resource, handle);
-    this.#noteLent(entry, to);
-    const borrowed = this.#add(this.#tableOf(to), { ...entry, isBorrow: true, lends: 0 });
-    this.#borrows.set(to, (this.#borrows.get(to) ?? 0) + 1);
+    const borrower = this.#noteLent(entry, to);
+    const borrowed = this.#add(this.#tableOf(to), { ...entry, borrower, lends: 0 });
+    borrower.held += 1;
     return borrowed;
   }
 
@@ -201,23 +211,29 @@ export class HandleTable {
     return entry.value;
   }
 
-  #noteLent(entry: Entry, to: number): void {
-    let lent = this.#lentTo.get(to);
-    if (lent === undefined) {
-      lent = new Lent();
-      this.#lentTo.set(to, lent);
+  #noteLent(entry: Entry, to: number): Loans {
+    const loans = this.taskLoans ?? this.#loansOf(to);
+    loans.lent.add(entry);
+    return loans;
+  }
+
+  #loansOf(owner: number): Loans {
+    let loans = this.#loans.get(owner);
+    if (loans === undefined) {
+      loans = new Loans();
+      this.#loans.set(owner, loans);
     }
-    lent.add(entry);
+    return loans;
   }
 
   /**
-   * Gives back the handles that were lent to component instance `owner`, whose call returns. Throws GuestFault if `owner`
+   * Gives back the handles that were lent to component instance `owner`, whose synchronous call returns. Throws GuestFault if `owner`
    * still holds borrowed handles.
    */
   endCall(owner: number): void {
-    const left = this.#borrows.get(owner) ?? 0;
-    if (left > 0) throw new GuestFault(`a call returns before it has dropped ${left} borrowed resource handles`);
-    this.#lentTo.get(owner)?.giveBack();
+    const loans = this.#loansOf(owner);
+    loans.checkDropped();
+    loans.lent.giveBack();
   }
 
   #checkNotLent(entry: Entry, handle: number): void {
@@ -227,7 +243,7 @@ export class HandleTable {
 
   #owned(entry: Entry, handle: number): Entry {
     this.#checkNotLent(entry, handle);
-    if (entry.isBorrow) throw new GuestFault(`resource handle ${handle} is given up, but only borrowed`);
+    if (entry.borrower !== null) throw new GuestFault(`resource handle ${handle} is given up, but only borrowed`);
     return entry;
   }
 
@@ -248,8 +264,8 @@ export class HandleTable {
     this.#owner = 0;
     this.#current = this.#tableOf(0);
     this.#size = 0;
-    this.#borrows.clear();
-    this.#lentTo.clear();
+    this.#loans.clear();
+    this.taskLoans = null;
     return values;
   }
 
@@ -262,8 +278,7 @@ export class HandleTable {
 
   #found(handle: number): Entry {
     const entry = this.#current.find(handle);
-    if (entry === null)
-      throw new GuestFault(`there is no resource handle ${handle >>> 0}`);
+    if (entry === null) throw new GuestFault(`there is no resource handle ${handle >>> 0}`);
     return entry;
   }
 }

@@ -14,6 +14,7 @@
 import { GuestFault } from '../../memory.ts';
 import { Wakeup } from '../../net/wakeup.ts';
 import type { Process } from '../../process.ts';
+import { Loans } from '../handles.ts';
 import { subtaskResource } from './subtask.ts';
 import { type Event, eventCode, noEvent, Waitable, WaitableSet, waitableSetResource } from './waitable.ts';
 
@@ -57,7 +58,10 @@ export class PartSubtask extends Waitable {
 
   tell(state: number): void {
     this.happen(() => {
-      this.#isKnown ||= state >= callState.returned;
+      if (state >= callState.returned) {
+        this.#isKnown = true;
+        this.task.loans.lent.giveBack();
+      }
       return state;
     });
   }
@@ -76,6 +80,8 @@ export class Task {
   readonly callee: number;
   /** Core arguments of the call. */
   readonly args: bigint[] = [];
+  /** What the task has borrowed of its caller, until the caller learns that it has returned. */
+  readonly loans = new Loans();
   /** Core result of a call whose caller waits; one in memory is stored there. */
   result = 0n;
   context: readonly [number, number] = [0, 0];
@@ -257,6 +263,7 @@ class Tasks {
   }
 
   #resolve(task: Task, state: number): void {
+    task.loans.checkDropped();
     task.state = state;
     task.call?.tell(state);
     this.#changed.wake();
@@ -280,6 +287,7 @@ class Tasks {
   /** Says that the caller goes on. A task that has ended is then forgotten. */
   #answer(task: Task): void {
     task.isAnswered = true;
+    if (task.isResolved) task.loans.lent.giveBack();
     if (task.isOver) this.#tasks.delete(task.id);
   }
 

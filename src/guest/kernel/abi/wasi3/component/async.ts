@@ -191,6 +191,11 @@ const partRows = [
     tasksOf(guest).enter(taskOf(guest, id));
     return undefined;
   }),
+  // Handles that are lent from now on are lent to the task; 0: to the synchronous call in progress.
+  row('task-lends', ['task'], null, (guest, id) => {
+    guest.component.handles.taskLoans = id === 0 ? null : taskOf(guest, id).loans;
+    return undefined;
+  }),
   row('task-keep', ['task', 'first', 'second'], null, (guest, id, first, second) => {
     taskOf(guest, id).context = [first as number, second as number];
     return undefined;
@@ -333,6 +338,14 @@ const errorContextRows = [
     guest.component.allocations.begin();
     textWriter.store(guest, start, message);
     return undefined;
+  }),
+  // Passes an error context on to another part of a composed component: both hold it.
+  row('error-context.pass', ['context', 'from', 'to'], 'i32', (guest, handle, from, to) => {
+    const { handles } = guest.component;
+    handles.owner = from as number;
+    const context = handles.get(errorContextResource, handle as number);
+    handles.owner = to as number;
+    return handles.add(errorContextResource, context);
   }),
   row('error-context.drop', ['context'], null, (guest, handle) => {
     guest.component.handles.take(errorContextResource, handle as number);
