@@ -25,6 +25,8 @@ describe('asynchronous calls between parts', () => {
   it.each([
     ['silent', 'a task ends without task.return'],
     ['twice', 'a task returns that has returned or was cancelled'],
+    ['deadlock', 'all parts wait for each other: none of them can go on'],
+    ['inside', 'all parts wait for each other: none of them can go on'],
     ['unset', 'a waitable set is dropped that a task waits for'],
     ['inset', 'a call is cancelled, which is in a waitable set'],
     ['dropped', 'a call is dropped whose end is not known'],

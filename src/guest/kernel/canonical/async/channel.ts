@@ -26,7 +26,7 @@ interface Pending extends CopyOptions {
 }
 
 /** What channels of streams and of futures have in common: the copy that waits for the other end. */
-abstract class Channel extends ReadableBase implements Writable {
+export abstract class Channel extends ReadableBase implements Writable {
   protected pending: Pending | null = null;
   #isDropped = false;
   /** Says what is wrong with a copy of other values than numbers within one component, or one part of a composed one. */

@@ -50,6 +50,11 @@ export class CopyEnd extends Waitable implements End {
     this.code = codes[kind][side];
   }
 
+  /** Whether a copy is in progress that may still come to an end, or further. */
+  get isCopying(): boolean {
+    return this.#state === 'copying' && !this.#isOver;
+  }
+
   passOn(): void {
     if (this.#state !== 'idle')
       throw new GuestFault(`an end of a ${this.kind} is passed on while it copies, or after its end`);

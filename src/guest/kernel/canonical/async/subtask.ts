@@ -33,6 +33,10 @@ export class Subtask extends Waitable {
     return this.#abort.signal;
   }
 
+  get isResolved(): boolean {
+    return this.#isResolved;
+  }
+
   get isDelivered(): boolean {
     return this.#isDelivered;
   }

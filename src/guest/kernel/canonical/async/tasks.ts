@@ -15,6 +15,7 @@ import { GuestFault } from '../../memory.ts';
 import { Wakeup } from '../../net/wakeup.ts';
 import type { Process } from '../../process.ts';
 import { Loans } from '../handles.ts';
+import { mayHostWake } from './deadlock.ts';
 import { subtaskResource } from './subtask.ts';
 import { type Event, eventCode, noEvent, Waitable, WaitableSet, waitableSetResource } from './waitable.ts';
 
@@ -348,10 +349,10 @@ class Tasks {
 
   /**
    * Returns 0 when `isDone()`, and 1 when a task can run; waits for either. `changed` are what else tells of a change. Never
-   * resolves after the end of the Process.
+   * resolves after the end of the Process. Rejects with GuestFault if all parts wait for each other.
    */
-  idle(isDone: () => boolean, changed: readonly Wakeup[]): number | Promise<number> {
-    return this.#look(isDone) ?? this.#later(isDone, changed);
+  idle(guest: Process, isDone: () => boolean, changed: readonly Wakeup[]): number | Promise<number> {
+    return this.#look(isDone) ?? this.#later(guest, isDone, changed);
   }
 
   /** Whether no task goes on after it has returned. */
@@ -367,13 +368,14 @@ class Tasks {
     return null;
   }
 
-  async #later(isDone: () => boolean, changed: readonly Wakeup[]): Promise<number> {
+  async #later(guest: Process, isDone: () => boolean, changed: readonly Wakeup[]): Promise<number> {
     for (;;) {
       const waiting = [...this.#tasks.values()].filter(({ isPutOff }) => !isPutOff);
       if (waiting.some(({ waits }) => waits === 'turn')) {
         await new Promise((resolve) => setImmediate(resolve));
         return isDone() ? 0 : 1;
       }
+      if (!mayHostWake(guest)) throw new GuestFault('all parts wait for each other: none of them can go on');
       const sets = waiting.flatMap(({ waits }) => (waits instanceof WaitableSet ? [waits.changed] : []));
       await Promise.race([this.#changed, ...changed, ...sets].map((one) => one.wait()));
       const found = this.#look(isDone);

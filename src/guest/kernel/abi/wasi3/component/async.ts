@@ -252,7 +252,7 @@ const partRows = [
     'i32',
     (guest, handle) => {
       const set = setOf(guest, handle as number);
-      return allTasks(guest).idle(() => set.hasEvent, [set.changed]);
+      return allTasks(guest).idle(guest, () => set.hasEvent, [set.changed]);
     },
     true,
   ),
@@ -262,7 +262,7 @@ const partRows = [
     'i32',
     (guest, handle) => {
       const waitable = waitableOf(guest, handle as number);
-      return allTasks(guest).idle(() => waitable.isSettled, [waitable.changed]);
+      return allTasks(guest).idle(guest, () => waitable.isSettled, [waitable.changed]);
     },
     true,
   ),
@@ -272,11 +272,11 @@ const partRows = [
     'i32',
     (guest, id) => {
       const task = taskOf(guest, id);
-      return allTasks(guest).idle(() => task.isResolved, []);
+      return allTasks(guest).idle(guest, () => task.isResolved, []);
     },
     true,
   ),
-  row('idle-end', [], 'i32', (guest) => allTasks(guest).idle(() => tasksOf(guest).areDone, []), true),
+  row('idle-end', [], 'i32', (guest) => allTasks(guest).idle(guest, () => tasksOf(guest).areDone, []), true),
   // Number of a part whose memory gets what another one has written; 0: there is none. `copy-store` stores it.
   row('copy-part', [], 'i32', (guest) => {
     for (const { part } of guest.component.unstored) return part;
