@@ -26,7 +26,7 @@ interface Pending extends CopyOptions {
 }
 
 /** What channels of streams and of futures have in common: the copy that waits for the other end. */
-export abstract class Channel extends ReadableBase implements Writable {
+export abstract class GuestChannel extends ReadableBase implements Writable {
   protected pending: Pending | null = null;
   #isDropped = false;
   /** Says what is wrong with a copy of other values than numbers within one component, or one part of a composed one. */
@@ -73,7 +73,7 @@ export abstract class Channel extends ReadableBase implements Writable {
 }
 
 /** Part shared by the ends of a stream that the guest has made. */
-class StreamChannel extends Channel {
+class StreamChannel extends GuestChannel {
   protected readonly notNumeric = 'values that are not numbers are copied within one component';
 
   read(into: Destination, options: CopyOptions): void {
@@ -121,7 +121,7 @@ class StreamChannel extends Channel {
 }
 
 /** Part shared by the ends of a future that the guest has made. */
-class FutureChannel extends Channel {
+class FutureChannel extends GuestChannel {
   protected readonly notNumeric = 'a value that is no number is copied within one component';
 
   read(into: Destination, options: CopyOptions): void {

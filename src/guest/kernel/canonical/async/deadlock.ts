@@ -1,6 +1,6 @@
 /** Tells whether the host may still do something for which the parts of a composed component wait. */
 import type { Process } from '../../process.ts';
-import { Channel } from './channel.ts';
+import { GuestChannel } from './channel.ts';
 import { CopyEnd } from './copy-end.ts';
 import { Subtask } from './subtask.ts';
 
@@ -20,6 +20,6 @@ export function mayHostWake(guest: Process): boolean {
   return values.some((value) => {
     if (value instanceof Subtask) return !value.isResolved;
     if (!(value instanceof CopyEnd) || !value.isCopying) return false;
-    return !(value.shared instanceof Channel) || ends.get(value.shared) === 1;
+    return !(value.shared instanceof GuestChannel) || ends.get(value.shared) === 1;
   });
 }
