@@ -317,12 +317,6 @@ export class DeploymentStore {
     return rows.map((row) => row.handler_id);
   }
 
-  /** Returns the id of the handler's owner; '' when the handler no longer exists. */
-  async ownerOf(handlerId: HandlerId): Promise<string> {
-    const query = this.#db.selectFrom('handlers').select('owner_id').where('id', '=', handlerId);
-    return (await query.executeTakeFirst())?.owner_id ?? '';
-  }
-
   async handlerIds(): Promise<ReadonlySet<string>> {
     const rows = await this.#db.selectFrom('handlers').select('id').execute();
     return new Set(rows.map(({ id }) => id));

@@ -101,7 +101,7 @@ export class Deployments implements Deployer, PushReceiver {
     const servedLabels = new ServedLabels({ db });
     const log = new OwnerLog(options);
     const settings = new SettingsStore({ db });
-    const specs = new Specs({ store, artifactRows, previewStore, artifacts, env, settings });
+    const specs = new Specs({ artifactRows, previewStore, artifacts, env, settings });
     this.#settings = settings;
     const rolloutStore = new RolloutStore(options);
     const releases = new Releases({ ...options, store, previewStore, servedLabels, specs, rollouts: rolloutStore });

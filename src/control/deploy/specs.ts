@@ -13,18 +13,16 @@ import type { HandlerEnv } from '../handlers/env.ts';
 import { effectiveLimits, effectivePolicy, type SettingsStore } from '../handlers/settings.ts';
 import type { ArtifactRows } from './artifact-rows.ts';
 import type { DeploymentRow } from './deployment-row.ts';
-import type { DeploymentStore } from './deployment-store.ts';
 import { readEffectiveManifest } from './effective-manifest.ts';
 import { decodeBundle } from './file-bundle.ts';
 import type { PreviewStore } from './preview-store.ts';
 
 export interface SpecsOptions {
-  readonly store: Pick<DeploymentStore, 'ownerOf'>;
   readonly artifactRows: Pick<ArtifactRows, 'moduleOf'>;
   readonly previewStore: Pick<PreviewStore, 'of'>;
   readonly artifacts: Blobs;
   readonly env: Pick<HandlerEnv, 'envOf'>;
-  readonly settings: Pick<SettingsStore, 'of'>;
+  readonly settings: Pick<SettingsStore, 'withOwner'>;
 }
 
 /** Parts of a spec that the caller has, so that they need not be read again. */
@@ -53,7 +51,7 @@ export class Specs {
    * memory than its limit.
    */
   async specOf(row: DeploymentRow, handler: string, known: KnownParts = {}): Promise<DeploymentSpec> {
-    const { store, artifactRows, previewStore, artifacts, env, settings } = this.#options;
+    const { artifactRows, previewStore, artifacts, env, settings } = this.#options;
     const manifest = readEffectiveManifest(row.manifest);
     const module = known.module ?? (await artifactRows.moduleOf(row.artifact));
     if (module === null) throw new PlatformError('internal', `the artifact of v${row.number} is not in the database`);
@@ -62,7 +60,10 @@ export class Specs {
     const preview = known.preview !== undefined ? known.preview : await previewStore.of(row);
     const files =
       known.files ?? (manifest.files === null ? [] : decodeBundle(await artifacts.get(manifest.files.bundle)));
-    const set = known.settings ?? (await settings.of(row.handler_id));
+    const { settings: set, ownerId } =
+      known.settings !== undefined && known.ownerId !== undefined
+        ? { settings: known.settings, ownerId: known.ownerId }
+        : await settings.withOwner(row.handler_id);
     const limits = effectiveLimits(manifest.limits, set);
     const startPages = set.limits.memoryPages === undefined ? 0 : (module.plan.memory?.initialPages ?? 0);
     if (startPages > limits.memoryPages)
@@ -72,7 +73,6 @@ export class Specs {
         { hints: [`raise it: wasmcloud limits ${handler} --memory-pages ${startPages}, or default`] },
       );
     const policy = effectivePolicy(manifest.policy, set);
-    const ownerId = known.ownerId ?? (await store.ownerOf(row.handler_id));
     return {
       specId: `${row.id}.${revisionOf({ handler, ownerId, preview, variables, limits, policy })}`,
       handlerId: handlerIdOf(row.handler_id),

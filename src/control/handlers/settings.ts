@@ -25,8 +25,14 @@ export class SettingsStore {
   }
 
   async of(handlerId: HandlerId): Promise<HandlerSettings> {
-    const row = await this.#db.selectFrom('handlers').select('settings').where('id', '=', handlerId).executeTakeFirst();
-    return readSettings(row?.settings ?? null);
+    return (await this.withOwner(handlerId)).settings;
+  }
+
+  /** Returns the settings of a handler and the id of its owner, '' for a handler that does not exist. */
+  async withOwner(handlerId: HandlerId): Promise<{ readonly settings: HandlerSettings; readonly ownerId: string }> {
+    const query = this.#db.selectFrom('handlers').select(['settings', 'owner_id']).where('id', '=', handlerId);
+    const row = await query.executeTakeFirst();
+    return { settings: readSettings(row?.settings ?? null), ownerId: row?.owner_id ?? '' };
   }
 
   /** Replaces settings by the result of `change`. Returns the settings before and after. Throws `not_found`. */

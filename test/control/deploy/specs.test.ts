@@ -8,12 +8,11 @@ import type { VettedModule } from '../../../src/protocol/module.ts';
 
 const nobody = () => Promise.reject(new Error('everything is known'));
 const specs = new Specs({
-  store: { ownerOf: nobody },
   artifactRows: { moduleOf: nobody },
   previewStore: { of: nobody },
   artifacts: { get: nobody } as never,
   env: { envOf: nobody },
-  settings: { of: nobody },
+  settings: { withOwner: nobody },
 });
 
 async function specIdOf(
