@@ -914,15 +914,15 @@ export const protections: readonly Protection[] = [
   {
     name: 'composed components: a handle is used only by the component instance that holds it',
     file: 'src/guest/kernel/canonical/handles.ts',
-    find: ' || entry.owner !== this.owner)',
-    replace: ')',
+    find: 'this.#current = this.#tableOf(owner);',
+    replace: 'void owner;',
     tests: ['test/guest/component/composed.test.ts'],
   },
   {
     name: 'composed components: a call returns its borrowed handles',
     file: 'src/guest/kernel/canonical/handles.ts',
-    find: 'if (left > 0)',
-    replace: 'if (left < 0)',
+    find: 'loans.checkDropped();',
+    replace: '',
     tests: ['test/guest/component/composed.test.ts'],
   },
   {
@@ -935,7 +935,7 @@ export const protections: readonly Protection[] = [
   {
     name: 'composed components: a lent handle is not given away in the same call',
     file: 'src/guest/kernel/canonical/handles.ts',
-    find: '    lent.add(entry);',
+    find: '    loans.lent.add(entry);',
     replace: '    void entry;',
     tests: ['test/guest/component/composed.test.ts'],
   },
@@ -1215,8 +1215,8 @@ export const protections: readonly Protection[] = [
   {
     name: 'composed components: a copy stores nothing outside of a call of its part',
     file: 'src/guest/kernel/canonical/async/buffer.ts',
-    find: 'if (this.#isOfPart) this.#storedBytes.push',
-    replace: 'if (false) this.#storedBytes.push',
+    find: '      if (this.#isOfPart) {',
+    replace: '      if (false) {',
     tests: ['test/guest/kernel/canonical/buffer.test.ts'],
   },
   {
