@@ -314,7 +314,10 @@ export class DeployPush implements PushSession {
       print(step(`${shortPath(modulePath)} unchanged; v${before.number} stays live${where}`));
       return;
     }
-    const what = found(candidate, sha256, before === null ? null : await this.#sizeOf(before));
+    // The first version of a preview is compared with the handler's own live version.
+    const compared = before ?? this.#live;
+    const known = compared === null ? null : await this.#parts.artifactRows.moduleOf(compared.artifact);
+    const what = found(candidate, sha256, before === null ? null : (known?.originalBytes ?? null));
     print(step(branch === deployBranch ? what : `${shortPath(branch)}: ${what}`));
     const request = { bytes, name: shortPath(modulePath), docsUrl: docsUrl(), sourceMap };
     const vetted = await vet.vet({ ...request, snapshot: snapshotRequest(candidate) }, signal);
@@ -323,11 +326,8 @@ export class DeployPush implements PushSession {
     print(snapshotTaken(vetted));
     if (candidate.manifest.placement !== null && this.#parts.places(null) === '')
       print(step('[placement] has no effect: this server has no nodes'));
-    // The first version of a preview is compared with the handler's own live version.
-    const compared = before ?? this.#live;
     let newly: readonly string[] = [];
     if (compared !== null) {
-      const known = await this.#parts.artifactRows.moduleOf(compared.artifact);
       const { policy } = candidate.effective;
       const next = { policy, interfaces: interfacesOf(vetted.module.plan.imports) };
       const interfaces = known === null ? next.interfaces : interfacesOf(known.plan.imports);
@@ -411,10 +411,6 @@ export class DeployPush implements PushSession {
     const staged = { row, module: vetted.module, files: candidate.files };
     this.#staged.push(staged);
     await this.#parts.releases.prepare(row, staged);
-  }
-
-  async #sizeOf(live: DeploymentRow): Promise<number | null> {
-    return (await this.#parts.artifactRows.moduleOf(live.artifact))?.originalBytes ?? null;
   }
 
   async #createHandler(): Promise<void> {
