@@ -55,15 +55,10 @@ export function copyList(copying: Copying, of: WitType, isText: boolean, from: V
     code.get(size);
     code.instruction(op.call, calls.text);
   } else code.u8(op.drop);
-  // An empty list takes no memory; its pointer only has to be aligned.
-  const made = code.local('i32');
-  constant(code, align);
-  code.set(made);
+  // As the specification says, an empty list is allocated too.
+  const made = allocate(code, { to: copying.to, confined: calls.confined }, { local: size, type: 'i32' }, align);
   code.get(size);
   code.raw(Uint8Array.of(op.if, emptyBlock));
-  const allocated = allocate(code, { to: copying.to, confined: calls.confined }, { local: size, type: 'i32' }, align);
-  code.get(allocated);
-  code.set(made);
   if (isCopied(of)) {
     address(code, target, made);
     address(code, source, pointer);
@@ -73,7 +68,7 @@ export function copyList(copying: Copying, of: WitType, isText: boolean, from: V
   code.u8(op.end);
   writePlace(code, part(to, 0, 0, 1), 'i32', plain, () => code.get(made));
   writePlace(code, part(to, 4, 1, 1), 'i32', plain, () => code.get(count));
-  for (const local of [pointer, count, size, made, allocated]) code.release('i32', local);
+  for (const local of [pointer, count, size, made]) code.release('i32', local);
 }
 
 /** Writes the transfer of a string of which one side has another encoding than UTF-8. */
@@ -81,8 +76,8 @@ export function copyTranscoded(copying: Copying, from: ValuePlace, to: ValuePlac
   const { code, calls } = copying;
   const source = copying.from.encoding;
   const align = copying.to.encoding === 'utf8' ? 1 : 2;
-  const locals = Array.from({ length: 5 }, () => code.local('i32'));
-  const [pointer, units, size, made, length] = locals as [number, number, number, number, number];
+  const locals = Array.from({ length: 4 }, () => code.local('i32'));
+  const [pointer, units, size, length] = locals as [number, number, number, number];
   const plain = { load: 0x28, store: 0x36, align: 2 };
   readPlace(code, part(from, 0, 0, 1), 'i32', plain);
   code.set(pointer);
@@ -114,22 +109,18 @@ export function copyTranscoded(copying: Copying, from: ValuePlace, to: ValuePlac
   constant(code, textEncodings.indexOf(copying.to.encoding));
   code.instruction(op.call, calls.transcode);
   code.set(size);
-  constant(code, align);
-  code.set(made);
+  const made = allocate(code, { to: copying.to, confined: calls.confined }, { local: size, type: 'i32' }, align);
   constant(code, 0);
   code.set(length);
   code.get(size);
   code.raw(Uint8Array.of(op.if, emptyBlock));
-  const allocated = allocate(code, { to: copying.to, confined: calls.confined }, { local: size, type: 'i32' }, align);
-  code.get(allocated);
-  code.set(made);
   range(code, copying.to, made, size);
   code.instruction(op.call, calls.transcoded);
   code.set(length);
   code.u8(op.end);
   writePlace(code, part(to, 0, 0, 1), 'i32', plain, () => code.get(made));
   writePlace(code, part(to, 4, 1, 1), 'i32', plain, () => code.get(length));
-  for (const local of [...locals, allocated]) code.release('i32', local);
+  for (const local of [...locals, made]) code.release('i32', local);
 }
 
 /** Writes the transfer of all elements of a list that is not empty. */

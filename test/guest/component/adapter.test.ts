@@ -27,6 +27,14 @@ const single = (type: number, call: string, types: Parts['types'] = []): Parts =
   f: '(param i32) (result i32) (local.get 0)',
   run: `(drop (call $f ${call})) (i32.const 0)`,
 });
+/** A function of one value, which traps unless it gets the i32 `expected`. */
+const became = (type: number, call: string, expected: number, types: Parts['types'] = []): Parts => ({
+  types,
+  param: [type],
+  f: `(param i32) (if (i32.ne (local.get 0) (i32.const ${expected})) (then unreachable))`,
+  run: `(call $f ${call}) (i32.const 0)`,
+});
+const labels32 = Array.from({ length: 32 }, (_, index) => `l${index}`);
 /** 17 arguments, which lie in memory. */
 const spilled = (call: string): Parts => ({
   types: [[0x6f, [17, ...new Array<number>(17).fill(u32)]]],
@@ -50,6 +58,13 @@ describe('a value between two parts', () => {
     ['a list up to the last byte', listed(0x7d, '(i32.const 65530) (i32.const 6)')],
     ['an aligned list', listed(u32, '(i32.const 4) (i32.const 2)')],
     ['an empty list', listed(u32, '(i32.const 4) (i32.const 0)')],
+    ['a bool, as 0 or 1', became(0x7f, '(i32.const 2)', 1)],
+    ['an u8, without other bits', became(0x7d, '(i32.const 0xff01)', 1)],
+    ['an s8, with its sign', became(0x7e, '(i32.const 0xff)', -1)],
+    ['an u16, without other bits', became(0x7b, '(i32.const 0x10001)', 1)],
+    ['an s16, with its sign', became(0x7c, '(i32.const 0xffff)', -1)],
+    ['flags, without other bits', became(0, '(i32.const -1)', 0x1ff, [[0x6e, [9, ...'abcdefghi']]])],
+    ['32 flags', became(0, '(i32.const -1)', -1, [[0x6e, [32, ...labels32]]])],
     ['the last case', single(0, '(i32.const 1)', enumOfTwo)],
     ['the last char before the surrogates', single(0x74, '(i32.const 0xd7ff)')],
     ['the last char', single(0x74, '(i32.const 0x10ffff)')],
@@ -83,6 +98,26 @@ describe('a value between two parts', () => {
     ['that is not aligned', '(i32.const 8194)'],
   ])('traps if realloc returns an address %s', async (_what, callee) => {
     expect(await run({ ...listed(u32, '(i32.const 4) (i32.const 2)'), reallocs: { callee } })).toEqual(trap);
+  });
+
+  describe.each<[string, Parts]>([
+    ['list', listed(u32, '(i32.const 4) (i32.const 0)')],
+    ['string', { ...listed(0x73, '(i32.const 4) (i32.const 0)'), types: [], param: [0x73] }],
+    [
+      'string of UTF-16',
+      { ...listed(0x73, '(i32.const 4) (i32.const 0)'), types: [], param: [0x73], options: { callee: [[1]] } },
+    ],
+  ])('an empty %s', (_what, parts) => {
+    it('is where realloc says', async () => {
+      const f =
+        '(param i32 i32) (result i32) (if (i32.ne (local.get 0) (i32.const 64)) (then unreachable)) (local.get 1)';
+      const callee = `(if (i32.or (i32.or (local.get 0) (local.get 1)) (local.get 3)) (then unreachable)) (i32.const 64)`;
+      expect(await run({ ...parts, f, lowered: '(param i32 i32) (result i32)', reallocs: { callee } })).toEqual(fine);
+    });
+
+    it('traps if that lies beyond the memory', async () => {
+      expect(await run({ ...parts, reallocs: { callee: '(i32.const -4)' } })).toEqual(trap);
+    });
   });
 });
 
