@@ -176,6 +176,8 @@ describe('a tcp-socket', () => {
   const bad = [
     ['port 0', ipv4('127.0.0.1:0')],
     ['any address', ipv4('0.0.0.0:80')],
+    ['the broadcast address', ipv4('255.255.255.255:80')],
+    ['a multicast address', ipv4('224.254.0.0:80')],
     ['the other family', ipv6(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)],
   ] as const;
   it.each(bad)('refuses %s', async (_name, address) => {
@@ -183,11 +185,15 @@ describe('a tcp-socket', () => {
     expect(await call('[method]tcp-socket.start-connect', socket, net, address)).toEqual(err('invalid-argument'));
   });
 
-  it('of IPv6 takes no IPv4 address in disguise', async () => {
+  it.each([
+    ['IPv4 address in disguise', ipv6(0, 0, 0, 0, 0, 0xffff, 0x7f00, 1)],
+    ['IPv4 address', ipv4('127.0.0.1:80')],
+    ['multicast address', ipv6(0xff00, 0, 0, 0, 0, 0, 0, 0)],
+    ['unspecified address', ipv6(0, 0, 0, 0, 0, 0, 0, 0)],
+  ])('of IPv6 takes no %s', async (_what, address) => {
     const { guest, tcp: call, net } = await connected({});
     const { ok: socket } = await guest.call('wasi:sockets/tcp-create-socket', 'create-tcp-socket', 'ipv6');
-    const mapped = ipv6(0, 0, 0, 0, 0, 0xffff, 0x7f00, 1);
-    expect(await call('[method]tcp-socket.start-connect', socket, net, mapped)).toEqual(err('invalid-argument'));
+    expect(await call('[method]tcp-socket.start-connect', socket, net, address)).toEqual(err('invalid-argument'));
   });
 
   it('keeps its settings', async () => {
@@ -206,6 +212,11 @@ describe('a tcp-socket', () => {
       expect(await call(get, socket)).toEqual({ ok: then });
       expect(await call(set, socket, zero)).toEqual(err('invalid-argument'));
     }
+    const large = 2n ** 64n - 1n;
+    for (const set of ['keep-alive-idle-time', 'keep-alive-interval', 'receive-buffer-size', 'send-buffer-size'])
+      expect(await call(`[method]tcp-socket.set-${set}`, socket, large)).toStrictEqual(done);
+    expect(await call('[method]tcp-socket.set-keep-alive-count', socket, 0xffff_ffff)).toStrictEqual(done);
+    expect(await call('[method]tcp-socket.set-listen-backlog-size', socket, large)).toStrictEqual(done);
     expect(await call('[method]tcp-socket.keep-alive-enabled', socket)).toEqual({ ok: false });
     expect(await call('[method]tcp-socket.set-keep-alive-enabled', socket, true)).toStrictEqual(done);
     expect(await call('[method]tcp-socket.keep-alive-enabled', socket)).toEqual({ ok: true });
@@ -267,8 +278,22 @@ describe('a name', () => {
     const one = await connected({ lookup: dns });
     expect(await resolve(one, '192.0.2.1')).toEqual(['192.0.2.1']);
     expect(await resolve(one, '2001:db8::1')).toEqual(['2001:db8::1']);
-    expect(await resolve(one, 'a b')).toBe('invalid-argument');
-    expect(await resolve(one, '')).toBe('invalid-argument');
+  });
+
+  it.each([
+    ['0.0.0.0', '0.0.0.0'],
+    ['127.0.0.1', '127.0.0.1'],
+    ['::', '::'],
+    ['[::]', '::'],
+    ['::1', '::1'],
+    ['2001:0db8:0:0:0:0:0:0', '2001:db8::'],
+    ['DEAD:BEEF::0', 'dead:beef::'],
+  ])('may be the address %s, in any spelling', async (name, address) => {
+    expect(await resolve(await connected({ lookup: dns }), name)).toEqual([address]);
+  });
+
+  it.each(['', ' ', 'a b', 'a.b<&>', '127.0.0.1:80', '[::]:80', 'http://example.com/'])('is not %j', async (name) => {
+    expect(await resolve(await connected({ lookup: dns }), name)).toBe('invalid-argument');
   });
 
   it('is not there at once', async () => {

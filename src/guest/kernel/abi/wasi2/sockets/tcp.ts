@@ -22,6 +22,7 @@ import {
   errorCodeType,
   explain,
   failure,
+  type IpFamily,
   type IpSocketAddress,
   ipAddressFamilyType,
   ipSocketAddressType,
@@ -85,14 +86,22 @@ const tcpSocketStartConnect = witRow(
   (_guest: Process, socket: TcpSocket, _network: HostObject, remote: IpSocketAddress) => {
     const { port, address: parts } = remote.value;
     if (socket.state !== 'unconnected') return invalidState;
-    if (remote.tag !== socket.family || port === 0 || parts.every((part) => part === 0)) return invalidArgument;
-    // An IPv6 socket accepts no IPv4-mapped address (RFC 4291 2.5.5.2).
-    const isMapped = parts.length === 8 && parts.slice(0, 5).every((part) => part === 0) && parts[5] === 0xffff;
-    if (isMapped) return invalidArgument;
+    if (remote.tag !== socket.family || port === 0 || !isOneHost(remote.tag, parts)) return invalidArgument;
     socket.connect(authority({ kind: 'address', address: toAddressText(remote.tag, parts) }, port), remote);
     return ok();
   },
 );
+
+/**
+ * Returns whether an address can be that of one host: it is not unspecified, broadcast or multicast (RFC 1122 3.2.1.3,
+ * RFC 5771, RFC 4291 2.7), nor an IPv4-mapped one, which no IPv6 socket takes (RFC 4291 2.5.5.2).
+ */
+function isOneHost(family: IpFamily, parts: readonly number[]): boolean {
+  const [first = 0] = parts;
+  if (parts.every((part) => part === 0)) return false;
+  if (family === 'ipv4') return first >> 4 !== 0xe && parts.some((part) => part !== 255);
+  return first >> 8 !== 0xff && !(parts.slice(0, 5).every((part) => part === 0) && parts[5] === 0xffff);
+}
 
 /**
  * Returns the streams of the connection, which are children of the socket.

@@ -84,8 +84,12 @@ export interface SendOptions {
 export async function sendBody(guest: Process, { contents, trailers }: Body, options: SendOptions): Promise<Sent> {
   const { scheme, message, contentLength } = options;
   let written = 0;
+  let tooMuch = 0;
   const write = (bytes: Uint8Array): number | Promise<void> => {
-    if (contentLength !== null && written + bytes.length > contentLength) return Errno.tooBig;
+    if (contentLength !== null && written + bytes.length > contentLength) {
+      tooMuch = bytes.length;
+      return Errno.tooBig;
+    }
     const taken = options.write(bytes);
     if (typeof taken === 'number' && taken > 0) written += taken;
     return taken;
@@ -93,7 +97,7 @@ export async function sendBody(guest: Process, { contents, trailers }: Body, opt
   const errno = contents === null ? 0 : await pump(guest, contents, scheme, write);
   if (errno === Errno.tooBig || (errno === 0 && contentLength !== null && contentLength !== written)) {
     options.breakOff('the body has another length than its Content-Length');
-    return err({ tag: `HTTP-${message}-body-size`, value: BigInt(written) });
+    return err({ tag: `HTTP-${message}-body-size`, value: BigInt(written + tooMuch) });
   }
   if (errno !== 0) {
     options.breakOff('the body could not be sent');
