@@ -135,6 +135,14 @@ export interface LogFrame {
  */
 export type InvocationOutcome = 'running' | 'ok' | 'aborted' | ErrorCode;
 
+/**
+ * Outcomes that the caller brings about, whatever the function does: it went away, or sent what is too large, too slow
+ * or malformed. They are no failures of a Deployment.
+ */
+export const outcomesOfCallers: ReadonlySet<InvocationOutcome> = new Set<InvocationOutcome>([
+  ...(['aborted', 'body_too_large', 'bad_request', 'request_timeout', 'header_too_large'] as const),
+]);
+
 /** Record of an Invocation, as the API returns it. */
 export interface InvocationRecord extends InvocationFacts {
   readonly handler: string;

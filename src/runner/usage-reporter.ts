@@ -14,7 +14,7 @@ import {
 } from '../protocol/distributions.ts';
 import type { RunningChange, UsageCount } from '../protocol/messages.ts';
 import type { HandlerId } from '../protocol/names.ts';
-import type { InvocationOutcome, PendingInvocationRecord } from '../protocol/nouns.ts';
+import { type InvocationOutcome, outcomesOfCallers, type PendingInvocationRecord } from '../protocol/nouns.ts';
 import { batchesUnderway, usageLimits } from './limits.ts';
 import type { SendBatch } from './log-buffer.ts';
 
@@ -137,7 +137,7 @@ export class UsageReporter {
     const { counter } = meter;
     const isOk = ended.outcome === 'ok';
     counter.invocations += 1;
-    if (!isOk) counter.failures += 1;
+    if (!isOk && !outcomesOfCallers.has(ended.outcome)) counter.failures += 1;
     counter.gas += ended.gas;
     counter.durationMs += ended.durationMs;
     counter.bytesIn += ended.bytesIn;

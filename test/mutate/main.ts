@@ -1,6 +1,6 @@
 /**
  * `npm run mutate [NAME…]`: takes out one protection at a time and runs the tests that should notice. Prints a line
- * for each and exits 1 if one stayed unnoticed. Not part of CI: it takes minutes. Works on a copy of the checkout
+ * for each and exits 1 if one stayed unnoticed, or if its tests fail without any change. Not part of CI: it takes minutes. Works on a copy of the checkout
  * (committed and uncommitted files alike) in a temporary folder, so an interrupted run leaves nothing behind here.
  */
 import { execFileSync, spawn } from 'node:child_process';
@@ -22,11 +22,19 @@ if (chosen.length === 0) {
   process.exit(1);
 }
 
+/** Results of runs without any change, by the files of the run. */
+const unchanged = new Map<string, Promise<boolean>>();
+
 const copy = mkdtempSync(join(tmpdir(), 'trisiel-mutate-'));
 try {
   copyCheckout();
   const unnoticed: string[] = [];
   for (const protection of chosen) {
+    if (!(await passUnchanged(protection.tests))) {
+      console.log(`BROKEN     ${protection.name}: ${protection.tests.join(' ')} fail without any change`);
+      unnoticed.push(protection.name);
+      continue;
+    }
     const noticed = await isNoticed(protection);
     console.log(`${noticed ? 'noticed ' : 'UNNOTICED'}  ${protection.name}`);
     if (!noticed) unnoticed.push(protection.name);
@@ -54,7 +62,15 @@ function copyCheckout(): void {
   execFileSync('git', ['init', '--quiet'], { cwd: copy });
 }
 
-/** Applies the change, runs the tests, takes the change back. Throws where they fail without any change. */
+/** Whether tests pass in the copy as it is: a test that is broken would seem to notice everything. Runs them once. */
+function passUnchanged(tests: readonly string[]): Promise<boolean> {
+  const files = tests.toSorted().join(' ');
+  const known = unchanged.get(files) ?? passes(tests);
+  unchanged.set(files, known);
+  return known;
+}
+
+/** Applies the change, runs the tests, takes the change back. */
 async function isNoticed({ file, find, replace, tests }: Protection): Promise<boolean> {
   const path = join(copy, file);
   const source = readFileSync(path, 'utf8');

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import type { FromRunner } from '../../src/protocol/messages.ts';
 import { type Channel, ControlAway, ControlLink } from '../../src/runner/control-link.ts';
+import { busRequestsMax } from '../../src/runner/limits.ts';
 
 type Sent = (error: Error | null) => void;
 
@@ -78,5 +79,23 @@ describe('a call of control', () => {
     await expect(
       link.request({ op: 'kv.get', preview: null, handlerId: 'h' as never, bucket: 'b', key: 'k' }),
     ).rejects.toBeInstanceOf(ControlAway);
+  });
+
+  it('is refused while as many wait as may, and taken again after a reply', async () => {
+    const { channel, link } = open();
+    const ask = () => link.request({ op: 'kv.get', preview: null, handlerId: 'h' as never, bucket: 'b', key: 'k' });
+    const first = ask();
+    const others = Array.from({ length: busRequestsMax - 1 }, ask);
+    const tooMany = ask();
+    tooMany.catch(() => {});
+    expect(channel.messages).toHaveLength(busRequestsMax);
+    await expect(tooMany).rejects.toThrow('too many calls wait');
+    channel.emit('message', { kind: 'reply', id: 1, ok: true, value: null });
+    expect(await first).toBeNull();
+    others.push(ask());
+    expect(channel.messages).toHaveLength(busRequestsMax + 1);
+    channel.emit('disconnect');
+    const ends = await Promise.allSettled(others);
+    expect(ends.every(({ status }) => status === 'rejected')).toBe(true);
   });
 });

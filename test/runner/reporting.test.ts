@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { callGas, callSeconds, emptyBuckets } from '../../src/protocol/distributions.ts';
 import { logLimits } from '../../src/protocol/limits.ts';
 import { handlerIdOf } from '../../src/protocol/names.ts';
-import type { PendingInvocationRecord, PendingLogLine } from '../../src/protocol/nouns.ts';
+import { outcomesOfCallers, type PendingInvocationRecord, type PendingLogLine } from '../../src/protocol/nouns.ts';
 import { batchesUnderway, usageLimits } from '../../src/runner/limits.ts';
 import { type Fate, type LogBatch, LogBuffer } from '../../src/runner/log-buffer.ts';
 import {
@@ -246,6 +246,18 @@ describe('the usage reporter', () => {
       },
     ]);
     expect(reporter.isEmpty).toBe(true);
+  });
+
+  it('counts as failures what the function did, not what its callers did', () => {
+    const { batches, send } = slowChannel<UsageBatch>();
+    const reporter = new UsageReporter(send);
+    const meter = usageMeter(handlerIdOf('one'), 3);
+    const failed = ['trapped', 'out_of_gas', 'deadline_exceeded', 'overloaded'] as const;
+    for (const outcome of [...failed, ...outcomesOfCallers]) run(reporter, meter, ended({ outcome }));
+    reporter.flush();
+    const counts = batches.flatMap((batch) => batch.counts);
+    expect(counts.reduce((sum, { failures }) => sum + failures, 0)).toBe(failed.length);
+    expect([...outcomesOfCallers]).toEqual(expect.arrayContaining(['aborted', 'body_too_large']));
   });
 
   it('loses no count where the channel is full or gone for a while', () => {

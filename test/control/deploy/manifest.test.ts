@@ -218,6 +218,7 @@ describe('handler.policy', () => {
 
   it('is checked for patterns that take too long', () => {
     expect(errorOf(null, 'allow (\n  ^(a+)+$\n)').message).toContain('handler.policy, line 2: the pattern "^(a+)+$"');
+    expect(errorOf(null, 'allow (\n  .*a.*b.*c\n)').message).toContain('could take too long');
   });
 });
 

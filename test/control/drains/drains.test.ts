@@ -399,6 +399,22 @@ onEachDatabase('drains', (dialect) => {
     expect(await store.list(idOf('aa'))).toMatchObject([{ sent: 2 * drainBatch.lines }]);
   });
 
+  it('lose their place to others after a number of batches', async () => {
+    await store.put(it_.a, 'there', webhook());
+    await write('aa', ...Array.from({ length: drainBatch.perTurn + 5 }, (_, n) => `line ${n}`));
+    let taken = 0;
+    answer = (_request, response) => {
+      if (linesOf(received.at(-1)!.body).length > 1) return response.writeHead(413).end();
+      taken += 1;
+      return response.end();
+    };
+    const all = drains();
+    await all.look();
+    expect(taken).toBe(drainBatch.perTurn);
+    await all.look();
+    expect(taken).toBe(drainBatch.perTurn + 5);
+  });
+
   it('send nothing more when the lease is lost in the middle of a turn', async () => {
     await store.put(it_.a, 'there', webhook());
     await write('aa', 'first');
@@ -498,6 +514,18 @@ onEachDatabase('drains', (dialect) => {
       ]),
     );
     expect(await store.list(idOf('aa'))).toMatchObject([{ sent: 3, lost: 1, error: null }]);
+  });
+
+  it.each([
+    ['a number above the number of records', '999999999', 2],
+    ['a negative number', '-1', 0],
+    ['no number', '"many"', 0],
+  ])('otlp: a receiver that says it refused %s', async (_what, rejected, lost) => {
+    await store.put(it_.a, 'there', { kind: 'otlp', url: `http://127.0.0.1:${port}/v1/logs` });
+    await write('aa', 'one', 'two');
+    answer = (_request, response) => response.end(`{"partialSuccess":{"rejectedLogRecords":${rejected}}}`);
+    await drains().look();
+    expect(await store.list(idOf('aa'))).toMatchObject([{ sent: 2 - lost, lost, error: null }]);
   });
 
   it('s3: signed objects by the hour, the same one when it is sent again', async () => {

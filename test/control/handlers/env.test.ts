@@ -7,6 +7,8 @@ import { Sealer } from '../../../src/control/accounts/sealer.ts';
 import { isOutage } from '../../../src/control/db/sql-error.ts';
 import { envLimits, HandlerEnv } from '../../../src/control/handlers/env.ts';
 import { PlatformError } from '../../../src/protocol/errors.ts';
+import type { HandlerId } from '../../../src/protocol/names.ts';
+import { previewLimits } from '../../../src/protocol/previews.ts';
 import { onEachDatabase, type TemporaryDatabase } from '../../support/database.ts';
 
 onEachDatabase('variables', (dialect) => {
@@ -116,6 +118,18 @@ onEachDatabase('variables', (dialect) => {
       for (let i = 0; i < 7; i += 1) await env.set('h2', `B${i}`, big);
       await expect(env.set('h2', 'B7', big)).rejects.toMatchObject({ code: 'limit_exceeded' });
       await env.set('h2', 'B6', big);
+    });
+
+    test('number is bounded over all branches of a handler', async () => {
+      await env.set('h1', 'A', 'v', 'b0');
+      const rows = Array.from({ length: previewLimits.variables - 1 }, (_, i) => ({
+        ...{ handler_id: 'h1' as HandlerId, branch: `b${i + 1}`, key: 'A', sealed: '', updated_ms: 1 },
+      }));
+      await store.db.insertInto('handler_env').values(rows).execute();
+      await expect(env.set('h1', 'A', 'v', 'another')).rejects.toMatchObject({ code: 'limit_exceeded' });
+      await env.set('h1', 'A', 'v');
+      await env.remove('h1', 'A', 'b0');
+      await env.set('h1', 'A', 'v', 'another');
     });
   });
 
