@@ -124,10 +124,12 @@ export function git(cwd: string, ...args: readonly string[]): Promise<CommandRes
 
 export type RepoFiles = Readonly<Record<string, Uint8Array | string>>;
 
-/** Makes a repository with one commit on main that holds `files`. */
 let repositories = 0;
 
-/** A new repository with one commit. Its id is its own, also beside equal files committed in the same second. */
+/**
+ * Makes a repository with one commit on main that holds `files`. The commit's id is its own, also
+ * where another repository with equal files was made in the same second.
+ */
 export async function makeRepo(files: RepoFiles): Promise<string> {
   const folder = await temporaryFolder();
   await git(folder, 'init', '-q');
