@@ -2732,4 +2732,11 @@ export const protections: readonly Protection[] = [
     replace: '!isOk',
     tests: ['test/runner/reporting.test.ts'],
   },
+  {
+    name: 'node: messages with reports are bounded',
+    file: 'src/node/reports.ts',
+    find: 'if (count > 0 && bytes + waiting.bytes > nodeLimits.reportBytes) break;',
+    replace: '',
+    tests: ['test/node/reports.test.ts'],
+  },
 ];
