@@ -2739,4 +2739,11 @@ export const protections: readonly Protection[] = [
     replace: '',
     tests: ['test/node/reports.test.ts'],
   },
+  {
+    name: 'component: the fields of an answer are bounded',
+    file: 'src/runner/http-answer.ts',
+    find: 'bytes > runnerLimits.headerBytes',
+    replace: 'false',
+    tests: ['test/runner/http-answer.test.ts'],
+  },
 ];

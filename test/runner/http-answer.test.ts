@@ -4,6 +4,7 @@ import { createServer, type IncomingHttpHeaders, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { HttpField } from '../../src/guest/kernel/incoming-http.ts';
+import { runnerLimits } from '../../src/protocol/limits.ts';
 import { CgiOutput } from '../../src/runner/cgi-output.ts';
 import { FlushQueue } from '../../src/runner/flush-queue.ts';
 import type { FunctionCall } from '../../src/runner/function-call.ts';
@@ -15,7 +16,10 @@ const platforms = ['stale', 'node', 'error', 'invocation', 'lost-output', 'of-la
 );
 const fields = [own, ...platforms];
 
-/** Answers as a component does that sets `fields` wherever it can. */
+/** What came of answers to `/big`. */
+const ends: string[] = [];
+
+/** Answers as a component does that sets `fields` wherever it can; to `/big?N`, with fields of N bytes. */
 const server = createServer((asked, response) => {
   const flushes = new FlushQueue();
   const output = new CgiOutput({
@@ -29,6 +33,14 @@ const server = createServer((asked, response) => {
     call: { request: asked, response } as FunctionCall,
     ...{ scheme: 'http', body: output, output, isProxied: false, passAuthorization: false },
   });
+  const [path, bytes] = asked.url?.split('?') ?? [];
+  if (path === '/big') {
+    answer.answer(200, [['x', Buffer.alloc(Number(bytes) - 5, 'y')]]);
+    const end = answer.finish();
+    ends.push(end.kind === 'bad' ? end.message : end.kind);
+    response.destroy();
+    return;
+  }
   answer.inform(103, fields);
   answer.answer(200, fields).write(Buffer.from('body'));
   answer.end(fields);
@@ -49,4 +61,16 @@ test('a component sets no field of the platform: in an interim answer, the answe
   for (const all of [headers, response.headers, response.trailers]) expect(all['x-own']).toBe('1');
   for (const all of [headers, response.headers, response.trailers]) expect(JSON.stringify(all)).not.toContain('forged');
   expect(response.headers['trisiel-invocation']).toBe('i-1');
+});
+
+test('an answer is broken off where its fields take more than a head may', async () => {
+  const { port } = server.address() as AddressInfo;
+  for (const bytes of [runnerLimits.headerBytes, runnerLimits.headerBytes + 1]) {
+    const asking = request({ port, host: '127.0.0.1', path: `/big?${bytes}`, agent: false }).end();
+    await expect(once(asking, 'response')).rejects.toThrow('socket hang up');
+  }
+  expect(ends).toEqual([
+    'the component returned before the body of its answer was finished',
+    expect.stringContaining(`at most ${runnerLimits.headerBytes} are sent`),
+  ]);
 });
