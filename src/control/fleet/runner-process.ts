@@ -25,6 +25,9 @@ export interface RunnerEnd {
   readonly message: string | null;
 }
 
+/** Result of `prepare`: `error` is null on success; 'ended' when the runner has ended. */
+type Prepared = { readonly error: string | null } | 'ended';
+
 export interface RunnerProcessOptions {
   readonly runnerId: string;
   /** Absolute path of src/bin/runner.ts. */
@@ -70,7 +73,8 @@ export class RunnerProcess {
   readonly ended: Promise<RunnerEnd>;
   readonly #child: ChildProcess;
   readonly #mark = new MarkFile();
-  readonly #prepares = new Map<string, (error: string | null) => void>();
+  /** Resolves each `prepare` that waits for an answer. */
+  readonly #prepares = new Map<string, (result: Prepared) => void>();
   readonly #pings = new Map<number, () => void>();
   #lastPing = 0;
   /** Number of the last ping before the newest large message; null: a later ping has been answered. */
@@ -78,6 +82,7 @@ export class RunnerProcess {
   readonly #watchdog = new Watchdog();
   /** Milliseconds without an answer after which the watchdog killed it; null: it did not. */
   #silentMs: number | null = null;
+  #hasEnded = false;
   #isBooted = false;
   #isListening = false;
   readonly #booted: PromiseWithResolvers<void>;
@@ -111,6 +116,11 @@ export class RunnerProcess {
     this.booted = booted.promise;
     this.listening = listening.promise;
     this.ended = this.#end();
+    // One reaction for all: a reaction of each `prepare` would stay for as long as the runner lives.
+    void this.ended.then(() => {
+      this.#hasEnded = true;
+      for (const resolve of this.#prepares.values()) resolve('ended');
+    });
     child.on('message', (raw) => {
       try {
         this.#hear(raw as FromRunner, options.onMessage);
@@ -141,7 +151,7 @@ export class RunnerProcess {
         this.#message = message.message;
         return;
       case 'prepared':
-        this.#prepares.get(message.specId)?.(message.error);
+        this.#prepares.get(message.specId)?.({ error: message.error });
         return;
       case 'pong':
         this.#watchdog.answered();
@@ -172,25 +182,20 @@ export class RunnerProcess {
   async prepare(
     message: Extract<ToRunner, { kind: 'prepare' }>,
     artifact: Extract<ToRunner, { kind: 'artifact' }> | null,
-  ): Promise<{ readonly error: string | null } | 'ended'> {
+  ): Promise<Prepared> {
     const { specId } = message.spec;
     if (this.prepared.has(specId)) return { error: null };
     // The runner frees code that no Deployment uses, so the bytes are sent again.
     if (artifact !== null && ![...this.prepared.values()].includes(artifact.name)) this.send(artifact);
     this.prepared.set(specId, message.spec.artifact);
-    const answer = new Promise<{ readonly error: string | null }>((resolve) => {
-      this.#prepares.set(specId, (error) => resolve({ error }));
-    });
-    this.send(message);
-    const late = new Promise<{ readonly error: string }>((resolve) => {
-      const timer = setTimeout(
-        () => resolve({ error: `not compiled after ${fleetLimits.prepareMs} ms` }),
-        fleetLimits.prepareMs,
-      );
-      void answer.then(() => clearTimeout(timer));
-      void this.ended.then(() => clearTimeout(timer));
-    });
-    const result = await Promise.race([answer, late, this.ended.then(() => 'ended' as const)]);
+    const { promise, resolve } = Promise.withResolvers<Prepared>();
+    this.#prepares.set(specId, resolve);
+    const late = { error: `not compiled after ${fleetLimits.prepareMs} ms` };
+    const timer = setTimeout(() => resolve(late), fleetLimits.prepareMs);
+    if (this.#hasEnded) resolve('ended');
+    else this.send(message);
+    const result = await promise;
+    clearTimeout(timer);
     this.#prepares.delete(specId);
     if (result === 'ended' || result.error !== null) this.prepared.delete(specId);
     return result;
