@@ -85,14 +85,14 @@ export class Members {
       const wasLoaded = member.hasLoaded;
       const made = member.make(change);
       if (wasLoaded) waitedFor.push(made);
-      else if (!hasAnyLoaded) waitedFor.push(Promise.race([made, member.runner.ended.then(endedBefore)]));
+      else if (!hasAnyLoaded) waitedFor.push(member.runner.unlessEnded(made).then(errorOfEnd));
     }
     return Promise.all(waitedFor);
   }
 }
 
-function endedBefore(): Error {
-  return new Error('it ended before');
+function errorOfEnd(outcome: unknown): unknown {
+  return outcome === 'ended' ? new Error('it ended before') : outcome;
 }
 
 function outcomeOf(change: Promise<void>): Promise<unknown> {

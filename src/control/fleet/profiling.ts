@@ -36,19 +36,16 @@ export class Profiling {
     this.#asked.get(id)?.(plausibleProfile(profile) ?? emptyProfile);
   }
 
-  #ask(runner: RunnerProcess, handlerId: HandlerId, ms: number): Promise<GasProfile> {
+  async #ask(runner: RunnerProcess, handlerId: HandlerId, ms: number): Promise<GasProfile> {
     this.#last += 1;
     const id = this.#last;
-    return new Promise<GasProfile>((resolve) => {
-      const late = setTimeout(() => done(emptyProfile), ms + fleetLimits.profileMs);
-      const done = (profile: GasProfile): void => {
-        clearTimeout(late);
-        this.#asked.delete(id);
-        resolve(profile);
-      };
-      this.#asked.set(id, done);
-      void runner.ended.then(() => done(emptyProfile));
-      runner.send({ kind: 'profile', id, handlerId, ms });
-    });
+    const { promise, resolve } = Promise.withResolvers<GasProfile>();
+    const late = setTimeout(() => resolve(emptyProfile), ms + fleetLimits.profileMs);
+    this.#asked.set(id, resolve);
+    runner.send({ kind: 'profile', id, handlerId, ms });
+    const profile = await runner.unlessEnded(promise);
+    clearTimeout(late);
+    this.#asked.delete(id);
+    return profile === 'ended' ? emptyProfile : profile;
   }
 }

@@ -25,9 +25,6 @@ export interface RunnerEnd {
   readonly message: string | null;
 }
 
-/** Result of `prepare`: `error` is null on success; 'ended' when the runner has ended. */
-type Prepared = { readonly error: string | null } | 'ended';
-
 export interface RunnerProcessOptions {
   readonly runnerId: string;
   /** Absolute path of src/bin/runner.ts. */
@@ -73,8 +70,7 @@ export class RunnerProcess {
   readonly ended: Promise<RunnerEnd>;
   readonly #child: ChildProcess;
   readonly #mark = new MarkFile();
-  /** Resolves each `prepare` that waits for an answer. */
-  readonly #prepares = new Map<string, (result: Prepared) => void>();
+  readonly #prepares = new Map<string, (error: string | null) => void>();
   readonly #pings = new Map<number, () => void>();
   #lastPing = 0;
   /** Number of the last ping before the newest large message; null: a later ping has been answered. */
@@ -83,6 +79,8 @@ export class RunnerProcess {
   /** Milliseconds without an answer after which the watchdog killed it; null: it did not. */
   #silentMs: number | null = null;
   #hasEnded = false;
+  /** Calls of `unlessEnded` that wait. */
+  readonly #whenEnded = new Set<() => void>();
   #isBooted = false;
   #isListening = false;
   readonly #booted: PromiseWithResolvers<void>;
@@ -116,10 +114,9 @@ export class RunnerProcess {
     this.booted = booted.promise;
     this.listening = listening.promise;
     this.ended = this.#end();
-    // One reaction for all: a reaction of each `prepare` would stay for as long as the runner lives.
     void this.ended.then(() => {
       this.#hasEnded = true;
-      for (const resolve of this.#prepares.values()) resolve('ended');
+      for (const resolve of this.#whenEnded) resolve();
     });
     child.on('message', (raw) => {
       try {
@@ -151,7 +148,7 @@ export class RunnerProcess {
         this.#message = message.message;
         return;
       case 'prepared':
-        this.#prepares.get(message.specId)?.({ error: message.error });
+        this.#prepares.get(message.specId)?.(message.error);
         return;
       case 'pong':
         this.#watchdog.answered();
@@ -182,19 +179,18 @@ export class RunnerProcess {
   async prepare(
     message: Extract<ToRunner, { kind: 'prepare' }>,
     artifact: Extract<ToRunner, { kind: 'artifact' }> | null,
-  ): Promise<Prepared> {
+  ): Promise<{ readonly error: string | null } | 'ended'> {
     const { specId } = message.spec;
     if (this.prepared.has(specId)) return { error: null };
     // The runner frees code that no Deployment uses, so the bytes are sent again.
     if (artifact !== null && ![...this.prepared.values()].includes(artifact.name)) this.send(artifact);
     this.prepared.set(specId, message.spec.artifact);
-    const { promise, resolve } = Promise.withResolvers<Prepared>();
-    this.#prepares.set(specId, resolve);
+    const { promise, resolve } = Promise.withResolvers<{ readonly error: string | null }>();
+    this.#prepares.set(specId, (error) => resolve({ error }));
+    this.send(message);
     const late = { error: `not compiled after ${fleetLimits.prepareMs} ms` };
     const timer = setTimeout(() => resolve(late), fleetLimits.prepareMs);
-    if (this.#hasEnded) resolve('ended');
-    else this.send(message);
-    const result = await promise;
+    const result = await this.unlessEnded(promise);
     clearTimeout(timer);
     this.#prepares.delete(specId);
     if (result === 'ended' || result.error !== null) this.prepared.delete(specId);
@@ -212,8 +208,24 @@ export class RunnerProcess {
     const n = this.#lastPing;
     const pong = new Promise<void>((resolve) => this.#pings.set(n, resolve));
     this.send({ kind: 'ping', n });
-    await Promise.race([pong, this.ended]);
+    await this.unlessEnded(pong);
     this.#pings.delete(n);
+  }
+
+  /**
+   * Resolves as `work` does, or with 'ended' as soon as the runner has ended. Keeps nothing afterwards: reactions of
+   * `ended` itself, with their results, would stay for as long as the runner lives.
+   */
+  async unlessEnded<T>(work: Promise<T>): Promise<T | 'ended'> {
+    if (this.#hasEnded) return 'ended';
+    const { promise, resolve } = Promise.withResolvers<'ended'>();
+    const end = () => resolve('ended');
+    this.#whenEnded.add(end);
+    try {
+      return await Promise.race([work, promise]);
+    } finally {
+      this.#whenEnded.delete(end);
+    }
   }
 
   /** Kills the runner if it is stuck; else sends it a ping. Called every fleetLimits.pingMs. */
