@@ -8,7 +8,8 @@
  * - stored: a handler with a day's lines: the newest page, and searches of the last hour
  * - platform: a function that writes lines, with a reader of its live log: lines stored and lost, latency
  * - tails: the same with TAILS readers of the live log (20) and a tenth of the lines
- * - hello: what a line for each call costs: of the platform (the default; a sample above 200 calls/s), and of the function
+ * - hello: what a line for each call costs: of the platform (the default; a sample above 200 calls/s), and of the function;
+ *   in calls/s, and in processor time of all processes, the load's included, which tells it on a busy machine too
  */
 import { execFile } from 'node:child_process';
 import { randomBytes, randomInt } from 'node:crypto';
@@ -32,6 +33,7 @@ import { type LogBatch, LogBuffer } from '../src/runner/log-buffer.ts';
 import { assemble } from '../test/support/e2e-guests.ts';
 import { cwaGuest } from '../test/support/wat.ts';
 import { load } from './load.ts';
+import { processorMs } from './processor-time.ts';
 import { median, percentile } from './statistics.ts';
 import { type Row, table } from './table.ts';
 
@@ -353,21 +355,30 @@ async function measureHello(): Promise<void> {
     for (const [which, one] of deployed.entries())
       urls.push(await deploy({ folder, platform, token }, `hello-${which}`, one));
     const rates: number[][] = deployed.map(() => []);
+    const processorUs: number[][] = deployed.map(() => []);
+    const loadSeconds = 3;
     for (let round = -1; round < rounds; round += 1)
       for (const [which, url] of urls.entries()) {
-        const { requestsPerSecond } = await load({ url, seconds: 3 });
-        if (round >= 0) rates[which]?.push(requestsPerSecond);
+        const beforeMs = processorMs();
+        const { requestsPerSecond } = await load({ url, seconds: loadSeconds });
+        const spentUs = (processorMs() - beforeMs) * 1_000;
+        if (round < 0) continue;
+        rates[which]?.push(requestsPerSecond);
+        processorUs[which]?.push(spentUs / (requestsPerSecond * loadSeconds));
       }
     const medians = rates.map(median);
     const costs = medians.map((of) => `${((1 - of / (medians[0] ?? 0)) * 100).toFixed(0)} %`);
     table(
       'logs: hello with a line for each call',
-      ['', 'requests/s', 'cost'],
+      ['', 'requests/s', 'cost', 'processor µs'],
       [
         ...deployed.map(
-          ({ name }, which): Row => [name, whole(medians[which] ?? 0), which === 0 ? '' : (costs[which] ?? '')],
+          ({ name }, which): Row => [
+            ...[name, whole(medians[which] ?? 0), which === 0 ? '' : (costs[which] ?? '')],
+            median(processorUs[which] ?? []).toFixed(1),
+          ],
         ),
-        ['aim', '', '20 %'],
+        ['aim', '', '20 %', ''],
       ],
     );
   });

@@ -44,7 +44,7 @@ import { declaredBytes, emptyBody, RequestBody, type StandardInput } from './req
 import type { RunnerServices } from './services.ts';
 import type { SharedOrigin } from './shared-origin.ts';
 import type { Slot } from './slot.ts';
-import type { EndedInvocation } from './usage-reporter.ts';
+import type { EndedInvocation, RecordKeeping } from './usage-reporter.ts';
 
 /** Why a call ends early for its client's sake: the connection has closed, or its body cannot be read. */
 export type AbortReason = 'gone' | PlatformError;
@@ -314,8 +314,9 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
     return recorded?.isSampled === true ? recorded.traceId : null;
   }
 
-  get isSampled(): boolean {
-    return this.outcome === 'ok' && this.logLines === 0;
+  get keeping(): RecordKeeping {
+    if (this.outcome !== 'ok') return 'always';
+    return this.logLines === 0 ? 'sampled' : 'logged';
   }
 
   record(): PendingInvocationRecord {

@@ -169,6 +169,12 @@ export const usageLimits = {
   flushMs: 200,
   /** Silent successes and refusals per Deployment and second that get a record of their own. */
   recordsPerSecond: 200,
+  /**
+   * Successes and refusals of a Deployment with log lines that get records at once: as many as control keeps of a handler.
+   * Followed by how many of them are regained in a second.
+   */
+  loggedRecords: 10_000,
+  loggedRecordsPerSecond: 1_000,
   /** Records that wait for control; above them only counters are kept. */
   bufferRecords: 20_000,
   batchRecords: 1_000,

@@ -65,6 +65,8 @@ export class LogBuffer {
   #lastBatch = 0;
   #timer: NodeJS.Timeout | null = null;
   #underway = 0;
+  /** Whether the last `flush` left something that it could not send. */
+  #isHeldBack = false;
 
   constructor({ send, sendFirst = () => true, spill = noSpill }: LogBufferOptions) {
     this.#send = send;
@@ -85,8 +87,9 @@ export class LogBuffer {
   flush(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    while (this.#hasSome && this.#underway < batchesUnderway) {
-      if (!this.#sendFirst()) return;
+    while (this.#hasSome) {
+      this.#isHeldBack = this.#underway >= batchesUnderway || !this.#sendFirst();
+      if (this.#isHeldBack) return;
       const batch = this.#take();
       this.#underway += 1;
       const isSending = this.#send(batch, (fate) => {
@@ -96,14 +99,26 @@ export class LogBuffer {
           this.#flushLater();
           return;
         }
-        if (fate === 'lost') this.#count(batch);
-        this.flush();
+        if (fate === 'lost') {
+          this.#count(batch);
+          this.flush();
+        } else this.resume();
       });
       if (isSending) continue;
       this.#underway -= 1;
       this.#keep(batch);
+      this.#isHeldBack = true;
       return;
     }
+    this.#isHeldBack = false;
+  }
+
+  /**
+   * Sends what the last `flush` could not, now that the channel has room or `sendFirst` may succeed. Lines that came since
+   * wait for their batch: sent at each answer of control, they would make batches of a few lines.
+   */
+  resume(): void {
+    if (this.#isHeldBack) this.flush();
   }
 
   /** Spills all lines that no control has taken, those of batches that may be underway excepted: the runner ends. */

@@ -2,7 +2,7 @@
 import type { ErrorCode } from '../protocol/errors.ts';
 import type { PendingInvocationRecord } from '../protocol/nouns.ts';
 import type { LoadedDeployment } from './loaded-deployments.ts';
-import type { EndedInvocation } from './usage-reporter.ts';
+import type { EndedInvocation, RecordKeeping } from './usage-reporter.ts';
 
 export interface RefusedRequestOptions {
   readonly id: string;
@@ -31,7 +31,7 @@ export class RefusedRequest implements EndedInvocation {
   readonly outcome: ErrorCode;
   readonly nowMs: number;
   readonly logLines: number;
-  readonly isSampled: boolean;
+  readonly keeping: RecordKeeping;
   readonly #options: RefusedRequestOptions;
 
   constructor(options: RefusedRequestOptions) {
@@ -42,7 +42,7 @@ export class RefusedRequest implements EndedInvocation {
     this.nowMs = options.nowMs;
     this.logLines = options.logLines;
     // Refusals without log lines are sampled: a flood of refused requests must not fill the owner's list.
-    this.isSampled = options.logLines === 0;
+    this.keeping = options.logLines === 0 ? 'sampled' : 'logged';
   }
 
   record(): PendingInvocationRecord {

@@ -91,7 +91,7 @@ export class Runner {
       const andLines = (fate: Fate): void => {
         sent(fate);
         // The lines may have waited for these records.
-        this.#logs.flush();
+        this.#logs.resume();
       };
       if (this.#link.isConnected) return this.#link.deliver({ kind: 'usage', ...usage }, andLines);
       return this.#takeover?.send({ usage }, andLines) ?? false;

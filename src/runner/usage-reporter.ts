@@ -1,6 +1,6 @@
 /**
  * Reports to control how Invocations run and end: exact counters per Deployment, a record of each ended Invocation, and
- * which ones run for long. Silent successes and refusals above a rate leave only counters.
+ * which ones run for long. Successes and refusals above a rate leave only counters; those that logged, above a higher one.
  */
 import {
   bucketOf,
@@ -54,6 +54,9 @@ export interface UsageMeter {
   /** Start of a second, in milliseconds; followed by the number of records of silent successes and refusals in it. */
   windowMs: number;
   records: number;
+  /** Records that Invocations with log lines may have, and the monotonic milliseconds for which that was computed. */
+  loggedLeft: number;
+  loggedMs: number;
 }
 
 export interface RunningInvocation {
@@ -63,6 +66,12 @@ export interface RunningInvocation {
   /** Makes the record; called only when the record is kept. */
   record(): PendingInvocationRecord;
 }
+
+/**
+ * Which Invocations leave a record of their own. `always`: every failure. `logged`: every success or refusal with log
+ * lines, until more of a Deployment come than a handler keeps of them. `sampled`: silent ones, so many a second.
+ */
+export type RecordKeeping = 'always' | 'logged' | 'sampled';
 
 export interface EndedInvocation extends RunningInvocation {
   readonly outcome: InvocationOutcome;
@@ -75,14 +84,24 @@ export interface EndedInvocation extends RunningInvocation {
   readonly status: number;
   /** Trace of a caller who records it; null: nobody does. */
   readonly traceId: string | null;
-  /** Whether it may leave only counters at a high rate: a silent success, or a refusal. */
-  readonly isSampled: boolean;
+  readonly keeping: RecordKeeping;
   /** Monotonic milliseconds. */
   readonly nowMs: number;
 }
 
 export function usageMeter(handlerId: HandlerId, deployment: number): UsageMeter {
-  return { handlerId, deployment, counter: null, inFlight: 0, isActive: false, isQuiet: true, windowMs: 0, records: 0 };
+  return {
+    handlerId,
+    deployment,
+    counter: null,
+    inFlight: 0,
+    isActive: false,
+    isQuiet: true,
+    windowMs: 0,
+    records: 0,
+    loggedLeft: usageLimits.loggedRecords,
+    loggedMs: 0,
+  };
 }
 
 export class UsageReporter {
@@ -97,6 +116,8 @@ export class UsageReporter {
   #recordsDropped = 0;
   #timer: NodeJS.Timeout | null = null;
   #underway = 0;
+  /** Whether the last `flush` left something that it could not send. */
+  #isHeldBack = false;
 
   constructor(send: SendBatch<UsageBatch>) {
     this.#send = send;
@@ -147,7 +168,7 @@ export class UsageReporter {
       this.#listed -= 1;
       if (!this.#started.delete(ended.id)) this.#ended.push(ended.id);
     }
-    if (!ended.isSampled || ended.isListed || mayRecord(meter, ended.nowMs)) {
+    if (ended.isListed || mayRecord(meter, ended)) {
       if (this.#records.length < usageLimits.bufferRecords) this.#records.push(ended.record());
       else this.#recordsDropped += 1;
     }
@@ -156,17 +177,21 @@ export class UsageReporter {
 
   /** Sends as much as the channel may hold. */
   flush(): void {
-    while (this.#underway < batchesUnderway) {
+    this.#isHeldBack = false;
+    for (;;) {
+      if (this.#underway >= batchesUnderway) {
+        this.#isHeldBack = true;
+        break;
+      }
       const taken = this.#take();
       if (taken === null) break;
       this.#underway += 1;
       const isSending = this.#send(taken.batch, (fate) => {
         this.#underway -= 1;
-        if (fate !== 'failed') this.flush();
-        else {
+        if (fate === 'failed') {
           this.#putBack(taken);
           this.#flushLater();
-        }
+        } else if (this.#isHeldBack) this.flush();
       });
       if (isSending) continue;
       this.#underway -= 1;
@@ -311,7 +336,21 @@ function addTo(counts: number[], more: readonly number[]): void {
   for (let index = 0; index < counts.length; index++) counts[index] = (counts[index] ?? 0) + (more[index] ?? 0);
 }
 
-function mayRecord(meter: UsageMeter, nowMs: number): boolean {
+function mayRecord(meter: UsageMeter, { keeping, nowMs }: EndedInvocation): boolean {
+  if (keeping === 'always') return true;
+  return keeping === 'logged' ? mayRecordLogged(meter, nowMs) : mayRecordSilent(meter, nowMs);
+}
+
+function mayRecordLogged(meter: UsageMeter, nowMs: number): boolean {
+  const regained = (Math.max(0, nowMs - meter.loggedMs) / 1_000) * usageLimits.loggedRecordsPerSecond;
+  meter.loggedLeft = Math.min(usageLimits.loggedRecords, meter.loggedLeft + regained);
+  meter.loggedMs = Math.max(meter.loggedMs, nowMs);
+  if (meter.loggedLeft < 1) return false;
+  meter.loggedLeft -= 1;
+  return true;
+}
+
+function mayRecordSilent(meter: UsageMeter, nowMs: number): boolean {
   if (nowMs - meter.windowMs >= 1_000) {
     meter.windowMs = nowMs;
     meter.records = 0;

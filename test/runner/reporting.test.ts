@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { recordLimits } from '../../src/control/usage/record-retention.ts';
 import { callGas, callSeconds, emptyBuckets } from '../../src/protocol/distributions.ts';
 import { logLimits } from '../../src/protocol/limits.ts';
 import { handlerIdOf } from '../../src/protocol/names.ts';
@@ -89,6 +90,35 @@ describe('the log buffer', () => {
       logLimits.bufferBytes + batchesUnderway * logLimits.batchLines * logLimits.lineBytes,
     );
     expect(batches.reduce((sum, batch) => sum + (batch.dropped[handlerIdOf('one')] ?? 0), 0)).toBe(10_000 - kept);
+  });
+
+  it('does not send the few lines that came before an answer of control: they wait for their batch', async () => {
+    const { batches, acknowledge, send } = slowChannel<LogBatch>();
+    const second = Promise.withResolvers<void>();
+    const buffer = new LogBuffer({
+      send: (batch, sent) => {
+        if (batches.length === 1) second.resolve();
+        return send(batch, sent);
+      },
+    });
+    for (let i = 0; i < logLimits.batchLines; i++) buffer.push(line('one'));
+    buffer.push(line('one', 'late'));
+    acknowledge.shift()?.();
+    buffer.resume();
+    expect(batches.map(linesIn)).toEqual([logLimits.batchLines]);
+    await second.promise;
+    expect(batches.map(linesIn)).toEqual([logLimits.batchLines, 1]);
+  });
+
+  it('goes on with what a full channel held back as soon as there is room', () => {
+    const { batches, acknowledge, send } = slowChannel<LogBatch>();
+    const buffer = new LogBuffer({ send });
+    for (let i = 0; i < batchesUnderway * logLimits.batchLines; i++) buffer.push(line('one'));
+    buffer.push(line('one', 'late'));
+    buffer.flush();
+    expect(batches).toHaveLength(batchesUnderway);
+    acknowledge.shift()?.();
+    expect(batches.map(linesIn).at(-1)).toBe(1);
   });
 
   it('keeps its lines where there is nobody to send to', () => {
@@ -182,11 +212,11 @@ describe('lines and records', () => {
     const meter = usageMeter(handlerIdOf('one'), 1);
     usage.begin(meter);
     buffer.push(line('one', 'last'));
-    usage.end(meter, ended({ logLines: 1, isSampled: false }));
+    usage.end(meter, ended({ logLines: 1, keeping: 'logged' }));
     buffer.flush();
     expect(order).toEqual([]);
     isFull = false;
-    buffer.flush();
+    buffer.resume();
     expect(order).toEqual(['record r', 'line last']);
   });
 });
@@ -203,7 +233,7 @@ const ended = (over: Partial<EndedInvocation> = {}): EndedInvocation => ({
   logLines: 0,
   status: 200,
   traceId: null,
-  isSampled: true,
+  keeping: 'sampled',
   nowMs: 5_000,
   record: () => record,
   ...over,
@@ -216,8 +246,8 @@ describe('the usage reporter', () => {
     const meter = usageMeter(handlerIdOf('one'), 3);
     const silent = usageLimits.recordsPerSecond + 100;
     for (let i = 0; i < silent; i++) run(reporter, meter, ended());
-    for (let i = 0; i < 50; i++) run(reporter, meter, ended({ outcome: 'trapped', isSampled: false }));
-    for (let i = 0; i < 50; i++) run(reporter, meter, ended({ logLines: 1, isSampled: false }));
+    for (let i = 0; i < 50; i++) run(reporter, meter, ended({ outcome: 'trapped', keeping: 'always' }));
+    for (let i = 0; i < 50; i++) run(reporter, meter, ended({ logLines: 1, keeping: 'logged' }));
     run(reporter, meter, ended({ nowMs: 6_000 }));
     reporter.flush();
     for (const done of acknowledge) done();
@@ -246,6 +276,37 @@ describe('the usage reporter', () => {
       },
     ]);
     expect(reporter.isEmpty).toBe(true);
+  });
+
+  it('records no more calls that logged than a handler keeps: a burst, and then a number a second', () => {
+    const { batches, acknowledge, send } = slowChannel<UsageBatch>();
+    const reporter = new UsageReporter(send);
+    const meter = usageMeter(handlerIdOf('one'), 3);
+    const { loggedRecords, loggedRecordsPerSecond } = usageLimits;
+    expect(loggedRecords).toBe(recordLimits.retained);
+    const logged = (count: number, nowMs: number) => {
+      for (let i = 0; i < count; i++) run(reporter, meter, ended({ logLines: 1, keeping: 'logged', nowMs }));
+    };
+    const recorded = () => {
+      reporter.flush();
+      for (let done = acknowledge.shift(); done !== undefined; done = acknowledge.shift()) done();
+      return batches.flatMap((batch) => batch.records).length;
+    };
+    logged(loggedRecords + 5_000, 5_000);
+    // Ends that come out of order give no more.
+    logged(50, 4_000);
+    logged(50, 5_000);
+    expect(recorded()).toBe(loggedRecords);
+    logged(3 * loggedRecordsPerSecond, 6_000);
+    expect(recorded()).toBe(loggedRecords + loggedRecordsPerSecond);
+    for (let i = 0; i < 20; i++) run(reporter, meter, ended({ outcome: 'trapped', keeping: 'always', nowMs: 6_000 }));
+    run(reporter, meter, ended({ nowMs: 6_000 }));
+    expect(recorded()).toBe(loggedRecords + loggedRecordsPerSecond + 21);
+    logged(2 * loggedRecords, 60_000);
+    expect(recorded()).toBe(2 * loggedRecords + loggedRecordsPerSecond + 21);
+    const counted = batches.flatMap((batch) => batch.counts).reduce((sum, { invocations }) => sum + invocations, 0);
+    expect(counted).toBe(3 * loggedRecords + 5_000 + 100 + 3 * loggedRecordsPerSecond + 21);
+    expect(reporter.recordsDropped).toBe(0);
   });
 
   it('counts as failures what the function did, not what its callers did', () => {
@@ -280,13 +341,33 @@ describe('the usage reporter', () => {
     expect(counts).toEqual([11]);
   });
 
+  it('sends counts at its own pace, not at each answer of control', () => {
+    const { batches, acknowledge, send } = slowChannel<UsageBatch>();
+    const reporter = new UsageReporter(send);
+    const meter = usageMeter(handlerIdOf('one'), 1);
+    run(reporter, meter, ended());
+    reporter.flush();
+    const sent = batches.length;
+    run(reporter, meter, ended());
+    for (let done = acknowledge.shift(); done !== undefined; done = acknowledge.shift()) done();
+    expect(batches).toHaveLength(sent);
+    // As many as may be underway at once, and one more.
+    for (let i = 0; i <= batchesUnderway; i++) {
+      run(reporter, meter, ended());
+      reporter.flush();
+    }
+    expect(batches).toHaveLength(sent + batchesUnderway);
+    acknowledge.shift()?.();
+    expect(batches).toHaveLength(sent + batchesUnderway + 1);
+  });
+
   it('counts again what the channel failed to take', () => {
     const { batches, fail, acknowledge, send } = slowChannel<UsageBatch>();
     const reporter = new UsageReporter(send);
     const meter = usageMeter(handlerIdOf('one'), 1);
-    run(reporter, meter, ended({ outcome: 'trapped', isSampled: false }));
+    run(reporter, meter, ended({ outcome: 'trapped', keeping: 'always' }));
     reporter.flush();
-    run(reporter, meter, ended({ outcome: 'trapped', isSampled: false }));
+    run(reporter, meter, ended({ outcome: 'trapped', keeping: 'always' }));
     fail[1]?.();
     reporter.flush();
     expect(batches.at(-1)?.counts[0]).toMatchObject({ invocations: 2, failures: 2 });

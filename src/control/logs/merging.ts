@@ -14,11 +14,14 @@ import { type BlockSize, blocksOf, insertBlocks, rowOf, type StoredBlock, sizesO
 import type { mergeBlocks } from './block-search.ts';
 
 export const mergeLimits = {
-  /** Lines, and UTF-16 units of text, from which a block has rank 1, 2 and 3. Blocks of rank 3 are not merged. */
+  /**
+   * Lines, and UTF-16 units of text, from which a block has rank 1, 2 and 3. Blocks of rank 3 are not merged: a full batch of a
+   * busy handler (logLimits.batchLines) must be one, or all its lines are packed twice.
+   */
   ranks: [
     { lines: 16, chars: 2 * KIB },
     { lines: 128, chars: 16 * KIB },
-    { lines: 1_024, chars: 128 * KIB },
+    { lines: 512, chars: 64 * KIB },
   ],
   /** Blocks of one rank that become one. */
   fanIn: 16,

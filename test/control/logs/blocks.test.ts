@@ -6,7 +6,7 @@ import { LogStore } from '../../../src/control/logs/log-store.ts';
 import { groupToMerge, LogMerger, mergeLimits, rankOf } from '../../../src/control/logs/merging.ts';
 import { moveLimits } from '../../../src/control/logs/old-lines.ts';
 import { RecentBlocks } from '../../../src/control/logs/recent-blocks.ts';
-import { MIB } from '../../../src/protocol/limits.ts';
+import { logLimits, MIB } from '../../../src/protocol/limits.ts';
 import { type LogBlock, packByHandler, packLines } from '../../../src/protocol/log-block.ts';
 import { handlerIdOf } from '../../../src/protocol/names.ts';
 import type { LogLine } from '../../../src/protocol/nouns.ts';
@@ -421,8 +421,12 @@ describe('neighbours to merge', () => {
   test('of a higher rank take the smaller ones between them along, and stay within a block', () => {
     expect(groupOf(900, ...repeat(15, 1))).toBeNull();
     expect(groupOf(...repeat(16, 40))).toHaveLength(16);
-    expect(groupOf(...repeat(16, 1_000))).toHaveLength(4);
-    expect(groupOf(...repeat(40, 1_024))).toBeNull();
+    expect(groupOf(...repeat(16, 500))).toHaveLength(8);
+    expect(groupOf(...repeat(40, 512))).toBeNull();
+  });
+
+  test('are no full batches of runners: those are large enough as they come', () => {
+    expect(groupOf(...repeat(40, logLimits.batchLines))).toBeNull();
   });
 
   test('make a log of small blocks one of few, and pack each line a few times', () => {
