@@ -6,11 +6,13 @@ import { compileH, sourceCharsMax } from '../../src/guest/hlang/compile.ts';
 import { providedInterfaces } from '../../src/guest/kernel/abi/components.ts';
 import { providedFunctions } from '../../src/guest/kernel/abi/modules.ts';
 import type { SnapshotOptions } from '../../src/guest/snapshot/take-snapshot.ts';
+import type { SourceLines } from '../../src/guest/wasm/lines/rows.ts';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import { MIB, pushLimits } from '../../src/protocol/limits.ts';
 import type { InstancePlan } from '../../src/protocol/module.ts';
 import { formatBytes } from '../text/format.ts';
 import { visible } from '../text/visible.ts';
+import { linesOf } from './source-map.ts';
 
 export interface LoadedModule {
   readonly module: WebAssembly.Module;
@@ -23,7 +25,9 @@ export interface LoadedModule {
  */
 export async function loadModule(file: string, startUp: StartUpOptions | null = null): Promise<LoadedModule> {
   const program = await readProgram(file);
-  const { module, bytes } = startUp === null ? vetFile(program, file) : await snapshotOf(program, file, startUp);
+  const lines = await linesOf(program, file);
+  const { module, bytes } =
+    startUp === null ? vetFile(program, file, lines) : await snapshotOf(program, file, { ...startUp, lines });
   return { module: await compile(bytes, file), plan: module.plan };
 }
 
@@ -32,7 +36,11 @@ export interface StartUpOptions extends Pick<SnapshotOptions, 'env' | 'files' | 
   readonly tell: (line: string) => void;
 }
 
-async function snapshotOf(program: Uint8Array, file: string, { tell, ...options }: StartUpOptions) {
+async function snapshotOf(
+  program: Uint8Array,
+  file: string,
+  { tell, ...options }: StartUpOptions & { readonly lines: SourceLines | null },
+) {
   const { takeSnapshot } = await import('../../src/guest/snapshot/take-snapshot.ts');
   const imports = { provided: providedFunctions, ...providedInterfaces };
   const taken = await takeSnapshot(program, { name: file, ...imports, ...options });
@@ -50,9 +58,13 @@ async function snapshotOf(program: Uint8Array, file: string, { tell, ...options 
   return taken;
 }
 
-/** Vets and rewrites a program as a push does. Throws PlatformError: module_*, imports_unknown, entry_missing. */
-export function vetFile(program: Uint8Array, file: string): ReturnType<typeof vetProgram> {
-  return vetProgram(program, { name: file, provided: providedFunctions, ...providedInterfaces });
+/** Vets and rewrites a program as a push does; `lines`: its source lines. Throws PlatformError: module_*, imports_unknown, entry_missing. */
+export function vetFile(
+  program: Uint8Array,
+  file: string,
+  lines: SourceLines | null = null,
+): ReturnType<typeof vetProgram> {
+  return vetProgram(program, { name: file, provided: providedFunctions, ...providedInterfaces, lines });
 }
 
 /** Returns the WebAssembly of a file; text and h are compiled. Throws `not_found`, `module_*`. */

@@ -1,6 +1,7 @@
 /** Makes the report after the guest of `wasmcloud run` has ended, and the exit status. */
 import type { LocalRunResult } from '../../src/guest/kernel/local-run.ts';
 import type { ProcessEnd } from '../../src/guest/kernel/process-end.ts';
+import { stackLines } from '../text/invocation.ts';
 import { visible } from '../text/visible.ts';
 
 /**
@@ -48,6 +49,11 @@ export function explainEnd(end: ProcessEnd): string | null {
     case 'internal':
       return `error: the kernel failed: ${end.cause instanceof Error ? (end.cause.stack ?? end.cause.message) : String(end.cause)}`;
   }
+}
+
+/** Returns lines about the functions that were running when the guest failed; none after an exit or Ctrl-C. */
+export function stackOfEnd({ end, guest }: Pick<LocalRunResult, 'end' | 'guest'>): readonly string[] {
+  return end.kind === 'exit' || end.kind === 'aborted' ? [] : stackLines(guest.stack);
 }
 
 /** Returns lines `name: value`. Times are in milliseconds, with microseconds after the point. */

@@ -6,6 +6,7 @@ import { inliningFlags } from '../../src/guest/kernel/engine-flags.ts';
 import { GasSampler } from '../../src/guest/kernel/gas-sampler.ts';
 import { runLocally } from '../../src/guest/kernel/local-run.ts';
 import { localSchemes } from '../../src/guest/kernel/resources/all.ts';
+import { stackLimits } from '../../src/guest/kernel/wasm-stack.ts';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import type { Limits } from '../../src/protocol/limits.ts';
 import type { InstancePlan } from '../../src/protocol/module.ts';
@@ -18,7 +19,7 @@ import { PrintedAnswer } from './http.ts';
 import { loadModule } from './load.ts';
 import { lazyNetwork } from './network.ts';
 import { noRules, readPolicyFile } from './policy-file.ts';
-import { exitStatusOf, explainEnd, statsJson, statsLines } from './report.ts';
+import { exitStatusOf, explainEnd, stackOfEnd, statsJson, statsLines } from './report.ts';
 import { serve } from './serve.ts';
 import { memoryKv, tellingQueues } from './services.ts';
 import { BytesSource, StreamSink, StreamSource } from './streams.ts';
@@ -54,6 +55,8 @@ export async function runFile(file: string, options: RunOptions): Promise<number
   const limits = { ...rules.limits, ...options.limits };
   const files = localFiles(options.dirs);
   for (const flag of inliningFlags) setFlagsFromString(flag);
+  // Frames that V8 notes of an error, as in a runner.
+  Error.stackTraceLimit = stackLimits.frames;
   const tell = (line: string) => void process.stderr.write(`${line}\n`);
   const { env, signal } = options;
   const startUp = { env, files, policy: rules.policy, memoryPages: limits.memoryPages, signal, tell };
@@ -125,6 +128,7 @@ export async function runFile(file: string, options: RunOptions): Promise<number
     await stderr.flush();
     const explained = explainEnd(result.end);
     if (explained !== null) tell(explained);
+    for (const line of stackOfEnd(result)) tell(line);
     const isUnanswered = explained === null && http !== null && http.problem !== null;
     if (isUnanswered) tell(`no answer: ${http.problem}`);
     for (const line of left) tell(line);
@@ -161,7 +165,7 @@ async function serveFile(file: string, options: RunOptions, loaded: Loaded): Pro
       signal,
       tell,
       run: async (http, gone) => {
-        const { end } = await runLocally({
+        const { end, guest } = await runLocally({
           module,
           plan,
           limits,
@@ -183,6 +187,7 @@ async function serveFile(file: string, options: RunOptions, loaded: Loaded): Pro
         });
         const explained = end.kind === 'aborted' ? null : explainEnd(end);
         if (explained !== null) tell(explained);
+        for (const line of stackOfEnd({ end, guest })) tell(line);
         return explained ?? 'the component returned without an answer, or without the end of its body';
       },
     });

@@ -77,6 +77,11 @@ function ioTable(record: InvocationRecord): string[] {
   );
 }
 
+/** Returns lines that show the functions which were running when a call failed; none where none is known. */
+export function stackLines(stack: readonly string[]): readonly string[] {
+  return stack.length === 0 ? [] : ['STACK (innermost first)', ...stack.map((name) => `  ${visible(name)}`)];
+}
+
 /** Returns the lines about an invocation. `stopped`: the search for its log lines ended before it was complete. */
 export function invocationLines(
   record: InvocationRecord,
@@ -85,7 +90,7 @@ export function invocationLines(
   const { stack = [] } = record;
   return [
     ...facts(invocationFacts(record)),
-    ...section(stack.length > 0, ['STACK (innermost first)', ...stack.map((name) => `  ${visible(name)}`)]),
+    ...section(stack.length > 0, stackLines(stack)),
     ...section(Object.keys(record.syscalls).length > 0, syscallTable(record)),
     ...section(Object.keys(record.io).length > 0, ioTable(record)),
     ...section(lines.length > 0, ['LOG', ...lines.map((line) => formatLogLine(line, { iso: false }))]),

@@ -2,6 +2,7 @@
 
 import { posix } from 'node:path';
 import { sourceLineLimits } from '../../guest/wasm/lines/rows.ts';
+import { isRelativeUrl } from '../../guest/wasm/lines/source-lines.ts';
 import { PlatformError } from '../../protocol/errors.ts';
 import { pushLimits } from '../../protocol/limits.ts';
 import type { TreeEntry } from '../../protocol/push.ts';
@@ -141,7 +142,7 @@ function onlyModule(entries: readonly TreeEntry[], commit: string): FoundModule 
  * plain file, or one of more than sourceLineLimits.mapBytes. The map only adds lines to stacks, so none is refused.
  */
 export function findSourceMap(entries: readonly TreeEntry[], modulePath: string, url: string | null): TreeEntry | null {
-  if (url === null || url.length > linkBytesMax || /^(?:[a-z][a-z0-9+.-]*:|\/)/i.test(url)) return null;
+  if (url === null || url.length > linkBytesMax || !isRelativeUrl(url)) return null;
   const entry = findFile(entries, posix.join(posix.dirname(modulePath), url));
   return entry !== null && isPlain(entry) && entry.size <= sourceLineLimits.mapBytes ? entry : null;
 }

@@ -116,6 +116,45 @@ describe('a module with a source map', () => {
     expect(readSourceMapUrl(bytes)).toBeNull();
   });
 
+  it('may bring it in parts, each from its offset to that of the next', async () => {
+    const bytes = program('(call $at (i32.const 1)) unreachable');
+    const part = (column: number, source: string, line = 0) => ({
+      offset: { line, column },
+      map: JSON.parse(Buffer.from(sourceMapOf(bytes.length, source)).toString()) as unknown,
+    });
+    const partsOf = (...sections: unknown[]) => Buffer.from(JSON.stringify({ version: 3, sections }));
+    const linesOf = (map: Uint8Array) => {
+      const { files, addresses, places } = readSourceLines(bytes, map) ?? { files: [], addresses: [], places: [] };
+      return [...addresses].map((address, at) => {
+        const place = places[at] as number;
+        return [address, place === 0 ? null : `${files[place >>> 20]}:${place & 0xf_ffff}`];
+      });
+    };
+    expect(linesOf(partsOf(part(0, 'a.ts')))).toEqual(linesOf(sourceMapOf(bytes.length)));
+    const stack = await stackOf(bytes, sourceMapOf(bytes.length));
+    expect(await stackOf(bytes, partsOf(part(0, 'a.ts')))).toEqual(stack);
+    // The second part begins again with its own line 1 and its own sources.
+    const whole = linesOf(sourceMapOf(bytes.length)) as [number, string][];
+    const offsetOf = (line: string | undefined) => Number(line?.replace('a.ts:', ''));
+    const middle = offsetOf(whole[whole.length >> 1]?.[1]);
+    const both = new Map(linesOf(partsOf(part(0, 'a.ts'), part(middle, 'b.ts'))) as [number, string][]);
+    expect(whole.length).toBeGreaterThan(20);
+    for (const [address, line] of whole) {
+      const offset = offsetOf(line);
+      // The first column of these maps has no line.
+      const expected = offset < middle ? line : offset === middle ? null : `b.ts:${offset - middle}`;
+      expect(both.get(address)).toBe(expected);
+    }
+    // What stands in other lines, has no offset or no map of its own is left out; the others count.
+    const odd = [null, 7, [], {}, { offset: null }, { offset: { line: 0, column: 'x' }, map: {} }, part(0, 'c.ts', 1)];
+    const nested = { offset: { line: 0, column: 0 }, map: { sections: [part(0, 'd.ts')] } };
+    expect(await stackOf(bytes, partsOf(...odd, part(0, 'a.ts'), ...odd))).toEqual(stack);
+    expect(await stackOf(bytes, partsOf(nested))).toEqual(stack.map((frame) => frame.split(' (')[0]));
+    expect(await stackOf(bytes, partsOf(...odd, { offset: { line: 0, column: -5 }, map: null }))).toEqual(
+      stack.map((frame) => frame.split(' (')[0]),
+    );
+  });
+
   it('finds its lines again after its start-up has run, in the code around the image', async () => {
     const bytes = wat(`(module (memory (export "memory") 4) (global $g (mut i32) (i32.const 0))
       (func $init (export "_initialize") (memory.fill (i32.const 9) (i32.const 7) (i32.const 5000))
@@ -150,7 +189,8 @@ describe('bytes that make no sense', () => {
     ['other characters', '{"version":3,"sources":["a"],"mappings":"AA€A"}'],
     ['a number without an end', `{"version":3,"sources":["a"],"mappings":"${'g'.repeat(1_000)}"}`],
     ['columns below 0', '{"version":3,"sources":["a"],"mappings":"DAAA,DAAA"}'],
-    ['parts', '{"version":3,"sections":[]}'],
+    ['no parts', '{"version":3,"sections":[]}'],
+    ['parts that are none', '{"version":3,"sections":[null,1,[[]],{"offset":{"line":0,"column":1},"map":"AAAA"}]}'],
     ['brackets', '['.repeat(1_000_000)],
     ['a hostile prototype', '{"__proto__":{"sources":["a"]},"mappings":"AAAA"}'],
   ])('as a source map leave the names: %s', async (_, text) => {

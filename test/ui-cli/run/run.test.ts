@@ -1,11 +1,14 @@
 /** `wasmcloud run` from outside: bytes, words and exit status. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
+import { sourceLineLimits } from '../../../src/guest/wasm/lines/rows.ts';
+import { customSection, sourceMapOf, withSection } from '../../support/source-lines.ts';
 import { entry, file, guest, wasmcloud, wasmcloudRun } from '../../support/ui-cli-run.ts';
+import { wat } from '../../support/wasm.ts';
 
 test('stdout is the guest’s, byte for byte; log lines stand on stderr; the status is the guest’s', async () => {
   const hello = await wasmcloudRun([guest('cwa/hello.wasm')]);
@@ -172,8 +175,18 @@ test('the same gas is used in every slicing: limit = used passes, one less does 
 });
 
 test.each([
-  ['a trap', ['cwa/trap.wasm'], 134, 'error: the guest trapped: unreachable in boom\n'],
-  ['no gas', ['--gas', '1_000', 'cwa/spin.wasm'], 137, 'error: out of gas: 1000 instructions were allowed (--gas)\n'],
+  [
+    'a trap',
+    ['cwa/trap.wasm'],
+    134,
+    'error: the guest trapped: unreachable in boom\nSTACK (innermost first)\n  boom\n  function 1\n',
+  ],
+  [
+    'no gas',
+    ['--gas', '1_000', 'cwa/spin.wasm'],
+    137,
+    'error: out of gas: 1000 instructions were allowed (--gas)\nSTACK (innermost first)\n  function 0\n',
+  ],
   [
     'the deadline',
     ['--timeout-ms', '50', 'cwa/sleep.wasm'],
@@ -184,11 +197,50 @@ test.each([
     'the deadline of a busy guest',
     ['--timeout-ms', '50', '--gas', '1_000_000_000_000', 'cwa/spin.wasm'],
     124,
-    'error: the guest was still running after 50 ms (--timeout-ms)\n',
+    'error: the guest was still running after 50 ms (--timeout-ms)\nSTACK (innermost first)\n  function 0\n',
   ],
 ])('%s has a status and a line of its own', async (_title, words, status, stderr) => {
   const last = words.at(-1) as string;
   expect(await wasmcloudRun([...words.slice(0, -1), guest(last)])).toMatchObject({ status, stderr });
+});
+
+test('a failure shows the functions that were running, with their source lines, as on the platform', async () => {
+  const lines = join(import.meta.dirname, '../../../fixtures/debug/lines-dwarf5.wasm');
+  const stack = [
+    'divide (src/divide.h:4)',
+    'sum (src/lines.c:13)',
+    'logged (src/lines.c:18)',
+    'cwa_main (src/lines.c:23)',
+  ];
+  const { status, stderr } = await wasmcloudRun([lines]);
+  expect(status).toBe(134);
+  expect(stderr.split('\n').slice(-7)).toEqual([
+    'error: the guest trapped: divide by zero in divide',
+    'STACK (innermost first)',
+    ...stack.map((frame) => `  ${frame}`),
+    '',
+  ]);
+});
+
+test('a source map is found beside the file that names it, and one that cannot be read leaves the names', async () => {
+  const bytes = wat('(module (func $main (export "cwa_main") unreachable))');
+  const naming = (url: string) => withSection(bytes, 'sourceMappingURL', customSection.name(url));
+  const module = await file('traps.wasm', naming('maps/traps.wasm.map'));
+  const map = join(dirname(module), 'maps/traps.wasm.map');
+  const frames = async () => (await wasmcloudRun([module])).stderr.split('\n').slice(2, -1);
+  expect(await frames()).toEqual(['  main']);
+  await mkdir(dirname(map));
+  await writeFile(map, sourceMapOf(bytes.length, '\u001b[31ma.ts'));
+  expect(await frames()).toEqual([expect.stringMatching(/^ {2}main \(\ufffd\[31ma\.ts:\d+\)$/)]);
+  await writeFile(map, Buffer.alloc(sourceLineLimits.mapBytes + 1, ' '));
+  expect(await frames()).toEqual(['  main']);
+  await rm(map);
+  await mkdir(map);
+  expect(await frames()).toEqual(['  main']);
+  for (const url of ['http://127.0.0.1/a.map', '/etc/passwd', 'a\0b', 'x'.repeat(5_000)]) {
+    await writeFile(module, naming(url));
+    expect(await frames()).toEqual(['  main']);
+  }
 });
 
 test('--policy reads Olin’s syntax: what it refuses ends the guest with Olin’s status', async () => {

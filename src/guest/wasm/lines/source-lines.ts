@@ -34,6 +34,11 @@ export function readSourceMapUrl(bytes: Uint8Array): string | null {
   return sourceMapUrl(findSections(bytes).customs);
 }
 
+/** Returns whether the URL of a source map is a path relative to its module. */
+export function isRelativeUrl(url: string): boolean {
+  return !/^(?:[a-z][a-z0-9+.-]*:|\/)/i.test(url);
+}
+
 interface FoundSections {
   /** Payload of the code section; null: there is none. */
   readonly code: Uint8Array | null;

@@ -12,12 +12,49 @@ export function inlineSourceMap(url: string | null): Uint8Array | null {
 }
 
 /**
- * Adds the rows of a source map. `codeStart`: offset of the payload of the code section in the module's file. Throws for
- * what is no source map; maps of several parts (`sections`) have no rows.
+ * Adds the rows of a source map, or of the parts of one (`sections`, ECMA-426 "Index source map"). `codeStart`: offset of the
+ * payload of the code section in the module's file. Throws for what is no source map.
  */
 export function sourceMapLines(map: Uint8Array, codeStart: number, rows: SourceRows): void {
   if (map.length > sourceLineLimits.mapBytes) return;
-  const { sources, sourceRoot, mappings } = JSON.parse(Buffer.from(map).toString('utf8')) as Record<string, unknown>;
+  const whole = JSON.parse(Buffer.from(map).toString('utf8')) as Record<string, unknown>;
+  if (!Array.isArray(whole.sections)) {
+    addRows(whole, { start: -codeStart, end: Number.POSITIVE_INFINITY }, rows);
+    return;
+  }
+  const parts = whole.sections.flatMap(partOf);
+  for (const [at, { column, map }] of parts.entries()) {
+    const start = column - codeStart;
+    // Lines of the part before do not reach into this one.
+    rows.add(start, null, 0);
+    addRows(map, { start, end: (parts[at + 1]?.column ?? Number.POSITIVE_INFINITY) - codeStart }, rows);
+  }
+}
+
+interface MapPart {
+  /** Where it begins in the first generated line. */
+  readonly column: number;
+  readonly map: Readonly<Record<string, unknown>>;
+}
+
+/** Returns a part of the first generated line, the only one that a module has; none for anything else. */
+function partOf(section: unknown): readonly MapPart[] {
+  const { offset, map } = (section ?? {}) as { readonly offset?: Record<string, unknown>; readonly map?: unknown };
+  const column = offset?.column;
+  if (offset?.line !== 0 || !Number.isSafeInteger(column) || typeof map !== 'object' || map === null) return [];
+  return [{ column: column as number, map: map as MapPart['map'] }];
+}
+
+/**
+ * Adds the rows of a map without parts. `start`, `end`: offsets in the payload of the code section at which the map's first
+ * column stands, and from which on its rows do not count.
+ */
+function addRows(
+  map: Readonly<Record<string, unknown>>,
+  { start, end }: { readonly start: number; readonly end: number },
+  rows: SourceRows,
+): void {
+  const { sources, sourceRoot, mappings } = map;
   if (!Array.isArray(sources) || typeof mappings !== 'string') return;
   const root = typeof sourceRoot === 'string' && sourceRoot !== '' ? `${sourceRoot.replace(/\/$/, '')}/` : '';
   const files = new Map<number, number | null>();
@@ -40,13 +77,14 @@ export function sourceMapLines(map: Uint8Array, codeStart: number, rows: SourceR
       continue;
     }
     column = (column + reader.value()) | 0;
+    const address = start + column;
     if (reader.isAtSeparator) {
-      rows.add(column - codeStart, null, 0);
+      if (address < end) rows.add(address, null, 0);
       continue;
     }
     source = (source + reader.value()) | 0;
     line = (line + reader.value()) | 0;
-    rows.add(column - codeStart, fileOf(source), line + 1);
+    if (address < end) rows.add(address, fileOf(source), line + 1);
     while (!reader.isAtSeparator) reader.value();
   }
 }
