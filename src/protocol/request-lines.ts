@@ -26,8 +26,9 @@ export const defaultRequestLines: RequestLineSettings = {
 };
 
 /**
- * Returns a request target with the values of query parameters masked whose names contain one of `words`. A name that
- * cannot be decoded is masked too: what it stands for is unknown.
+ * Returns a request target with the values of query parameters masked whose names contain one of `words`, or that contain
+ * such a parameter themselves: a URL to come back to has a query of its own. A name that cannot be decoded is masked too: what
+ * it stands for is unknown.
  */
 export function maskTarget(target: string, words: readonly string[]): string {
   const at = target.indexOf('?');
@@ -37,7 +38,9 @@ export function maskTarget(target: string, words: readonly string[]): string {
     .split(/([&;])/)
     .map((part) => {
       const end = part.indexOf('=');
-      return end < 0 || !isSecret(part.slice(0, end), words) ? part : `${part.slice(0, end)}=***`;
+      if (end < 0) return part;
+      const name = part.slice(0, end);
+      return isSecret(name, words) || hasSecret(part.slice(end + 1), words) ? `${name}=***` : part;
     })
     .join('');
   return `${target.slice(0, at)}?${query}`;
@@ -57,6 +60,26 @@ export function recordedPath(path: string, target: string, { mask } = defaultReq
 export function shortened(target: string): string {
   const { targetChars } = requestLineLimits;
   return target.length <= targetChars ? target : `${target.slice(0, targetChars)}…`;
+}
+
+/** Times that a value is decoded: a URL within a URL within a query. */
+const decodingsMax = 3;
+
+/**
+ * Returns whether a value, decoded as often as it can be, has a query or a fragment with a secret parameter. Of a long one only
+ * the beginning is looked at, since lines and records show no more.
+ */
+function hasSecret(value: string, words: readonly string[]): boolean {
+  if (!value.includes('=') && !value.includes('%')) return false;
+  let text = value.slice(0, requestLineLimits.targetChars);
+  for (let round = 0; round <= decodingsMax; round += 1) {
+    const names = [...text.matchAll(/[?&;#]([^?&;#=]*)=/g)];
+    if (names.some(([, name = '']) => isSecret(name, words))) return true;
+    if (!text.includes('%')) return false;
+    // A part that cannot be decoded stays as it is, and the rest is decoded all the same.
+    text = text.replaceAll(/(?:%[\da-f]{2})+/gi, (bytes) => Buffer.from(bytes.replaceAll('%', ''), 'hex').toString());
+  }
+  return false;
 }
 
 function isSecret(name: string, words: readonly string[]): boolean {

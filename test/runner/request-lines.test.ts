@@ -88,7 +88,14 @@ describe('secrets in a query', () => {
     ['/a?%E0%A4%A=abc', '/a?%E0%A4%A=***'],
     ['/a?X-Amz-Signature=abc', '/a?X-Amz-Signature=***'],
     ['/a?token', '/a?token'],
-    ['/a?b=1?secret=x', '/a?b=1?secret=x'],
+    ['/a?b=1?secret=x', '/a?b=***'],
+    ['/a?to=/cb%3Fx%3D1%26token%3Dabc&c=2', '/a?to=***&c=2'],
+    ['/a?to=https%3A%2F%2Fh%2F%23access_token%3Dabc', '/a?to=***'],
+    ['/a?to=%2Fb%3Fto%3D%252Fc%253Fcode%253Dabc', '/a?to=***'],
+    ['/a?to=%zz%3Ftoken%3Dabc', '/a?to=***'],
+    ['/a?to=/cb%3Fpage%3D1&token', '/a?to=/cb%3Fpage%3D1&token'],
+    ['/a?q=what+is+a+token%3F', '/a?q=what+is+a+token%3F'],
+    ['/a?q=token%3Dabc', '/a?q=token%3Dabc'],
   ])('%s is written as %s', (target, expected) => {
     expect(masked(target)).toBe(expected);
   });
