@@ -36,7 +36,7 @@ import type { NodeLabels } from '../protocol/placement.ts';
 import type { TraceSampling } from '../protocol/spans.ts';
 import type { TrustedProxies } from '../protocol/trusted-proxies.ts';
 import { BlobCache } from './blob-cache.ts';
-import { Contact, knownControls, lastContactMs } from './contact.ts';
+import { Contact, keepContact, knownControls, lastContactMs } from './contact.ts';
 import { Controls } from './controls.ts';
 import { Follower } from './follower.ts';
 import { nodeLimits } from './limits.ts';
@@ -287,6 +287,8 @@ export class NodeAgent {
       try {
         const joined = await this.#controls.join();
         this.#cache.setFact('joined', JSON.stringify(joined));
+        // A node that is stopped before its first watch may start without any control, too.
+        keepContact(this.#cache, Date.now());
         return joined;
       } catch (error) {
         if (!(error instanceof PlatformError && error.code === 'unavailable')) throw error;

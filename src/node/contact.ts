@@ -75,13 +75,18 @@ export class Contact {
     const { cache, report } = this.#options;
     const nowMs = Date.now();
     try {
-      if (nowMs - lastContactMs(cache) > 60_000) cache.setFact('contact', String(nowMs));
+      if (nowMs - lastContactMs(cache) > 60_000) keepContact(cache, nowMs);
       const urls = JSON.stringify(this.#options.urls());
       if (cache.fact('controls') !== urls) cache.setFact('controls', urls);
     } catch (error) {
       report('the time of the last contact cannot be kept on the disk', error);
     }
   }
+}
+
+/** Keeps the Unix milliseconds of a contact. */
+export function keepContact(cache: ReleaseCache, nowMs: number): void {
+  cache.setFact('contact', String(nowMs));
 }
 
 /** Returns the Unix milliseconds of the last contact that is kept, also of an earlier start; 0: none. */

@@ -89,6 +89,29 @@ export function attachLogStream(server: Server, deps: LogStreamDeps): LogStreams
   };
 
   /**
+   * Ends those of `asked` whose Token, role or handler was removed, by other controls too. While the database does not
+   * answer, all stay open.
+   */
+  const sweep = async (asked: readonly LogReader[]): Promise<void> => {
+    const handlerIds = [...new Set(asked.map(({ handlerId }) => handlerId))];
+    try {
+      const [tokens, handlers, members] = await Promise.all([
+        deps.accounts.tokensInForce([...new Set(asked.map(({ tokenId }) => tokenId))]),
+        deps.handlers.inUse(handlerIds),
+        deps.access.members(handlerIds),
+      ]);
+      for (const stream of asked) {
+        if (!tokens.has(stream.tokenId)) stream.close(closeCodes.revoked, 'token revoked');
+        else if (!handlers.has(stream.handlerId)) stream.close(closeCodes.deleted, 'handler deleted');
+        else if (!members.has(`${stream.handlerId} ${stream.userId}`))
+          stream.close(closeCodes.forbidden, 'not allowed any more');
+      }
+    } catch (error) {
+      deps.log.warn({ err: error }, 'the log streams could not be checked');
+    }
+  };
+
+  /**
    * Ends a stream whose Token was revoked, whose user lost the role or was suspended, or whose handler was deleted
    * between the checks above and the registration of the stream: no event reaches it for that time.
    */
@@ -100,7 +123,8 @@ export function attachLogStream(server: Server, deps: LogStreamDeps): LogStreams
       const code = error instanceof PlatformError ? error.code : 'internal';
       if (code === 'unauthorized') return stream.close(closeCodes.revoked, 'token revoked');
       if (code === 'forbidden') return stream.close(closeCodes.forbidden, 'not allowed any more');
-      if (code === 'not_found') return stream.close(closeCodes.deleted, 'handler deleted');
+      // Somebody without a role gets this as well, and a handler may have a new name now.
+      if (code === 'not_found') return sweep([stream]);
       deps.log.error({ err: error }, 'a log stream could not be checked');
       stream.close(closeCodes.internal, 'something failed on our side');
     }
@@ -160,33 +184,12 @@ export function attachLogStream(server: Server, deps: LogStreamDeps): LogStreams
     for (const stream of streams)
       if (stream.handlerId === handlerId) stream.close(closeCodes.deleted, 'handler deleted');
   });
-  /**
-   * Ends streams whose Token, role or handler another control has removed. While the database does not answer, all stay
-   * open.
-   */
-  const sweep = async (): Promise<void> => {
-    const asked = new Set(streams);
-    const handlerIds = [...new Set([...asked].map(({ handlerId }) => handlerId))];
-    const [tokens, handlers, members] = await Promise.all([
-      deps.accounts.tokensInForce([...new Set([...asked].map(({ tokenId }) => tokenId))]),
-      deps.handlers.inUse(handlerIds),
-      deps.access.members(handlerIds),
-    ]);
-    for (const stream of asked) {
-      if (!tokens.has(stream.tokenId)) stream.close(closeCodes.revoked, 'token revoked');
-      else if (!handlers.has(stream.handlerId)) stream.close(closeCodes.deleted, 'handler deleted');
-      else if (!members.has(`${stream.handlerId} ${stream.userId}`))
-        stream.close(closeCodes.forbidden, 'not allowed any more');
-    }
-  };
   const sweeping = setInterval(() => {
     if (streams.size === 0 || isSweeping) return;
     isSweeping = true;
-    sweep()
-      .catch((error: unknown) => deps.log.warn({ err: error }, 'the log streams could not be checked'))
-      .finally(() => {
-        isSweeping = false;
-      });
+    void sweep([...streams]).finally(() => {
+      isSweeping = false;
+    });
   }, limits.recheckMs);
   sweeping.unref();
   return {

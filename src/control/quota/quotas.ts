@@ -43,6 +43,8 @@ const givingWay = ['logs', 'usage'] as const;
 export const quotaLimits = {
   /** Milliseconds for which a user's sum is trusted; other controls may store data meanwhile. */
   trustMs: 10_000,
+  /** Times that a user's sum is read while measures end meanwhile; then growth may count twice until the next sum. */
+  reads: 5,
   /** Number of users and handlers that are remembered. */
   remembered: 10_000,
   /** Milliseconds between two new measures of a handler or user that asks for more than is left. */
@@ -53,6 +55,13 @@ export const quotaLimits = {
    */
   shares: { logs: 1 / 4, usage: 1 / 10 },
 } as const;
+
+interface Growth {
+  /** Bytes stored since this was made. */
+  total: number;
+  /** `total` when the newest measure began that has ended: the measure holds these bytes. */
+  measured: number;
+}
 
 interface UserSum {
   bytes: number;
@@ -67,8 +76,10 @@ export class Quotas {
   readonly #users = new Map<string, UserSum>();
   readonly #owners = new Map<string, { readonly userId: string; readonly untilMs: number }>();
   readonly #recountedMs = new Map<string, number>();
-  /** Bytes stored since the last measure of a kind began, by `KIND HANDLERID`. */
-  readonly #grown = new Map<string, number>();
+  /** Growth that no measure holds, by `KIND HANDLERID`. */
+  readonly #growth = new Map<string, Growth>();
+  /** Counts measures that have ended. */
+  #measures = 0;
   readonly #watch: GrowthWatch;
   #isClosed = false;
 
@@ -197,7 +208,7 @@ export class Quotas {
     const user = owner === undefined ? undefined : this.#users.get(owner.userId);
     if (user !== undefined) user.bytes += bytes;
     const key = `${kind} ${handlerId}`;
-    remember(this.#grown, key, (this.#grown.get(key) ?? 0) + bytes);
+    this.#growthOf(key).total += bytes;
     this.#watch.grown(key, bytes / measureSlack[kind]);
   }
 
@@ -205,15 +216,16 @@ export class Quotas {
   async measure(handlerId: HandlerId, kinds: readonly HandlerKind[] = handlerKinds): Promise<void> {
     const { measures } = this.#options;
     for (const kind of kinds) {
-      // A measure may miss data that is stored while it runs.
+      // A measure may miss data that is stored while it runs, and one that began later may have ended before it.
       const key = `${kind} ${handlerId}`;
-      const grownBefore = this.#grown.get(key) ?? 0;
+      const growth = this.#growthOf(key);
+      const begun = growth.total;
       const bytes = await measures[kind](handlerId);
-      if (bytes === null) continue;
+      if (bytes === null || begun < growth.measured) continue;
       await this.#stored.set(handlerId, kind, bytes);
-      const grownSince = (this.#grown.get(key) ?? 0) - grownBefore;
-      if (grownSince > 0) this.#grown.set(key, grownSince);
-      else this.#grown.delete(key);
+      this.#measures += 1;
+      growth.measured = Math.max(growth.measured, begun);
+      if (growth.measured === growth.total && this.#growth.get(key) === growth) this.#growth.delete(key);
     }
     const userId = await this.#ownerOf(handlerId);
     if (userId === null) return;
@@ -283,19 +295,38 @@ export class Quotas {
     const nowMs = this.#options.now();
     const known = this.#users.get(userId);
     if (known !== undefined && nowMs < known.untilMs) return known;
-    const handlerIds = await this.#stored.handlerIdsOf(userId);
-    const measured = sum(await this.#stored.ofUser(userId)) + (await this.#options.queueBytes(userId));
     const quotaBytes = (await this.#stored.quotaOf(userId)) ?? this.#options.quotaBytes;
-    const fresh = { bytes: measured + this.#grownOf(handlerIds), quotaBytes, untilMs: nowMs + quotaLimits.trustMs };
+    const fresh = { bytes: await this.#bytesOf(userId), quotaBytes, untilMs: nowMs + quotaLimits.trustMs };
     remember(this.#users, userId, fresh);
     return fresh;
+  }
+
+  /** Adds what a user's handlers have grown to what was measured; both of one moment. */
+  async #bytesOf(userId: string): Promise<number> {
+    const handlerIds = await this.#stored.handlerIdsOf(userId);
+    for (let reads = 1; ; reads += 1) {
+      const [measures, grownBefore] = [this.#measures, this.#grownOf(handlerIds)];
+      const measured = sum(await this.#stored.ofUser(userId)) + (await this.#options.queueBytes(userId));
+      // A measure that ends meanwhile takes away growth that what was read does not hold yet.
+      if (this.#measures === measures) return measured + this.#grownOf(handlerIds);
+      if (reads === quotaLimits.reads) return measured + grownBefore;
+    }
+  }
+
+  #growthOf(key: string): Growth {
+    const growth = this.#growth.get(key) ?? { total: 0, measured: 0 };
+    remember(this.#growth, key, growth);
+    return growth;
   }
 
   /** Returns the bytes that handlers have stored since their last measure. */
   #grownOf(handlerIds: readonly string[]): number {
     let bytes = 0;
     for (const handlerId of handlerIds)
-      for (const kind of handlerKinds) bytes += this.#grown.get(`${kind} ${handlerId}`) ?? 0;
+      for (const kind of handlerKinds) {
+        const { total, measured } = this.#growth.get(`${kind} ${handlerId}`) ?? { total: 0, measured: 0 };
+        bytes += total - measured;
+      }
     return bytes;
   }
 

@@ -253,9 +253,12 @@ describe('the end', () => {
     expect((await reader.closed).code).toBe(1009);
   });
 
-  test('a Token revoked, or a handler deleted, while the upgrade is under way closes it as well', async () => {
-    const breakInBetween = async (inBetween: (caller: { id: string; tokenId: string }) => Promise<void>) => {
-      const { token } = await platform.accounts.logIn({ name: 'ada', password: 'correct horse', address: '::1' });
+  test('a Token revoked, a role taken away or a handler deleted while the upgrade is under way closes it as well', async () => {
+    const breakInBetween = async (
+      inBetween: (caller: { id: string; tokenId: string }) => Promise<void>,
+      name = 'ada',
+    ) => {
+      const { token } = await platform.accounts.logIn({ name, password: 'correct horse', address: '::1' });
       const { user, tokenId } = (await platform.accounts.actorOfToken(token))!;
       const server = createServer();
       const { access } = platform;
@@ -279,8 +282,12 @@ describe('the end', () => {
       return code;
     };
     expect(await breakInBetween(({ id, tokenId }) => platform.accounts.revokeToken(id, tokenId))).toBe(4401);
-    const { id } = (await platform.handlers.find('otter'))!;
-    expect(await breakInBetween(() => platform.handlers.delete(id))).toBe(4404);
+    const otter = (await platform.handlers.find('otter'))!;
+    await signUp(platform, 'vera');
+    await platform.teams.set(otter, 'vera', 'viewer');
+    // She gets no event of a loss before the stream is open, and asking again finds no such handler.
+    expect(await breakInBetween(() => platform.teams.remove(otter.id, 'vera'), 'vera')).toBe(4403);
+    expect(await breakInBetween(() => platform.handlers.delete(otter.id))).toBe(4404);
   });
 
   test('a stalled reader costs bounded memory and is closed; others see everything', async () => {

@@ -110,6 +110,61 @@ onEachDatabase('quotas', (dialect) => {
       expect(await quota.usedBytes('ada')).toBe(51 * KIB);
     });
 
+    it('counts all when a measure ends while the sum is read', async () => {
+      const otter = await handler('otter');
+      await quota.close();
+      const ends: (() => Promise<void>)[] = [];
+      quota = testQuota(store.db, {
+        quotaBytes,
+        now: () => nowMs,
+        queueBytes: async () => {
+          await ends.pop()?.();
+          return 0;
+        },
+      });
+      await put(otter, 'a', 40 * KIB);
+      nowMs += quotaLimits.trustMs;
+      ends.push(() => quota.measure(otter, ['kv']));
+      expect(await quota.usedBytes('ada')).toBeGreaterThanOrEqual(40 * KIB);
+      // Measures that always end meanwhile are waited for only so often.
+      nowMs += quotaLimits.trustMs;
+      await put(otter, 'b', 10 * KIB);
+      nowMs += quotaLimits.trustMs;
+      for (let i = 0; i < 20; i += 1) ends.push(() => quota.measure(otter, ['kv']));
+      expect(await quota.usedBytes('ada')).toBeGreaterThanOrEqual(50 * KIB);
+      expect(ends).toHaveLength(20 - quotaLimits.reads);
+    });
+
+    it('counts growth once when two measures of a handler end one after the other, the older one last', async () => {
+      const otter = await handler('otter');
+      const none = async () => 0;
+      const measured: PromiseWithResolvers<number>[] = [];
+      const kvBytes = () => {
+        const next = Promise.withResolvers<number>();
+        measured.push(next);
+        return next.promise;
+      };
+      await quota.close();
+      quota = testQuota(store.db, {
+        quotaBytes,
+        now: () => nowMs,
+        measures: { repositories: none, artifacts: none, logs: none, usage: none, kv: kvBytes },
+      });
+      const own = quota.measure(otter, ['kv']);
+      await quota.storing(otter, 'kv', 10 * KIB, none); // the first growth begins a measure of its own
+      const second = quota.measure(otter, ['kv']);
+      await quota.storing(otter, 'kv', 20 * KIB, none);
+      const third = quota.measure(otter, ['kv']);
+      for (const n of [1, 2]) measured[n]!.resolve(10 * KIB);
+      await second;
+      measured[3]!.resolve(30 * KIB);
+      await third;
+      await quota.storing(otter, 'kv', 5 * KIB, none);
+      measured[0]!.resolve(0); // what it read is older than what is stored
+      await own;
+      expect(await quota.usedBytes('ada')).toBe(35 * KIB);
+    });
+
     it('is refused too where another control has stored it, once the sum is read again', async () => {
       const otter = await handler('otter');
       await put(otter, 'a', KIB);
