@@ -1732,6 +1732,27 @@ export const protections: readonly Protection[] = [
     tests: ['test/control/quota/quotas.test.ts'],
   },
   {
+    name: 'quota: a measure that ends while a sum is read loses no growth',
+    file: 'src/control/quota/quotas.ts',
+    find: 'if (this.#measures === measures)',
+    replace: 'if (true)',
+    tests: ['test/control/quota/quotas.test.ts'],
+  },
+  {
+    name: 'quota: an older measure that ends last counts for nothing',
+    file: 'src/control/quota/quotas.ts',
+    find: 'if (bytes === null || begun < growth.measured) continue;',
+    replace: 'if (bytes === null) continue;',
+    tests: ['test/control/quota/quotas.test.ts'],
+  },
+  {
+    name: 'log stream: a role lost during the upgrade ends it as such',
+    file: 'src/control/api/log-stream.ts',
+    find: "if (code === 'not_found') return sweep([stream]);",
+    replace: "if (code === 'not_found') return stream.close(closeCodes.deleted, 'handler deleted');",
+    tests: ['test/control/api/log-stream.test.ts'],
+  },
+  {
     name: 'quota: records of invocations give way',
     file: 'src/control/usage/record-retention.ts',
     find: 'if (left < 0 && index >= step)',
