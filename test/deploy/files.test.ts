@@ -96,14 +96,14 @@ describe('YAML', () => {
   it('the services of compose refer to volumes and networks that exist, and are read-only without capabilities', () => {
     const [document] = documents('deploy/container/compose.yaml');
     const { services, volumes, networks } = document!.toJS();
-    for (const service of Object.values<Record<string, never>>(services)) {
+    for (const service of Object.values<Record<string, readonly string[]>>(services)) {
       expect(service).toMatchObject({ read_only: true, cap_drop: ['ALL'] });
-      for (const volume of service.volumes as readonly string[]) {
+      for (const volume of service.volumes ?? []) {
         const [source = ''] = volume.split(':');
         if (source.startsWith('.')) expect(existsSync(join(root, 'deploy/container', source))).toBe(true);
         else expect(Object.keys(volumes)).toContain(source);
       }
-      for (const network of service.networks as readonly string[]) expect(Object.keys(networks)).toContain(network);
+      for (const network of service.networks ?? []) expect(Object.keys(networks)).toContain(network);
     }
     const [subnet] = networks.front.ipam.config;
     expect(services.trisiel.environment.TRISIEL_TRUSTED_PROXIES).toBe(subnet.subnet);

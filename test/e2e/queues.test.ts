@@ -156,8 +156,8 @@ describe('a message', () => {
     await publish('many', lines(['a', 'b', 'c']), 'application/x-ndjson');
     await deploy('batches', reporter, '[[queue]]\nname = "many"\nbatch = 10\noutput = "many-out"\n');
     await eventually(async () => expect((await queue('many')).messages.done).toBe(3));
-    const [out] = await messages('many-out');
-    expect(out!.text).toMatch(/^queue many 1 3 application\/x-ndjson \{"id"/);
+    const out = (await messages('many-out'))[0]!;
+    expect(out.text).toMatch(/^queue many 1 3 application\/x-ndjson \{"id"/);
     const inner = out.text
       .slice(out.text.indexOf('{'))
       .trimEnd()

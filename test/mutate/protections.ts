@@ -1159,7 +1159,7 @@ export const protections: readonly Protection[] = [
   {
     name: "composed components: an end that is passed on is its giver's no longer",
     file: 'src/guest/kernel/abi/wasi3/component/async.ts',
-    find: 'handles.pass(resource, handle as number, to as number);',
+    find: 'handles.pass(resource, handle, to);',
     replace: '',
     tests: ['test/guest/component/tasks.test.ts'],
   },

@@ -20,9 +20,10 @@ export function addSettingsCommands(program: Command, context: Context): void {
   limits.action(async (given: string | undefined, options: Readonly<Record<string, number | 'default'>>) => {
     const client = await context.client();
     const name = await context.handlerName(given);
-    const asked = limitNames
-      .filter((limit) => options[limit] !== undefined)
-      .map((limit) => [limit, options[limit] === 'default' ? null : options[limit]] as const);
+    const asked = limitNames.flatMap((limit) => {
+      const value = options[limit];
+      return value === undefined ? [] : [[limit, value === 'default' ? null : value] as const];
+    });
     show(
       context,
       asked.length === 0

@@ -11,6 +11,13 @@ import { GuestFault } from '../memory.ts';
 /** Most handles that one Process may have. Each handle keeps an object of the host alive. */
 export const handlesMax = 4096;
 
+declare const held: unique symbol;
+
+/** A resource all of whose handles stand for a `Value`. The types alone know it. */
+export interface ResourceOf<Value extends object> extends ResourceType {
+  readonly [held]?: Value;
+}
+
 /** A host object that may hold more than memory. */
 export interface Held {
   /** Releases what the object holds, at the end of the Process. The guest may have dropped the handle before. */
@@ -127,7 +134,7 @@ export class HandleTable {
   }
 
   /** Returns a new handle for `value`. Throws GuestFault if the guest already holds handlesMax. */
-  add(resource: ResourceType, value: object): number {
+  add<Value extends object>(resource: ResourceOf<Value>, value: NoInfer<Value>): number {
     return this.#add(this.#current, { resource, value, borrower: null, lends: 0 });
   }
 
@@ -138,8 +145,8 @@ export class HandleTable {
   }
 
   /** Returns the value of `handle`. Throws GuestFault if it is no handle of a `resource`. */
-  get(resource: ResourceType, handle: number): object {
-    return this.#entry(resource, handle).value;
+  get<Value extends object>(resource: ResourceOf<Value>, handle: number): Value {
+    return this.#entry(resource, handle).value as Value; // `add` takes nothing else for this resource
   }
 
   /** Returns the value of `handle`, of any resource. Throws GuestFault if it is no handle. */
@@ -158,17 +165,17 @@ export class HandleTable {
    * Removes `handle` and returns its value. Throws GuestFault if it is no handle of a `resource`, or is lent to a call
    * in progress.
    */
-  take(resource: ResourceType, handle: number): object {
+  take<Value extends object>(resource: ResourceOf<Value>, handle: number): Value {
     const { value } = this.#owned(this.#entry(resource, handle), handle);
     this.#remove(handle);
-    return value;
+    return value as Value; // as in `get`
   }
 
   /**
    * Removes `handle`. Returns its value, or null if the handle was borrowed: the value then lives on. Throws GuestFault
    * as take does.
    */
-  drop(resource: ResourceType, handle: number): object | null {
+  drop<Value extends object>(resource: ResourceOf<Value>, handle: number): Value | null {
     const entry = this.#entry(resource, handle);
     if (entry.borrower === null) return this.take(resource, handle);
     this.#checkNotLent(entry, handle);
@@ -205,10 +212,10 @@ export class HandleTable {
   }
 
   /** Returns the value of `handle`, which is lent to component instance `to` as its bare value, without a handle. */
-  lendValue(resource: ResourceType, handle: number, to: number): object {
+  lendValue<Value extends object>(resource: ResourceOf<Value>, handle: number, to: number): Value {
     const entry = this.#entry(resource, handle);
     this.#noteLent(entry, to);
-    return entry.value;
+    return entry.value as Value; // as in `get`
   }
 
   #noteLent(entry: Entry, to: number): Loans {

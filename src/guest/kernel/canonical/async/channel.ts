@@ -22,7 +22,17 @@ import {
 } from './shared.ts';
 
 interface Pending extends CopyOptions {
-  readonly buffer: CopyBuffer & Partial<Destination & Origin>;
+  readonly buffer: Destination | Origin;
+}
+
+/** The copy that a read meets: an end has one copy at a time, so it is a write. */
+function originOf({ buffer }: Pending): Origin {
+  return buffer as Origin; // see above
+}
+
+/** The copy that a write meets, which is a read. */
+function destinationOf({ buffer }: Pending): Destination {
+  return buffer as Destination; // see above
 }
 
 /** What channels of streams and of futures have in common: the copy that waits for the other end. */
@@ -45,7 +55,7 @@ export abstract class GuestChannel extends ReadableBase implements Writable {
   }
 
   /** Returns the copy of the other end; null if there is none, in which case this one has ended or waits. */
-  protected other(buffer: CopyBuffer, options: CopyOptions): Pending | null {
+  protected other(buffer: Destination | Origin, options: CopyOptions): Pending | null {
     if (this.#isDropped) {
       options.done(copyResult.dropped);
       return null;
@@ -61,8 +71,8 @@ export abstract class GuestChannel extends ReadableBase implements Writable {
     return pending;
   }
 
-  protected wait(buffer: CopyBuffer, options: CopyOptions): void {
-    this.pending = { buffer: buffer as Pending['buffer'], ...options };
+  protected wait(buffer: Destination | Origin, options: CopyOptions): void {
+    this.pending = { buffer, ...options };
   }
 
   protected finishPending(result: CopyResult): void {
@@ -81,7 +91,7 @@ class StreamChannel extends GuestChannel {
     if (pending === null) return;
     if (pending.buffer.remain > 0) {
       if (into.remain > 0) {
-        this.#copy(pending.buffer as unknown as Origin, into);
+        this.#copy(originOf(pending), into);
         pending.copied();
       }
       options.done(copyResult.completed);
@@ -96,7 +106,7 @@ class StreamChannel extends GuestChannel {
     if (pending === null) return;
     if (pending.buffer.remain > 0) {
       if (from.remain > 0) {
-        this.#copy(from, pending.buffer as unknown as Destination);
+        this.#copy(from, destinationOf(pending));
         pending.copied();
       }
       options.done(copyResult.completed);
@@ -125,17 +135,17 @@ class FutureChannel extends GuestChannel {
   protected readonly notNumeric = 'a value that is no number is copied within one component';
 
   read(into: Destination, options: CopyOptions): void {
-    this.#meet(into, options, (other) => into.write((other as unknown as Origin).read(1)));
+    this.#meet(into, options, (other) => into.write(originOf(other).read(1)));
   }
 
   write(from: Origin, options: CopyOptions): void {
-    this.#meet(from, options, (other) => (other as unknown as Destination).write(from.read(1)));
+    this.#meet(from, options, (other) => destinationOf(other).write(from.read(1)));
   }
 
-  #meet(buffer: CopyBuffer, options: CopyOptions, copy: (other: CopyBuffer) => void): void {
+  #meet(buffer: Destination | Origin, options: CopyOptions, copy: (other: Pending) => void): void {
     const pending = this.other(buffer, options);
     if (pending === null) return;
-    copy(pending.buffer);
+    copy(pending);
     this.finishPending(copyResult.completed);
     options.done(copyResult.completed);
   }

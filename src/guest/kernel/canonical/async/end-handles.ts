@@ -1,10 +1,10 @@
 /** Passes ends of streams and futures between the guest and the host, as arguments and results of host functions. */
-import type { ResourceType } from '../../../component/wit.ts';
 import type { Process } from '../../process.ts';
+import type { ResourceOf } from '../handles.ts';
 import type { Element, End, Kind, Readable, Side } from './shared.ts';
 
 /** Returns the type of the handles of such an end. */
-export function endResource(kind: Kind, side: Side, element: Element): ResourceType {
+export function endResource(kind: Kind, side: Side, element: Element): ResourceOf<End> {
   return { kind: 'resource', id: `trisiel:component/async#${side} end of ${kind}<${element.name}>` };
 }
 
@@ -16,9 +16,9 @@ export function addEnd(guest: Process, kind: Kind, side: Side, element: Element,
 
 /** Takes the readable end `handle` from the guest. Returns its shared part. */
 export function liftEnd(guest: Process, kind: Kind, element: Element, handle: number): Readable {
-  const end = guest.component.handles.take(endResource(kind, 'readable', element), handle) as End;
+  const end = guest.component.handles.take(endResource(kind, 'readable', element), handle);
   end.passOn();
-  return end.shared as Readable;
+  return end.shared as Readable; // the end is the readable one
 }
 
 /** Gives the guest the readable end of a stream or future. Returns its handle. */

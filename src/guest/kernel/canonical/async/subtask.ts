@@ -6,14 +6,14 @@
  *
  * Spec: component-model, CanonicalABI.md "Subtask State".
  */
-import type { ResourceType } from '../../../component/wit.ts';
 import { GuestFault } from '../../memory.ts';
-import type { Lent } from '../handles.ts';
+import type { Lent, ResourceOf } from '../handles.ts';
 import { eventCode, Waitable } from './waitable.ts';
 
 export const subtaskState = { started: 1, returned: 2, cancelledBeforeReturned: 4 } as const;
 
-export const subtaskResource: ResourceType = { kind: 'resource', id: 'trisiel:component/async#subtask' };
+/** Handles of calls of the host, and of other parts (PartSubtask in `tasks.ts`). */
+export const subtaskResource: ResourceOf<Waitable> = { kind: 'resource', id: 'trisiel:component/async#subtask' };
 
 export class Subtask extends Waitable {
   protected readonly code = eventCode.subtask;

@@ -228,7 +228,7 @@ class Tasks {
       return;
     }
     if (how === 1) task.waits = 'turn';
-    else if (how === 2) task.waits = guest.component.handles.get(waitableSetResource, code >>> 4) as WaitableSet;
+    else if (how === 2) task.waits = guest.component.handles.get(waitableSetResource, code >>> 4);
     else throw new GuestFault(`a callback returned the code ${how}`);
   }
 

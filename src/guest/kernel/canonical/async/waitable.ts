@@ -3,10 +3,10 @@
  *
  * Spec: component-model, CanonicalABI.md "Waitable State".
  */
-import type { ResourceType } from '../../../component/wit.ts';
 import { GuestFault } from '../../memory.ts';
 import { Wakeup } from '../../net/wakeup.ts';
 import type { Process } from '../../process.ts';
+import type { ResourceOf } from '../handles.ts';
 
 /** Codes of events. */
 export const eventCode = {
@@ -94,7 +94,10 @@ export abstract class Waitable {
   }
 }
 
-export const waitableSetResource: ResourceType = { kind: 'resource', id: 'trisiel:component/async#waitable-set' };
+export const waitableSetResource: ResourceOf<WaitableSet> = {
+  kind: 'resource',
+  id: 'trisiel:component/async#waitable-set',
+};
 
 export class WaitableSet {
   readonly elements = new Set<Waitable>();

@@ -4,6 +4,7 @@
  * also calls the destructor, since no JavaScript frame may lie below code of the guest.
  */
 import { func, type ResourceType } from '../../../../component/wit.ts';
+import type { ResourceOf } from '../../../canonical/handles.ts';
 import { witInterface, witRow } from '../../../canonical/row.ts';
 import type { Process } from '../../../process.ts';
 
@@ -16,7 +17,7 @@ class GuestResource {
   }
 }
 
-function typeOf(resource: number): ResourceType {
+function typeOf(resource: number): ResourceOf<GuestResource> {
   return { kind: 'resource', id: `#${resource}` };
 }
 
@@ -33,7 +34,7 @@ const rep = witRow(
   'rep',
   func({ resource: 'u32', handle: 'u32' }, 'u32'),
   (guest: Process, resource: number, handle: number) =>
-    (guest.component.handles.get(typeOf(resource), handle) as GuestResource).representation,
+    guest.component.handles.get(typeOf(resource), handle).representation,
   { inRealloc: true },
 );
 
@@ -44,7 +45,7 @@ const drop = witRow(
   'drop',
   func({ resource: 'u32', handle: 'u32' }, 'u32'),
   (guest: Process, resource: number, handle: number) =>
-    (guest.component.handles.drop(typeOf(resource), handle) as GuestResource | null)?.representation ?? 0,
+    guest.component.handles.drop(typeOf(resource), handle)?.representation ?? 0,
 );
 
 /** Returns whether a drop of `handle` destroys the resource: it is owned. Traps if it is no handle of type `resource`. */
@@ -90,7 +91,7 @@ const lendRep = witRow(
   (guest: Process, resource: number, handle: number, from: number, to: number) => {
     const { handles } = guest.component;
     handles.owner = from;
-    return (handles.lendValue(typeOf(resource), handle, to) as GuestResource).representation;
+    return handles.lendValue(typeOf(resource), handle, to).representation;
   },
 );
 

@@ -7,7 +7,6 @@
  *
  * Spec: component-model, CanonicalABI.md "canon waitable-set.new" to "canon error-context.drop".
  */
-import type { ResourceType } from '../../../../component/wit.ts';
 import { GuestBuffer } from '../../../canonical/async/buffer.ts';
 import { makeEnds } from '../../../canonical/async/channel.ts';
 import { blocked, type CopyEnd } from '../../../canonical/async/copy-end.ts';
@@ -24,6 +23,7 @@ import {
   waitableOf,
   waitableSetResource,
 } from '../../../canonical/async/waitable.ts';
+import type { ResourceOf } from '../../../canonical/handles.ts';
 import { beginLifting, type CoreValue, lifter } from '../../../canonical/lift.ts';
 import { lowerer } from '../../../canonical/lower.ts';
 import { GuestFault } from '../../../memory.ts';
@@ -46,15 +46,15 @@ function row(
     params: params.map((param) => ({ name: param, type: 'i32' as const })),
     result,
     waits,
-    run: ((guest: Process, ...args: number[]) => {
+    run: (guest: Process, ...args: number[]) => {
       guest.component.allocations.checkCall();
       return run(guest, ...args);
-    }) as Syscall['run'],
+    },
   };
 }
 
 function setOf(guest: Process, handle: number): WaitableSet {
-  return guest.component.handles.get(waitableSetResource, handle) as WaitableSet;
+  return guest.component.handles.get(waitableSetResource, handle);
 }
 
 /** Writes handle and payload of `event` to `pointer`. Returns its code. */
@@ -76,43 +76,43 @@ const waitableSetRows = [
     ['set', 'event'],
     'i32',
     (guest, handle, pointer) => {
-      const event = setOf(guest, handle as number).wait(guest);
+      const event = setOf(guest, handle).wait(guest);
       return event instanceof Promise
-        ? event.then((later) => (guest.end === null ? store(guest, pointer as number, later) : undefined))
-        : store(guest, pointer as number, event);
+        ? event.then((later) => (guest.end === null ? store(guest, pointer, later) : undefined))
+        : store(guest, pointer, event);
     },
     true,
   ),
   row('waitable-set.poll', ['set', 'event'], 'i32', (guest, handle, pointer) =>
-    store(guest, pointer as number, setOf(guest, handle as number).next(guest) ?? noEvent),
+    store(guest, pointer, setOf(guest, handle).next(guest) ?? noEvent),
   ),
   row('waitable-set.drop', ['set'], null, (guest, handle) => {
-    setOf(guest, handle as number).leave();
-    guest.component.handles.take(waitableSetResource, handle as number);
+    setOf(guest, handle).leave();
+    guest.component.handles.take(waitableSetResource, handle);
     return undefined;
   }),
   row('waitable.join', ['waitable', 'set'], null, (guest, waitable, set) => {
-    waitableOf(guest, waitable as number).join(set === 0 ? null : setOf(guest, set as number));
+    waitableOf(guest, waitable).join(set === 0 ? null : setOf(guest, set));
     return undefined;
   }),
 ];
 
 /** A call of the host, or of another part of a composed component. */
 function callOf(guest: Process, handle: number): Subtask | PartSubtask {
-  return guest.component.handles.get(subtaskResource, handle) as Subtask | PartSubtask;
+  return guest.component.handles.get(subtaskResource, handle) as Subtask | PartSubtask; // nothing else is added
 }
 
 const subtaskRows = [
   row('subtask.cancel', ['subtask'], 'i32', (guest, handle) => {
-    const call = callOf(guest, handle as number);
+    const call = callOf(guest, handle);
     if (call instanceof PartSubtask) throw new GuestFault('a call of a part is cancelled as one of the host');
     call.checkAlone('a call is cancelled');
     call.cancel();
     return call.take().payload;
   }),
   row('subtask.drop', ['subtask'], null, (guest, handle) => {
-    callOf(guest, handle as number).leave();
-    guest.component.handles.take(subtaskResource, handle as number);
+    callOf(guest, handle).leave();
+    guest.component.handles.take(subtaskResource, handle);
     return undefined;
   }),
 ];
@@ -157,10 +157,10 @@ const taskRows = [
     ['wanted'],
     'i32',
     (guest, wanted) => {
-      const code = (wanted as number) & 15;
+      const code = wanted & 15;
       if (code === 1) return turn().then(() => deliver(guest, noEvent));
       if (code !== 2) throw new GuestFault(`a callback returned the code ${code}`);
-      const event = setOf(guest, (wanted as number) >>> 4).wait(guest);
+      const event = setOf(guest, wanted >>> 4).wait(guest);
       return event instanceof Promise ? event.then((later) => deliver(guest, later)) : deliver(guest, event);
     },
     true,
@@ -172,16 +172,19 @@ const taskRows = [
 /** What the linker's code for calls between parts calls; a component cannot define these functions. */
 const partRows = [
   row('task-begin', ['site', 'caller', 'callee'], 'i32', (guest, site, caller, callee) =>
-    tasksOf(guest).begin(site as number, caller as number, callee as number),
+    tasksOf(guest).begin(site, caller, callee),
   ),
   {
     name: 'task-push',
     params: [{ name: 'value', type: 'i64' as const }],
     result: null,
     waits: false,
-    run: ((guest: Process, value: bigint) => tasksOf(guest).push(value)) as unknown as Syscall['run'],
+    run: (guest: Process, value: bigint) => {
+      tasksOf(guest).push(value);
+      return undefined;
+    },
   },
-  row('task-arg', ['task', 'index'], 'i64', (guest, id, index) => taskOf(guest, id).args[index as number] ?? 0n),
+  row('task-arg', ['task', 'index'], 'i64', (guest, id, index) => taskOf(guest, id).args[index] ?? 0n),
   row('task-admit', ['task'], 'i32', (guest, id) => (allTasks(guest).admits(taskOf(guest, id)) ? 1 : 0)),
   row('task-queue', ['task'], null, (guest, id) => {
     tasksOf(guest).queue(taskOf(guest, id));
@@ -197,17 +200,17 @@ const partRows = [
     return undefined;
   }),
   row('task-keep', ['task', 'first', 'second'], null, (guest, id, first, second) => {
-    taskOf(guest, id).context = [first as number, second as number];
+    taskOf(guest, id).context = [first, second];
     return undefined;
   }),
-  row('task-context', ['task', 'slot'], 'i32', (guest, id, slot) => taskOf(guest, id).context[slot as 0 | 1]),
+  row('task-context', ['task', 'slot'], 'i32', (guest, id, slot) => taskOf(guest, id).context[slot === 0 ? 0 : 1]),
   row('task-leave', ['task', 'code'], null, (guest, id, code) => {
-    allTasks(guest).leave(guest, taskOf(guest, id), code as number);
+    allTasks(guest).leave(guest, taskOf(guest, id), code);
     return undefined;
   }),
   row('task-take', ['task'], 'i32', (guest, id) => deliver(guest, tasksOf(guest).take(guest, taskOf(guest, id)))),
   // Number of the task that a part runs; 0: that of the entry point.
-  row('task-running', ['part'], 'i32', (guest, part) => tasksOf(guest).running(part as number)?.id ?? 0),
+  row('task-running', ['part'], 'i32', (guest, part) => tasksOf(guest).running(part)?.id ?? 0),
   row('task-site', ['task'], 'i32', (guest, id) => {
     const task = taskOf(guest, id);
     tasksOf(guest).checkUnresolved(task);
@@ -221,9 +224,10 @@ const partRows = [
     ],
     result: null,
     waits: false,
-    run: ((guest: Process, id: number, value: bigint) => {
+    run: (guest: Process, id: number, value: bigint) => {
       taskOf(guest, id).result = value;
-    }) as unknown as Syscall['run'],
+      return undefined;
+    },
   },
   row('task-returned', ['task'], null, (guest, id) => {
     tasksOf(guest).returned(taskOf(guest, id));
@@ -251,7 +255,7 @@ const partRows = [
     ['set'],
     'i32',
     (guest, handle) => {
-      const set = setOf(guest, handle as number);
+      const set = setOf(guest, handle);
       return allTasks(guest).idle(guest, () => set.hasEvent, [set.changed]);
     },
     true,
@@ -261,7 +265,7 @@ const partRows = [
     ['waitable'],
     'i32',
     (guest, handle) => {
-      const waitable = waitableOf(guest, handle as number);
+      const waitable = waitableOf(guest, handle);
       return allTasks(guest).idle(guest, () => waitable.isSettled, [waitable.changed]);
     },
     true,
@@ -289,11 +293,11 @@ const partRows = [
   }),
   // The payload of the event of a waitable; -1: it has not ended.
   row('waitable-take', ['waitable'], 'i32', (guest, handle) => {
-    const waitable = waitableOf(guest, handle as number);
+    const waitable = waitableOf(guest, handle);
     return waitable.isSettled ? waitable.take().payload : blocked;
   }),
   row('subtask-cancel', ['subtask'], null, (guest, handle) => {
-    const call = callOf(guest, handle as number);
+    const call = callOf(guest, handle);
     call.checkAlone('a call is cancelled');
     if (call instanceof PartSubtask) tasksOf(guest).cancel(call);
     else call.cancel();
@@ -308,8 +312,8 @@ function allTasks(guest: Process): ReturnType<typeof tasksOf> {
   return tasks;
 }
 
-function taskOf(guest: Process, id: number | undefined): Task {
-  return tasksOf(guest).of(id as number);
+function taskOf(guest: Process, id: number): Task {
+  return tasksOf(guest).of(id);
 }
 
 class ErrorContext {
@@ -320,7 +324,7 @@ class ErrorContext {
   }
 }
 
-const errorContextResource: ResourceType = { kind: 'resource', id: `${moduleName}#error-context` };
+const errorContextResource: ResourceOf<ErrorContext> = { kind: 'resource', id: `${moduleName}#error-context` };
 const text = lifter('string');
 const textWriter = lowerer('string');
 /** Most characters that an error context keeps of its message. */
@@ -329,12 +333,12 @@ const messageCharsMax = 1024;
 const errorContextRows = [
   row('error-context.new', ['message', 'message.length'], 'i32', (guest, pointer, length) => {
     beginLifting();
-    const message = text.flat(guest, [pointer as number, length as number], 0) as string;
+    const message = text.flat(guest, [pointer, length], 0) as string; // text lifts strings
     return guest.component.handles.add(errorContextResource, new ErrorContext(message.slice(0, messageCharsMax)));
   }),
   row('error-context.debug-message', ['context', 'message'], null, (guest, handle, pointer) => {
-    const { message } = guest.component.handles.get(errorContextResource, handle as number) as ErrorContext;
-    const start = guest.memory.check(pointer as number, 8);
+    const { message } = guest.component.handles.get(errorContextResource, handle);
+    const start = guest.memory.check(pointer, 8);
     guest.component.allocations.begin();
     textWriter.store(guest, start, message);
     return undefined;
@@ -342,19 +346,19 @@ const errorContextRows = [
   // Passes an error context on to another part of a composed component: both hold it.
   row('error-context.pass', ['context', 'from', 'to'], 'i32', (guest, handle, from, to) => {
     const { handles } = guest.component;
-    handles.owner = from as number;
-    const context = handles.get(errorContextResource, handle as number);
-    handles.owner = to as number;
+    handles.owner = from;
+    const context = handles.get(errorContextResource, handle);
+    handles.owner = to;
     return handles.add(errorContextResource, context);
   }),
   row('error-context.drop', ['context'], null, (guest, handle) => {
-    guest.component.handles.take(errorContextResource, handle as number);
+    guest.component.handles.take(errorContextResource, handle);
     return undefined;
   }),
 ];
 
 function endOf(guest: Process, kind: Kind, side: Side, element: Element, handle: number): CopyEnd {
-  return guest.component.handles.get(endResource(kind, side, element), handle) as CopyEnd;
+  return guest.component.handles.get(endResource(kind, side, element), handle) as CopyEnd; // each End is one
 }
 
 /** Delivers the event of `waitable` as the result of the call, after waiting for it. */
@@ -368,7 +372,7 @@ function copyRows(kind: Kind, element: Element): readonly Syscall[] {
   const copyParams = kind === 'stream' ? ['end', 'values', 'count'] : ['end', 'value'];
   const copy = (side: Side, operation: string): readonly Syscall[] => {
     const start = (guest: Process, args: readonly number[]): CopyEnd => {
-      const [handle, pointer, count] = args as [number, number, number];
+      const [handle, pointer, count] = args as [number, number, number]; // copyParams; the count is read for streams alone
       const end = endOf(guest, kind, side, element, handle);
       end.copy(new GuestBuffer(guest, element, side, pointer, kind === 'stream' ? count : 1));
       return end;
@@ -403,13 +407,13 @@ function copyRows(kind: Kind, element: Element): readonly Syscall[] {
         return begin(guest, args);
       }),
       row(name(`cancel-${operation}`), ['end'], 'i32', (guest, handle) => {
-        checkAlone(guest, handle as number, waiting);
-        return cancel(guest, handle as number);
+        checkAlone(guest, handle, waiting);
+        return cancel(guest, handle);
       }),
-      row(name(`cancel-${operation} async`), ['end'], 'i32', (guest, handle) => cancel(guest, handle as number)),
+      row(name(`cancel-${operation} async`), ['end'], 'i32', (guest, handle) => cancel(guest, handle)),
       row(name(`drop-${side}`), ['end'], null, (guest, handle) => {
-        endOf(guest, kind, side, element, handle as number).leave();
-        guest.component.handles.take(endResource(kind, side, element), handle as number);
+        endOf(guest, kind, side, element, handle).leave();
+        guest.component.handles.take(endResource(kind, side, element), handle);
         return undefined;
       }),
     ];
@@ -418,11 +422,11 @@ function copyRows(kind: Kind, element: Element): readonly Syscall[] {
     // Passes the readable end on to another part of a composed component.
     row(name('pass'), ['end', 'from', 'to'], 'i32', (guest, handle, from, to) => {
       const { handles } = guest.component;
-      handles.owner = from as number;
+      handles.owner = from;
       const resource = endResource(kind, 'readable', element);
-      const end = handles.get(resource, handle as number) as CopyEnd;
+      const end = handles.get(resource, handle);
       end.passOn();
-      end.handle = handles.pass(resource, handle as number, to as number);
+      end.handle = handles.pass(resource, handle, to);
       return end.handle;
     }),
     row(name('new'), [], 'i64', (guest): CoreValue => {
