@@ -45,7 +45,7 @@ const kept: WebAssembly.Module[] = [];
 
 /**
  * Compiles `bytes`, which were rewritten to `module`, makes instances and returns the measures. Runs no code of the
- * guest: rewriting has turned its start function into an export.
+ * guest: rewriting has turned its start function into an export (try-start.ts).
  * Throws `module_invalid` when instantiation traps (a segment out of bounds), `module_too_large` when it takes longer
  * than `limits` allow, and a WebAssembly.CompileError when the engine refuses the bytes.
  */
@@ -53,7 +53,7 @@ export async function measureModule(
   bytes: Uint8Array,
   module: RewrittenModule,
   { name, abis, limits = measureLimits }: MeasureOptions,
-): Promise<ModuleMeasures & { readonly compileMs: number }> {
+): Promise<{ readonly measures: ModuleMeasures; readonly compiled: WebAssembly.Module; readonly compileMs: number }> {
   const codeBefore = committedCodeBytes();
   const startMs = performance.now();
   const compiled = await WebAssembly.compile(Uint8Array.from(bytes));
@@ -63,7 +63,7 @@ export async function measureModule(
   const codeAfter = committedCodeBytes();
   const codeBytes =
     codeBefore === null || codeAfter === null ? withMeasures(module).codeBytes : Math.max(0, codeAfter - codeBefore);
-  return { codeBytes, instantiationUs, compileMs };
+  return { measures: { codeBytes, instantiationUs }, compiled, compileMs };
 }
 
 /**

@@ -1,7 +1,7 @@
 /**
  * The vet child: reads, checks, meters, confines, compiles and measures one module, and takes its snapshot when the
- * manifest asks for one; then it waits to be killed. Only the snapshot runs guest code, in the kernel of a runner,
- * without network, kv and queues. A module that makes the engine use up memory or time takes down this process only.
+ * manifest asks for one; then it waits to be killed. Guest code runs for two reasons, in the kernel of a runner: for the
+ * snapshot, without network, kv and queues; and to see whether the module can start, without any system call. A module that makes the engine use up memory or time takes down this process only.
  * src/control/deploy/vet/vet-child.ts starts it with the permission model and without lazy compilation, so that a
  * function that cannot be compiled in time shows here and not in its first request.
  */
@@ -17,15 +17,17 @@ import { readSignatures } from '../guest/kernel/abi/signatures.ts';
 import { readSourceLines } from '../guest/wasm/lines/source-lines.ts';
 import { vetModule } from '../guest/wasm/rewrite.ts';
 import { PlatformError } from '../protocol/errors.ts';
+import { defaultLimits } from '../protocol/limits.ts';
 import type { CheckedProgram } from './checked-program.ts';
 import { measureModule } from './measure-module.ts';
 
 const moduleAbis = readSignatures(moduleSignatures);
 const providedFunctions = providedBy(moduleAbis);
 
-// Loading these files takes as long as loading the rest, and most pushes need neither.
+// Loading these files takes as long as loading the rest, and most pushes need none.
 const loadSnapshots = () => import('./vet-snapshot.ts');
 const loadComponents = () => import('./vet-component.ts');
+const loadTrial = () => import('./try-start.ts');
 
 async function check({ bytes, name, docsUrl, snapshot = null, sourceMap = null }: ToVet): Promise<CheckedProgram> {
   const lines = isComponent(bytes) ? null : readSourceLines(bytes, sourceMap);
@@ -41,7 +43,11 @@ async function vet(request: ToVet): Promise<FromVet> {
     const checked = await check(request);
     const rewriteMs = performance.now() - startMs;
     const { name } = request;
-    const { compileMs, ...measures } = await measureModule(checked.bytes, checked.module, { name, abis: checked.abis });
+    const { abis } = checked;
+    const { compileMs, compiled, measures } = await measureModule(checked.bytes, checked.module, { name, abis });
+    const { plan } = checked.module;
+    if (plan.start !== null || plan.initialize !== null)
+      await (await loadTrial()).tryStart(compiled, plan, { name, abis, limits: request.limits ?? defaultLimits });
     const { sourceMap = null } = request;
     const map = sourceMap === null ? {} : { sourceMap: createHash('sha256').update(sourceMap).digest('hex') };
     const module = { ...checked.module, ...map, ...measures };
@@ -61,7 +67,7 @@ process.on('disconnect', () => process.exit(0));
 // Vets the smallest module that goes through every step: the code is loaded and warm before a push waits for it.
 await vet({ bytes: compileH('h'), name: 'warm-up', docsUrl: '' });
 // The first child of a control puts into the cache what the others load on demand.
-if (process.argv[2] === 'everything') await Promise.all([loadSnapshots(), loadComponents()]);
+if (process.argv[2] === 'everything') await Promise.all([loadSnapshots(), loadComponents(), loadTrial()]);
 // Writes the cache now: the child is killed, so Node's own write at exit would never run.
 flushCompileCache();
 // The next children read the cache. Writing is forbidden from here on, before modules of strangers come.

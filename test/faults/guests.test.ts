@@ -280,3 +280,46 @@ describe('fault 20: memory that grows between and before reads that wait', () =>
     expect(Buffer.concat(received).equals(sent)).toBe(true);
   });
 });
+
+describe('fault 54: a module that can only fail', () => {
+  const modules = [
+    [
+      'whose start function traps',
+      '(func $boot unreachable) (start $boot)',
+      'its start function traps: unreachable in boot',
+    ],
+    [
+      'whose _initialize never ends',
+      '(func (export "_initialize") (loop $again br $again))',
+      'its _initialize uses more than the 100,000,000 gas of a call',
+    ],
+  ] as const;
+
+  it.each(modules)('%s: refused at push, the version before stays', async (_title, text, words) => {
+    const repo = await makeRepo({ 'a.wasm': printing('one\n'), 'wasmcloud.toml': stingy });
+    const handler = `start-${text.length}`;
+    expect((await push(platform, ada, repo, handler)).status).toBe(0);
+    await commit(repo, { 'a.wasm': await compileWat(`(module ${text} (func (export "_start")))`) });
+    const pushed = push(platform, ada, repo, handler);
+    expect(await answersDuring(platform, 'neighbour', pushed)).toEqual(['200 fine\n']);
+    const { status, stderr } = await pushed;
+    expect(status).toBe(1);
+    expect(unwrapped(stderr)).toContain(`a.wasm cannot start: ${words}`);
+    expect(unwrapped(stderr)).toContain('nothing deployed; v1 is still live');
+    expect(await call(platform, handler)).toMatchObject({ status: 200, body: 'one\n' });
+  });
+
+  it('by the limits that were set without a push', async () => {
+    const gas = 2_000_000;
+    const loops = (count: number) =>
+      `(func $boot (local $n i32) (loop $again (br_if $again (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const ${count}))))) (start $boot)`;
+    const repo = await makeRepo({ 'a.wasm': printing('one\n') });
+    expect((await push(platform, ada, repo, 'set-limits')).status).toBe(0);
+    const set = await api(platform, ada, 'PATCH', '/handlers/set-limits', { limits: { gas } });
+    expect(set.status).toBeLessThan(300);
+    await commit(repo, { 'a.wasm': await compileWat(`(module ${loops(gas)} (func (export "_start")))`) });
+    expect(unwrapped((await push(platform, ada, repo, 'set-limits')).stderr)).toContain('2,000,000 gas of a call');
+    await commit(repo, { 'a.wasm': await compileWat(`(module ${loops(100)} (func (export "_start")))`) });
+    expect((await push(platform, ada, repo, 'set-limits')).status).toBe(0);
+  });
+});

@@ -15,6 +15,34 @@ export interface Protection {
 
 export const protections: readonly Protection[] = [
   {
+    name: 'vet: a module whose start can only fail is refused',
+    file: 'src/bin/vet.ts',
+    find: 'if (plan.start !== null || plan.initialize !== null)',
+    replace: 'if (false)',
+    tests: ['test/control/deploy/vet/vet-pool.test.ts'],
+  },
+  {
+    name: 'vet: the start of a module makes no system call',
+    file: 'src/bin/try-start.ts',
+    find: "call: (caller) => caller.endNow({ kind: 'aborted', message: 'a system call' }),",
+    replace: 'call: () => {},',
+    tests: ['test/bin/try-start.test.ts'],
+  },
+  {
+    name: 'vet: a start ends after some time',
+    file: 'src/bin/try-start.ts',
+    find: 'setTimeout(stop, trial.timeoutMs)',
+    replace: 'setTimeout(stop, 2 ** 30)',
+    tests: ['test/bin/try-start.test.ts'],
+  },
+  {
+    name: 'vet: a start that a limit of the trial ends is not refused',
+    file: 'src/bin/try-start.ts',
+    find: 'if (plan.memory !== null && isCut) return;',
+    replace: '',
+    tests: ['test/bin/try-start.test.ts'],
+  },
+  {
     name: 'calls: an answer that is too large is not kept',
     file: 'src/control/calls/call-maker.ts',
     find: ' || body.length > callLimits.answerBytes',

@@ -13,5 +13,5 @@ const { bytes, module } = deserialize(readFileSync(process.argv[2] as string)) a
   readonly bytes: Uint8Array;
   readonly module: RewrittenModule;
 };
-const { codeBytes } = await measureModule(bytes, module, { name: 'dist/hello.wasm', abis: moduleAbis });
-console.log(codeBytes);
+const { measures } = await measureModule(bytes, module, { name: 'dist/hello.wasm', abis: moduleAbis });
+console.log(measures.codeBytes);

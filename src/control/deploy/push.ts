@@ -19,7 +19,7 @@ import type { Semaphore } from '../../waiting/semaphore.ts';
 import { anyErrorText, hintLine, shortPath, step, warning } from '../git/push-text.ts';
 import type { Repositories } from '../git/repositories.ts';
 import type { Handlers } from '../handlers/handlers.ts';
-import type { SettingsStore } from '../handlers/settings.ts';
+import { effectiveLimits, type SettingsStore } from '../handlers/settings.ts';
 import type { ArtifactRows } from './artifact-rows.ts';
 import type { ArtifactUse } from './artifact-use.ts';
 import { type Candidate, checkAgainstManifest, readCandidate, snapshotRequest } from './candidate.ts';
@@ -319,7 +319,8 @@ export class DeployPush implements PushSession {
     const known = compared === null ? null : await this.#parts.artifactRows.moduleOf(compared.artifact);
     const what = found(candidate, sha256, before === null ? null : (known?.originalBytes ?? null));
     print(step(branch === deployBranch ? what : `${shortPath(branch)}: ${what}`));
-    const request = { bytes, name: shortPath(modulePath), docsUrl: docsUrl(), sourceMap };
+    const limits = effectiveLimits(candidate.effective.limits, await this.#parts.settings.of(this.#push.handlerId));
+    const request = { bytes, name: shortPath(modulePath), docsUrl: docsUrl(), sourceMap, limits };
     const vetted = await vet.vet({ ...request, snapshot: snapshotRequest(candidate) }, signal);
     checkAgainstManifest(vetted, candidate);
     print(step(validated(vetted)));

@@ -1,5 +1,6 @@
 /** Messages between control and a vet child: one request, one answer, plain data over the child's IPC channel. */
 import type { ErrorCode } from '../../../protocol/errors.ts';
+import type { Limits } from '../../../protocol/limits.ts';
 import type { TreeFile } from '../../../protocol/messages.ts';
 import type { StartUpReport, VettedModule } from '../../../protocol/module.ts';
 import type { Policy } from '../../../protocol/nouns.ts';
@@ -13,6 +14,8 @@ export interface ToVet {
   readonly docsUrl: string;
   /** Inputs of the start-up to run now; absent or null: no snapshot. */
   readonly snapshot?: SnapshotRequest | null;
+  /** Limits of the module's calls, by which its start is tried; absent: those of a manifest that sets none. */
+  readonly limits?: Pick<Limits, 'gas' | 'memoryPages'>;
   /** Source map that the module names and that lies in the tree; absent or null: none. */
   readonly sourceMap?: Uint8Array | null;
 }

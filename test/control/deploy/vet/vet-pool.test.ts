@@ -10,6 +10,7 @@ import { residentBytes } from '../../../../src/control/deploy/vet/resident-bytes
 import { VetPool } from '../../../../src/control/deploy/vet/vet-pool.ts';
 import { pushLimits } from '../../../../src/protocol/limits.ts';
 import { artifactName } from '../../../../src/protocol/module.ts';
+import { wat } from '../../../support/wasm.ts';
 
 const never = new AbortController().signal;
 const cacheFolder = join(tmpdir(), 'trisiel-test-vet-cache');
@@ -84,6 +85,19 @@ describe('VetPool', () => {
       message: 'dist/hello.wasm is not a valid WebAssembly module',
       details: ['expected magic word 00 61 73 6d, found 3c 21 64 6f @+0'],
       hints: ['the file starts with "<!do": this looks like HTML'],
+    });
+  });
+
+  it('refuses a module whose start traps or uses up the gas of a call, in a child that may write nothing', async () => {
+    const { bytes } = request(wat('(module (func $boot unreachable) (start $boot) (func (export "_start")))'));
+    await expect(withPool({}, (pool) => pool.vet(request(bytes), never))).rejects.toMatchObject({
+      code: 'module_invalid',
+      message: 'dist/hello.wasm cannot start: its start function traps: unreachable in boot',
+    });
+    const endless = wat('(module (func (export "_initialize") (loop $again br $again)) (func (export "_start")))');
+    const limits = { gas: 1_000_000, memoryPages: 16 };
+    await expect(withPool({}, (pool) => pool.vet({ ...request(endless), limits }, never))).rejects.toMatchObject({
+      message: 'dist/hello.wasm cannot start: its _initialize uses more than the 1,000,000 gas of a call',
     });
   });
 
