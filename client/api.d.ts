@@ -178,6 +178,13 @@ export type Domain = {
   readonly checkedMs: number | null;
   /** first check that succeeded */
   readonly verifiedMs: number | null;
+  /** what callers over HTTPS are shown; null: it is not served, or nothing is known */
+  readonly certificate: {
+    /** why callers do not trust it; null: they do */
+    readonly problem: string | null;
+    /** Unix milliseconds */
+    readonly checkedMs: number;
+  } | null;
 };
 
 export type Rollout = {

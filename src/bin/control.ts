@@ -20,6 +20,7 @@ import { Membership } from '../control/db/membership.ts';
 import { Deployments } from '../control/deploy/deployments.ts';
 import { LostHomes } from '../control/deploy/lost-homes.ts';
 import { VetPool } from '../control/deploy/vet/vet-pool.ts';
+import { frontProbe } from '../control/domains/certificate.ts';
 import { CertificateNames } from '../control/domains/certificate-names.ts';
 import { Domains } from '../control/domains/domains.ts';
 import { DnsResolver } from '../control/domains/proof.ts';
@@ -289,6 +290,7 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
   const domains = new Domains({
     db,
     resolver: new DnsResolver(config.dnsServers),
+    probe: frontProbe(config.runUrl),
     base: config.domain,
     ownHosts,
     now,

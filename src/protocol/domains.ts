@@ -30,6 +30,13 @@ export const domainLimits = {
   lookupsAtOnce: 8,
   /** Milliseconds for one lookup, tries included. */
   lookupMs: 5_000,
+  /** Milliseconds for one handshake with the front, in which the front may get the certificate. */
+  handshakeMs: 10_000,
+  /**
+   * Milliseconds after which a domain without a certificate is checked again: an hour. Each handshake may make the front
+   * ask an authority again, and authorities count what fails (Let's Encrypt: 5 in an hour for each name).
+   */
+  certificateMs: 60 * 60_000,
 } as const;
 
 /**
@@ -55,6 +62,15 @@ export interface DomainView {
   readonly checkedMs: number | null;
   /** Unix milliseconds of the first check that succeeded; null: none yet. */
   readonly verifiedMs: number | null;
+  /** What callers over HTTPS are shown; null: it is not served, or nothing is known. */
+  readonly certificate: DomainCertificate | null;
+}
+
+export interface DomainCertificate {
+  /** Why callers get no connection that they trust; null: they get one. */
+  readonly problem: string | null;
+  /** Unix milliseconds of the handshake that showed it. */
+  readonly checkedMs: number;
 }
 
 /** A domain that is served, and the name of its handler. */

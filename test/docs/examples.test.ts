@@ -4,7 +4,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import wabt from 'wabt';
 import { manifestKeys } from '../../docs/reference.ts';
 import { configProblems } from '../../src/bin/config.ts';
@@ -182,7 +182,19 @@ describe('the commands of a page', () => {
             written.add(name);
             await shell.write(name, text);
           }
-        const { status, output } = await shell.run(command.replace('CODE', code));
+        const run = () => shell.run(command.replace('CODE', code));
+        let { status, output } = await run();
+        // Lines are stored a moment after the call that wrote them.
+        if (command.startsWith('wasmcloud logs') && expected !== null && !looksLike(output, expected))
+          await vi
+            .waitFor(
+              async () => {
+                ({ status, output } = await run());
+                expect(looksLike(output, expected)).toBe(true);
+              },
+              { timeout: 60_000, interval: 200 },
+            )
+            .catch(() => {});
         const shown = output.replaceAll(code, 'CODE');
         const where = `${page}, line ${line}: ${command}`;
         if (expected !== null && !looksLike(shown, expected))

@@ -1,6 +1,7 @@
 /** Custom domains with a DNS that tests write themselves. */
 import { randomBytes } from 'node:crypto';
 import type { Database } from '../../src/control/db/database.ts';
+import type { CertificateProbe } from '../../src/control/domains/certificate.ts';
 import { Domains } from '../../src/control/domains/domains.ts';
 import type { DomainResolver } from '../../src/control/domains/proof.ts';
 import type { DomainView } from '../../src/protocol/domains.ts';
@@ -40,6 +41,8 @@ export interface TestDomainsOptions {
   readonly dns?: DomainResolver;
   readonly base?: string;
   readonly ownHosts?: readonly string[];
+  /** Makes a handshake under a domain. Absent: functions are not called over HTTPS. */
+  readonly probe?: CertificateProbe;
   /** Is told each domain that runners should serve anew. */
   readonly changed?: (domain: string) => void;
 }
@@ -48,6 +51,7 @@ export function testDomains({ db, now, dns = new TestDns(), ...options }: TestDo
   return new Domains({
     db,
     resolver: dns,
+    probe: options.probe ?? null,
     base: options.base ?? 'localhost',
     ownHosts: options.ownHosts ?? [],
     now,

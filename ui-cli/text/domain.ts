@@ -13,19 +13,37 @@ const stateWords: Readonly<Record<DomainView['state'], string>> = {
 
 export function domainTable(domains: readonly DomainView[], nowMs: number): string[] {
   return table(
-    [{ title: 'DOMAIN' }, { title: 'STATE' }, { title: 'CHECKED' }],
-    domains.map(({ domain, state, checkedMs }) => [
+    [{ title: 'DOMAIN' }, { title: 'STATE' }, { title: 'CHECKED' }, { title: 'CERTIFICATE' }],
+    domains.map(({ domain, state, checkedMs, certificate }) => [
       visible(domain),
       stateWords[state],
       checkedMs === null ? 'not yet' : formatAgo(checkedMs, nowMs),
+      certificateWords(certificate),
     ]),
   );
 }
 
-/** Returns lines about the state of a domain; where it is not proven, with the records of which it needs one. */
-export function domainLines(handler: string, { domain, state, txt, cname, problem }: DomainView): string[] {
+function certificateWords(certificate: DomainView['certificate']): string {
+  if (certificate === null) return 'not known';
+  return certificate.problem === null ? 'trusted' : `not trusted: ${visible(certificate.problem)}`;
+}
+
+/**
+ * Returns lines about the state of a domain; where it is not proven, with the records of which it needs one, where callers
+ * do not trust it, with what to look at.
+ */
+export function domainLines(handler: string, view: DomainView): string[] {
+  const { domain, state, txt, cname, problem, certificate } = view;
   const name = visible(domain);
-  if (state === 'verified') return [`${visible(handler)} is served under ${name}`];
+  if (state === 'verified') {
+    const served = `${visible(handler)} is served under ${name}`;
+    if (certificate === null || certificate.problem === null) return [served];
+    return [
+      `${served}, but not over HTTPS that callers trust: ${visible(certificate.problem)}`,
+      `a certificate needs a record of ${name} that leads to the platform: CNAME, A or AAAA`,
+      `it may also take minutes; then: wasmcloud domains ${visible(handler)} check ${name}`,
+    ];
+  }
   return [
     `${name} ${stateWords[state]}${problem === null ? '' : `: ${visible(problem)}`}`,
     'one of these records in its zone proves it:',

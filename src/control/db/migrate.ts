@@ -29,6 +29,7 @@ import { homesOfControls } from './migrations/0056-homes-of-controls.ts';
 import { codeTries } from './migrations/0057-code-tries.ts';
 import { commitWords } from './migrations/0058-commit-words.ts';
 import { deletedUsers } from './migrations/0059-deleted-users.ts';
+import { domainCertificates } from './migrations/0060-domain-certificates.ts';
 
 /** Migrations in order. A released migration is never edited; a later one corrects it. */
 const migrations: Readonly<Record<string, Migration>> = {
@@ -59,6 +60,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0057-code-tries': codeTries,
   '0058-commit-words': commitWords,
   '0059-deleted-users': deletedUsers,
+  '0060-domain-certificates': domainCertificates,
 };
 
 /** Names of all migrations, in order. */

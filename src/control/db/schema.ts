@@ -97,6 +97,9 @@ export interface Schema {
     failing_ms: number | null;
     /** Result of the last check where it failed. */
     problem: string | null;
+    /** Last handshake under the domain with the front, and why callers would not trust it; null: none, they would. */
+    certificate_ms: number | null;
+    certificate_problem: string | null;
     /** The domain again while the handler is served under it, which makes it unique; null: it is not. */
     served: string | null;
   };

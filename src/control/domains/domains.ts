@@ -16,11 +16,14 @@ import type { Database } from '../db/database.ts';
 import { lockPlatform, lockUser } from '../db/row-locks.ts';
 import type { Schema } from '../db/schema.ts';
 import { isUniqueViolation } from '../db/sql-error.ts';
+import type { CertificateProbe } from './certificate.ts';
 import { type DomainResolver, lookUpProof, type Proof } from './proof.ts';
 
 export interface DomainsOptions {
   readonly db: Database;
   readonly resolver: DomainResolver;
+  /** Makes a handshake with the front as callers of a domain do; null: functions are not called over HTTPS. */
+  readonly probe: CertificateProbe | null;
   /** Domain below which functions have their host names. */
   readonly base: string;
   /** Further hosts of the platform itself, which nobody can claim. */
@@ -48,8 +51,12 @@ export class Domains {
   readonly #lookups = new Semaphore({
     running: domainLimits.lookupsAtOnce,
     waiting: domainLimits.perRound,
-    full: () =>
-      new PlatformError('rate_limited', 'too many domains are being checked at the moment', { retryAfterSeconds: 5 }),
+    full: tooMany,
+  });
+  readonly #handshakes = new Semaphore({
+    running: domainLimits.lookupsAtOnce,
+    waiting: domainLimits.perRound,
+    full: tooMany,
   });
   #timer: NodeJS.Timeout | null = null;
   #round: Promise<void> = Promise.resolve();
@@ -162,6 +169,10 @@ export class Domains {
           eb('verified_ms', 'is', null),
           eb('failing_ms', 'is not', null),
           eb('checked_ms', '<', now() - domainLimits.recheckMs),
+          eb.and([
+            eb('certificate_problem', 'is not', null),
+            eb('checked_ms', '<', now() - domainLimits.certificateMs),
+          ]),
         ]),
       )
       // A claim that was never checked comes first on both databases.
@@ -177,10 +188,13 @@ export class Domains {
     );
   }
 
-  /** Looks a claim up and stores the result. Throws `conflict` as `check` does. */
+  /** Looks a claim up and stores the result. Throws `conflict` as `check` does, and `rate_limited`. */
   async #judge(row: DomainRow): Promise<void> {
     const proof = await this.#proofOf(row);
-    if (proof.kind === 'proven') return this.#prove(row);
+    if (proof.kind === 'proven') {
+      await this.#prove(row);
+      return this.#shakeHands(row);
+    }
     const { now, changed } = this.#options;
     const { problem } = proof;
     // A server that does not answer says nothing about who owns the domain.
@@ -193,6 +207,16 @@ export class Domains {
       now() - failing_ms >= domainLimits.graceMs;
     await this.#update(row, { checked_ms: now(), failing_ms, problem, ...(isLost ? { served: null } : {}) });
     if (isLost) await changed(row.domain);
+  }
+
+  /** Stores what callers of a served domain are shown. A front that is not reached changes nothing. */
+  async #shakeHands(row: DomainRow): Promise<void> {
+    const { probe, now } = this.#options;
+    if (probe === null) return;
+    const found = await this.#handshakes.run(() => probe(row.domain));
+    if (found.kind === 'unknown') return;
+    const certificate_problem = found.kind === 'refused' ? found.problem : null;
+    await this.#update(row, { certificate_ms: now(), certificate_problem });
   }
 
   /** Serves the handler of a proven claim under its domain. Throws `conflict`. */
@@ -278,6 +302,10 @@ export class Domains {
       createdMs: row.created_ms,
       checkedMs: row.checked_ms,
       verifiedMs: row.verified_ms,
+      certificate:
+        row.served === null || row.certificate_ms === null
+          ? null
+          : { problem: row.certificate_problem, checkedMs: row.certificate_ms },
     };
   }
 }
@@ -303,6 +331,12 @@ async function checkRoom(trx: Kysely<Schema>, { id, ownerId }: Claimant): Promis
   if (own >= domainLimits.perHandler) throw full(`a handler has at most ${domainLimits.perHandler} domains`);
   if (owned.length >= domainLimits.perUser) throw full(`a user has at most ${domainLimits.perUser} domains`);
   if (Number(all.n) >= domainLimits.platform) throw full(`the platform has at most ${domainLimits.platform} domains`);
+}
+
+function tooMany(): PlatformError {
+  return new PlatformError('rate_limited', 'too many domains are being checked at the moment', {
+    retryAfterSeconds: 5,
+  });
 }
 
 function full(message: string): PlatformError {

@@ -1,5 +1,6 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Certificate } from '../../../src/control/domains/certificate.ts';
 import { CertificateNames } from '../../../src/control/domains/certificate-names.ts';
 import type { Domains } from '../../../src/control/domains/domains.ts';
 import { type Handler, Handlers } from '../../../src/control/handlers/handlers.ts';
@@ -301,6 +302,79 @@ onEachDatabase('custom domains', (dialect) => {
       );
       const codes = await Promise.all(others.map((other) => code(domains.add(other, `${other.name}.example.com`))));
       expect(codes.filter((one) => one === 'limit_exceeded')).toHaveLength(2);
+    });
+  });
+
+  describe('the certificate of a domain', () => {
+    let found: Certificate;
+    let probed: string[];
+    let overHttps: Domains;
+    beforeEach(async () => {
+      found = { kind: 'refused', problem: 'alert internal error' };
+      probed = [];
+      overHttps = testDomains({
+        ...{ db: store.db, now: () => nowMs, dns, base: 'functions.example' },
+        probe: async (domain) => {
+          probed.push(domain);
+          return found;
+        },
+      });
+      dns.prove(await overHttps.add(otter, 'api.example.com'));
+    });
+    const certificate = async () => (await overHttps.get(otter.id, 'api.example.com')).certificate;
+
+    test('is looked at once the domain is served, and shown as callers get it', async () => {
+      expect(probed).toEqual([]);
+      const shown = await overHttps.check(otter.id, 'api.example.com');
+      expect(shown).toMatchObject({
+        state: 'verified',
+        problem: null,
+        certificate: { problem: 'alert internal error', checkedMs: nowMs },
+      });
+      nowMs += 1;
+      found = { kind: 'trusted' };
+      expect((await overHttps.check(otter.id, 'api.example.com')).certificate).toEqual({
+        problem: null,
+        checkedMs: nowMs,
+      });
+      expect(probed).toEqual(['api.example.com', 'api.example.com']);
+    });
+
+    test('is looked at again an hour after it was missing, a day after it was there', async () => {
+      await overHttps.check(otter.id, 'api.example.com');
+      nowMs += domainLimits.certificateMs;
+      await overHttps.checkDue();
+      expect(probed).toHaveLength(1);
+      nowMs += 1;
+      found = { kind: 'trusted' };
+      await overHttps.checkDue();
+      expect(await certificate()).toEqual({ problem: null, checkedMs: nowMs });
+      nowMs += domainLimits.certificateMs + 1;
+      await overHttps.checkDue();
+      expect(probed).toHaveLength(2);
+      nowMs += domainLimits.recheckMs;
+      await overHttps.checkDue();
+      expect(probed).toHaveLength(3);
+    });
+
+    test('stays as it was while the front is not reached, and is not known where nothing was seen', async () => {
+      found = { kind: 'unknown', problem: 'ECONNREFUSED' };
+      expect((await overHttps.check(otter.id, 'api.example.com')).certificate).toBeNull();
+      found = { kind: 'trusted' };
+      const seen = (await overHttps.check(otter.id, 'api.example.com')).certificate;
+      nowMs += 1;
+      found = { kind: 'unknown', problem: 'ECONNREFUSED' };
+      expect((await overHttps.check(otter.id, 'api.example.com')).certificate).toEqual(seen);
+    });
+
+    test('is none of a domain that is served no longer', async () => {
+      await overHttps.check(otter.id, 'api.example.com');
+      dns.txts.clear();
+      await overHttps.check(otter.id, 'api.example.com');
+      expect(await certificate()).not.toBeNull();
+      nowMs += domainLimits.graceMs;
+      expect(await overHttps.check(otter.id, 'api.example.com')).toMatchObject({ state: 'lost', certificate: null });
+      expect(probed).toHaveLength(1);
     });
   });
 

@@ -119,4 +119,5 @@ export const domainAnswer: z.ZodMiniType<DomainView> = z.object({
   createdMs: number,
   checkedMs: orNull(number),
   verifiedMs: orNull(number),
+  certificate: orNull(z.object({ problem: orNull(text), checkedMs: number })),
 });

@@ -123,5 +123,9 @@ export const domainSchema: z.ZodType<DomainView> = z
     createdMs: ms,
     checkedMs: ms.nullable().describe('last check'),
     verifiedMs: ms.nullable().describe('first check that succeeded'),
+    certificate: z
+      .object({ problem: z.string().nullable().describe('why callers do not trust it; null: they do'), checkedMs: ms })
+      .nullable()
+      .describe('what callers over HTTPS are shown; null: it is not served, or nothing is known'),
   })
   .meta({ id: 'Domain' });
