@@ -15,6 +15,34 @@ export interface Protection {
 
 export const protections: readonly Protection[] = [
   {
+    name: 'component: a client of HTTP/1.0 gets no interim answers',
+    file: 'src/runner/http-answer.ts',
+    find: 'this.#request.httpVersionMinor === 0 || ',
+    replace: '',
+    tests: ['test/runner/http-answer.test.ts'],
+  },
+  {
+    name: 'CGI: interim answers count for the size of a head',
+    file: 'src/runner/cgi-head.ts',
+    find: 'if (end.bodyStart > runnerLimits.headerBytes) return tooLarge();',
+    replace: '',
+    tests: ['test/runner/cgi-head.test.ts'],
+  },
+  {
+    name: 'node: reports that wait are bounded',
+    file: 'src/node/reports.ts',
+    find: ' || this.#waiting.length >= nodeLimits.reports)',
+    replace: ')',
+    tests: ['test/node/reports.test.ts'],
+  },
+  {
+    name: 'node: a report that is too large for NATS is not tried for ever',
+    file: 'src/node/reports.ts',
+    find: 'if (data.length > bus.messageBytes) return false;',
+    replace: '',
+    tests: ['test/node/reports.test.ts'],
+  },
+  {
     name: 'vet: a module whose start can only fail is refused',
     file: 'src/bin/vet.ts',
     find: 'if (plan.start !== null || plan.initialize !== null)',

@@ -1,7 +1,8 @@
 /** HttpAnswer behind a real node:http server: fields that a component sets, as they arrive. */
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, request } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { HttpField } from '../../src/guest/kernel/incoming-http.ts';
 import { runnerLimits } from '../../src/protocol/limits.ts';
@@ -61,6 +62,16 @@ test('a component sets no field of the platform: in an interim answer, the answe
   for (const all of [headers, response.headers, response.trailers]) expect(all['x-own']).toBe('1');
   for (const all of [headers, response.headers, response.trailers]) expect(JSON.stringify(all)).not.toContain('forged');
   expect(response.headers['trisiel-invocation']).toBe('i-1');
+});
+
+test('a client of HTTP/1.0 gets no interim answers', async () => {
+  const heads: Record<string, readonly string[]> = {};
+  for (const version of ['1.0', '1.1']) {
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    socket.end(`GET / HTTP/${version}\r\nhost: x\r\nconnection: close\r\n\r\n`);
+    heads[version] = (await text(socket)).match(/HTTP\/1\.1 \d{3}/g) ?? [];
+  }
+  expect(heads).toEqual({ '1.0': ['HTTP/1.1 200'], '1.1': ['HTTP/1.1 103', 'HTTP/1.1 200'] });
 });
 
 test('an answer is broken off where its fields take more than a head may', async () => {
