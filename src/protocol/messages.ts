@@ -247,6 +247,11 @@ export interface UsageCount extends UsageSums {
    * invocation began or ended, and then sends another count before the next invocation begins.
    */
   readonly inFlight: number;
+  /**
+   * Of the failures, calls that the platform refused for a reason outside of the Deployment. Absent: none, or from a
+   * runner of an earlier version of the platform.
+   */
+  readonly refusals?: number;
   /** Absent where no invocation has ended, and from runners of an earlier version of the platform. */
   readonly figures?: CallFigures;
 }

@@ -293,7 +293,7 @@ export class Dispatcher {
     } catch (error) {
       throw this.#notInstantiated(deployment, id, error);
     }
-    if (slot === null) throw overloaded('No memory is left for another invocation.');
+    if (slot === null) throw overloaded(noMemory);
     return slot;
   }
 
@@ -302,7 +302,7 @@ export class Dispatcher {
    * system has no memory left.
    */
   #notInstantiated(deployment: LoadedDeployment, id: string, cause: unknown): PlatformError {
-    if (cause instanceof RangeError) return overloaded('No memory is left for another invocation.');
+    if (cause instanceof RangeError) return overloaded(noMemory);
     if (!(cause instanceof WebAssembly.RuntimeError)) {
       return new PlatformError('internal', 'Something failed on our side; the log has the cause.', { cause });
     }
@@ -324,7 +324,7 @@ export class Dispatcher {
 
   /** Keeps a record for the id of a refusal: in the owner's list, or for the operator when there is no owner. */
   #keepRefusal(
-    { code, status }: PlatformError,
+    { code, status, message }: PlatformError,
     refusal: {
       readonly id: string;
       readonly method: string;
@@ -341,7 +341,9 @@ export class Dispatcher {
       const logLines = code === 'trapped' ? 1 : 0;
       const { handlerId, number, requestLines } = deployment.spec;
       const recorded = recordedPath(path, target, requestLines);
-      const facts = { id, method, path: recorded, status, code, deployment, wallMs: clock.wallMs(), nowMs, logLines };
+      const isOfPlatform = (code === 'overloaded' && message !== noMemory) || code === 'suspended';
+      const times = { wallMs: clock.wallMs(), nowMs };
+      const facts = { id, method, path: recorded, status, code, isOfPlatform, deployment, logLines, ...times };
       usage.add(deployment.usage, new RefusedRequest(facts));
       requests.add({
         source: { handlerId, deployment: number, invocation: id, ...previewMark(deployment.spec) },
@@ -415,6 +417,9 @@ function tooLarge(deployment: LoadedDeployment): PlatformError {
     `The request's body is larger than ${deployment.spec.limits.bodyBytes} bytes.`,
   );
 }
+
+/** Refusal that may be a version's own doing, unlike other overloads: its instances may take all that there is. */
+const noMemory = 'No memory is left for another invocation.';
 
 function overloaded(message: string): PlatformError {
   return new PlatformError('overloaded', message, { retryAfterSeconds: admission.retryAfterSeconds });

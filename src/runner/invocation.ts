@@ -62,6 +62,7 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
   readonly #output: CgiOutput | CapturedOutput;
   readonly #requestBody: StandardInput;
   outcome: InvocationOutcome = 'running';
+  isOfPlatform = false;
   isListed = false;
   /** End in monotonic milliseconds; 0 until it has been answered. */
   nowMs = 0;
@@ -476,7 +477,10 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
       bytesMax: bodyBytes,
       collected: this.#services.bodies,
       onTooLarge: () => this.#refuse('body_too_large', `the request's body is larger than ${bodyBytes} bytes`),
-      onNoRoom: () => this.#refuse('overloaded', 'too many request bodies of unknown length are being received'),
+      onNoRoom: () => {
+        this.isOfPlatform = true;
+        this.#refuse('overloaded', 'too many request bodies of unknown length are being received');
+      },
       onFirstRead: expectsContinue ? () => response.writeContinue() : null,
     });
   }

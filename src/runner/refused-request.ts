@@ -11,6 +11,7 @@ export interface RefusedRequestOptions {
   readonly path: string;
   readonly status: number;
   readonly code: ErrorCode;
+  readonly isOfPlatform: boolean;
   /** Time in Unix milliseconds. */
   readonly wallMs: number;
   /** Time in monotonic milliseconds. */
@@ -29,6 +30,7 @@ export class RefusedRequest implements EndedInvocation {
   readonly traceId = null;
   readonly status: number;
   readonly outcome: ErrorCode;
+  readonly isOfPlatform: boolean;
   readonly nowMs: number;
   readonly logLines: number;
   readonly keeping: RecordKeeping;
@@ -38,6 +40,7 @@ export class RefusedRequest implements EndedInvocation {
     this.#options = options;
     this.id = options.id;
     this.outcome = options.code;
+    this.isOfPlatform = options.isOfPlatform;
     this.status = options.status;
     this.nowMs = options.nowMs;
     this.logLines = options.logLines;

@@ -30,7 +30,9 @@ interface Taken {
   readonly meters: readonly UsageMeter[];
 }
 
-type Counter = { -readonly [K in keyof Omit<UsageCount, 'figures'>]: UsageCount[K] } & { figures: Figures | null };
+type Counter = { -readonly [K in keyof Omit<Required<UsageCount>, 'figures'>]: UsageCount[K] & {} } & {
+  figures: Figures | null;
+};
 
 interface Figures extends CallFigures {
   readonly classes: number[];
@@ -75,6 +77,8 @@ export type RecordKeeping = 'always' | 'logged' | 'sampled';
 
 export interface EndedInvocation extends RunningInvocation {
   readonly outcome: InvocationOutcome;
+  /** Whether the platform refused it for a reason outside of its Deployment: no room, or an owner who is suspended. */
+  readonly isOfPlatform: boolean;
   readonly gas: number;
   readonly durationMs: number;
   readonly bytesIn: number;
@@ -159,6 +163,7 @@ export class UsageReporter {
     const isOk = ended.outcome === 'ok';
     counter.invocations += 1;
     if (!isOk && !outcomesOfCallers.has(ended.outcome)) counter.failures += 1;
+    if (ended.isOfPlatform) counter.refusals += 1;
     counter.gas += ended.gas;
     counter.durationMs += ended.durationMs;
     counter.bytesIn += ended.bytesIn;
@@ -244,8 +249,13 @@ export class UsageReporter {
     for (const meter of this.#active) {
       const { counter } = meter;
       if (counter === null) continue;
-      const { figures, ...sums } = counter;
-      counts.push({ ...sums, inFlight: meter.inFlight, ...(figures === null ? {} : { figures }) });
+      const { figures, refusals, ...sums } = counter;
+      counts.push({
+        ...sums,
+        inFlight: meter.inFlight,
+        ...(refusals === 0 ? {} : { refusals }),
+        ...(figures === null ? {} : { figures }),
+      });
       meters.push(meter);
       meter.counter = null;
       if (!meter.isActive) this.#active.delete(meter);
@@ -279,6 +289,7 @@ export class UsageReporter {
     const { counter } = meter;
     counter.invocations += count.invocations;
     counter.failures += count.failures;
+    counter.refusals += count.refusals ?? 0;
     counter.gas += count.gas;
     counter.durationMs += count.durationMs;
     counter.bytesIn += count.bytesIn;
@@ -300,6 +311,7 @@ function emptyCounter({ handlerId, deployment }: UsageMeter): Counter {
     deployment,
     invocations: 0,
     failures: 0,
+    refusals: 0,
     gas: 0,
     durationMs: 0,
     bytesIn: 0,

@@ -98,7 +98,7 @@ describe.skipIf(postgresMissing !== null)('trisiel migrate', () => {
         .values({ handler_id: 'h1', ...value })
         .execute();
     }
-    const counts = { invocations: 1, failures: 0, gas: 9_007_199_254_740_991, bytes_in: 0, bytes_out: 3 };
+    const counts = { invocations: 1, failures: 0, refusals: 0, gas: 9_007_199_254_740_991, bytes_in: 0, bytes_out: 3 };
     const rows = Array.from({ length: 1_200 }, (_, n) => ({
       ...{ handler_id: 'h1', deployment: 1, minute_ms: n * 60_000, duration_ms: n / 7 },
       ...counts,

@@ -15,6 +15,20 @@ export interface Protection {
 
 export const protections: readonly Protection[] = [
   {
+    name: 'releases: what the platform refuses is no failure of a version',
+    file: 'src/control/deploy/rollouts.ts',
+    find: 'failures: Number(row.failures ?? 0) - Number(row.refusals ?? 0),',
+    replace: 'failures: Number(row.failures ?? 0),',
+    tests: ['test/control/git/rollouts.test.ts'],
+  },
+  {
+    name: 'usage: what the platform refuses is counted apart',
+    file: 'src/runner/dispatcher.ts',
+    find: "(code === 'overloaded' && message !== noMemory) || code === 'suspended'",
+    replace: 'false',
+    tests: ['test/control/fleet/owners.test.ts'],
+  },
+  {
     name: 'component: a client of HTTP/1.0 gets no interim answers',
     file: 'src/runner/http-answer.ts',
     find: 'this.#request.httpVersionMinor === 0 || ',

@@ -226,6 +226,7 @@ const ended = (over: Partial<EndedInvocation> = {}): EndedInvocation => ({
   id: 'r',
   isListed: false,
   outcome: 'ok',
+  isOfPlatform: false,
   gas: 10,
   durationMs: 2,
   bytesIn: 3,
@@ -240,6 +241,17 @@ const ended = (over: Partial<EndedInvocation> = {}): EndedInvocation => ({
 });
 
 describe('the usage reporter', () => {
+  it('counts failures that the platform brought about apart', () => {
+    const { batches, acknowledge, send } = slowChannel<UsageBatch>();
+    const reporter = new UsageReporter(send);
+    const meter = usageMeter(handlerIdOf('one'), 3);
+    reporter.add(meter, ended({ outcome: 'overloaded', isOfPlatform: true }));
+    reporter.add(meter, ended({ outcome: 'overloaded' }));
+    reporter.flush();
+    for (const done of acknowledge) done();
+    expect(batches.flatMap(({ counts }) => counts)).toMatchObject([{ invocations: 2, failures: 2, refusals: 1 }]);
+  });
+
   it('counts exactly, and samples only records that may be', () => {
     const { batches, acknowledge, send } = slowChannel<UsageBatch>();
     const reporter = new UsageReporter(send);

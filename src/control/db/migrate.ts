@@ -30,6 +30,7 @@ import { codeTries } from './migrations/0057-code-tries.ts';
 import { commitWords } from './migrations/0058-commit-words.ts';
 import { deletedUsers } from './migrations/0059-deleted-users.ts';
 import { domainCertificates } from './migrations/0060-domain-certificates.ts';
+import { refusals } from './migrations/0061-refusals.ts';
 
 /** Migrations in order. A released migration is never edited; a later one corrects it. */
 const migrations: Readonly<Record<string, Migration>> = {
@@ -61,6 +62,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0058-commit-words': commitWords,
   '0059-deleted-users': deletedUsers,
   '0060-domain-certificates': domainCertificates,
+  '0061-refusals': refusals,
 };
 
 /** Names of all migrations, in order. */

@@ -230,6 +230,8 @@ export interface Schema {
     minute_ms: number;
     invocations: number;
     failures: number;
+    /** Of the failures, calls that the platform refused for a reason outside of the Deployment. */
+    refusals: number;
     gas: number;
     duration_ms: number;
     bytes_in: number;

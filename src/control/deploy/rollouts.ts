@@ -17,7 +17,7 @@ import type { Releases } from './releases.ts';
 import type { RolloutRow, RolloutStore } from './rollout-store.ts';
 import type { KnownParts } from './specs.ts';
 
-/** Sums of the counters of one version. */
+/** Sums of the counters of one version, without calls that the platform refused: they did not reach it. */
 interface Sums {
   readonly invocations: number;
   readonly failures: number;
@@ -205,6 +205,7 @@ export class Rollouts {
       .select(({ fn }) => [
         fn.sum<number | null>('invocations').as('invocations'),
         fn.sum<number | null>('failures').as('failures'),
+        fn.sum<number | null>('refusals').as('refusals'),
         fn.sum<number | null>('duration_ms').as('durationMs'),
       ])
       .where('handler_id', '=', handlerId)
@@ -213,8 +214,8 @@ export class Rollouts {
       .executeTakeFirst();
     if (row === undefined) return nothing;
     return {
-      invocations: Number(row.invocations ?? 0),
-      failures: Number(row.failures ?? 0),
+      invocations: Number(row.invocations ?? 0) - Number(row.refusals ?? 0),
+      failures: Number(row.failures ?? 0) - Number(row.refusals ?? 0),
       durationMs: Number(row.durationMs ?? 0),
     };
   }

@@ -23,6 +23,7 @@ export function toRow(count: UsageCount, atMs: number): Schema['usage'] {
     minute_ms: Math.floor(atMs / minuteMs) * minuteMs,
     invocations: whole(count.invocations),
     failures: whole(count.failures),
+    refusals: whole(count.refusals ?? 0),
     gas: whole(count.gas),
     duration_ms: Math.min(positive(count.durationMs), countMax),
     bytes_in: whole(count.bytesIn),
@@ -44,6 +45,7 @@ export class PendingCounts implements Iterable<Schema['usage']> {
     }
     known.invocations = Math.min(known.invocations + count.invocations, countMax);
     known.failures = Math.min(known.failures + count.failures, countMax);
+    known.refusals = Math.min(known.refusals + count.refusals, countMax);
     known.gas = Math.min(known.gas + count.gas, countMax);
     known.duration_ms += count.duration_ms;
     known.bytes_in = Math.min(known.bytes_in + count.bytes_in, countMax);
@@ -73,6 +75,7 @@ export async function addCount(trx: Kysely<Schema>, row: Schema['usage']): Promi
       oc.columns(['handler_id', 'minute_ms', 'deployment']).doUpdateSet({
         invocations: added('invocations', row.invocations),
         failures: added('failures', row.failures),
+        refusals: added('refusals', row.refusals),
         gas: added('gas', row.gas),
         duration_ms: sql`usage.duration_ms + ${row.duration_ms}`,
         bytes_in: added('bytes_in', row.bytes_in),
@@ -83,7 +86,10 @@ export async function addCount(trx: Kysely<Schema>, row: Schema['usage']): Promi
 }
 
 /** Returns the expression of a column with `n` added, at most countMax. */
-function added(column: 'invocations' | 'failures' | 'gas' | 'bytes_in' | 'bytes_out', n: number): RawBuilder<number> {
+function added(
+  column: 'invocations' | 'failures' | 'refusals' | 'gas' | 'bytes_in' | 'bytes_out',
+  n: number,
+): RawBuilder<number> {
   const stored = sql.ref(`usage.${column}`);
   return sql<number>`case when ${stored} > ${countMax - n} then ${countMax} else ${stored} + ${n} end`;
 }

@@ -47,6 +47,10 @@ describe('functions of a user', () => {
     const codes = await Promise.all(['one', 'two', 'one', 'two', 'one', 'two', 'one', 'two'].map(codeOf));
     expect(codes.toSorted()).toEqual(['ok', 'ok', 'ok', ...Array.from({ length: 5 }, () => 'overloaded')]);
     expect(await codeOf('one')).toBe('ok');
+    // What the user's limit refuses says nothing about a version.
+    const sum = (key: 'failures' | 'refusals') => fleet.counts.reduce((all, count) => all + (count[key] ?? 0), 0);
+    await fleet.until(() => (sum('failures') === 5 ? true : undefined));
+    expect(sum('refusals')).toBe(5);
     await owner('ada', { callsMax: null });
     expect(await Promise.all(['one', 'two', 'one', 'two'].map(codeOf))).toEqual(['ok', 'ok', 'ok', 'ok']);
   });

@@ -251,7 +251,14 @@ describe('a preview', () => {
     await platform.db
       .insertInto('usage')
       .values({
-        ...{ handler_id: at.id, deployment: 2, minute_ms: Date.now() + 2 * day, invocations: 1, failures: 0 },
+        ...{
+          handler_id: at.id,
+          deployment: 2,
+          minute_ms: Date.now() + 2 * day,
+          invocations: 1,
+          failures: 0,
+          refusals: 0,
+        },
         ...{ gas: 1, duration_ms: 1, bytes_in: 0, bytes_out: 0 },
       })
       .execute();

@@ -119,23 +119,31 @@ it('is aborted where more calls fail than its manifest allows, and not before en
   const { of } = await threeVersions();
   await platform.deployments.startRollout({ ...of, number: 1, percent: 10 });
   const minuteMs = Math.ceil(Date.now() / 60_000) * 60_000;
-  const usage = (invocations: number, failures: number) =>
+  const usage = (invocations: number, failures: number, refusals: number) =>
     platform.db
       .insertInto('usage')
       .values({
-        ...{ handler_id: of.handlerId, deployment: 1, minute_ms: minuteMs, invocations, failures },
+        ...{ handler_id: of.handlerId, deployment: 1, minute_ms: minuteMs, invocations, failures, refusals },
         ...{ gas: 1, duration_ms: 1, bytes_in: 0, bytes_out: 0 },
       })
-      .onConflict((oc) => oc.columns(['handler_id', 'deployment', 'minute_ms']).doUpdateSet({ invocations, failures }))
+      .onConflict((oc) =>
+        oc.columns(['handler_id', 'deployment', 'minute_ms']).doUpdateSet({ invocations, failures, refusals }),
+      )
       .execute();
-  for (const [calls, failures, goesOn] of [
-    [19, 19, true],
-    [1_000, 50, true],
-    [1_000, 51, false],
+  // The platform refused `refusals` of them: they neither failed nor count as calls of the version.
+  for (const [calls, failures, refusals, goesOn] of [
+    [19, 19, 0, true],
+    [1_000, 50, 0, true],
+    [2_000, 1_050, 1_000, true],
+    [1_019, 1_019, 1_000, true],
+    [2_000, 1_051, 1_000, false],
   ] as const) {
-    await usage(calls, failures);
+    await usage(calls, failures, refusals);
     await platform.deployments.judgeRollouts();
-    expect((await platform.deployments.rolloutOf(of.handlerId)) !== null, `${failures} of ${calls}`).toBe(goesOn);
+    const now = await platform.deployments.rolloutOf(of.handlerId);
+    expect(now !== null, `${failures} of ${calls}, ${refusals}`).toBe(goesOn);
+    if (now !== null)
+      expect(now.figures.to).toMatchObject({ invocations: calls - refusals, failures: failures - refusals });
   }
   expect(told()).toEqual({ live: 3, shared: null, percent: null });
 });

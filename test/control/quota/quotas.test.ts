@@ -249,7 +249,7 @@ onEachDatabase('quotas', (dialect) => {
       .insertInto('usage')
       .values(
         Array.from({ length: 3_000 }, (_, n) => ({
-          ...{ handler_id: busy, deployment: 1, minute_ms: n * 60_000, invocations: 1, failures: 0 },
+          ...{ handler_id: busy, deployment: 1, minute_ms: n * 60_000, invocations: 1, failures: 0, refusals: 0 },
           ...{ gas: 1, duration_ms: 1, bytes_in: 0, bytes_out: 0 },
         })),
       )
