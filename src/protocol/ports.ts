@@ -183,8 +183,8 @@ export interface LogFilter {
    * `compileRegex` of src/control/logs accepts.
    */
   readonly regex?: string | undefined;
-  /** Fields that the line has, all of them. */
-  readonly fields?: readonly FieldFilter[] | undefined;
+  /** Conditions on the line's fields (`hasField` of log-fields.ts); all have to fit. */
+  readonly fields?: readonly string[] | undefined;
   /** Requests with a status in this range, both ends included: 404 to 404, 500 to 599. Other lines have none. */
   readonly status?: StatusRange | undefined;
   /** Number of the Deployment that wrote the line. */
@@ -199,12 +199,6 @@ export interface LogFilter {
   /** Unix milliseconds: lines written at `sinceMs` or later, and before `untilMs`. */
   readonly sinceMs?: number | undefined;
   readonly untilMs?: number | undefined;
-}
-
-/** A field of a structured line. `value`: as String() writes it; absent: the line has the field with any value. */
-export interface FieldFilter {
-  readonly name: string;
-  readonly value?: string | undefined;
 }
 
 export interface StatusRange {

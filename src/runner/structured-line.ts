@@ -3,6 +3,7 @@
  * and the field `user`. Nothing of a line gets lost: where a part is no field within the limits, the text stays the whole
  * line, beside the fields that could be taken.
  */
+import { fieldLimits } from '../protocol/log-fields.ts';
 import { logLevels, type PendingLogLine } from '../protocol/nouns.ts';
 
 export const structureLimits = {
@@ -12,9 +13,8 @@ export const structureLimits = {
   fields: 64,
   /** Objects inside of each other, the line itself included. A deeper object is a field with its JSON as value. */
   depth: 4,
-  /** Characters of a field's name with its dots, followed by those of its value; others are left in the text. */
-  nameChars: 100,
-  valueChars: 2_000,
+  /** Of a field's name and value; longer ones are left in the text. */
+  ...fieldLimits,
 } as const;
 
 /** Names of the keys that hold the level, followed by those of the message. The first that fits counts. */

@@ -8,6 +8,7 @@ import {
   mayHaveWord,
   type PackedLines,
 } from '../../protocol/log-block.ts';
+import { fieldNames } from '../../protocol/log-fields.ts';
 import type { HandlerId } from '../../protocol/names.ts';
 import type { LogFilter } from '../../protocol/ports.ts';
 import { BatchInsert } from '../db/batch-insert.ts';
@@ -132,7 +133,9 @@ export function mayMatch({ words }: Pick<BlockHead, 'words'>, filter: LogFilter)
     (preview === undefined || mayHaveWord(words, lineWords.preview(preview))) &&
     (deployment === undefined || mayHaveWord(words, lineWords.deployment(deployment))) &&
     (status === undefined || classesOf(status).some((digit) => mayHaveWord(words, lineWords.statusClass(digit)))) &&
-    fields.every(({ name }) => mayHaveWord(words, lineWords.field(name)) || mayHaveWord(words, lineWords.anyField))
+    (fields.length === 0 ||
+      mayHaveWord(words, lineWords.anyField) ||
+      fields.every((condition) => fieldNames(condition).some((name) => mayHaveWord(words, lineWords.field(name)))))
   );
 }
 

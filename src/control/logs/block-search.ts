@@ -12,8 +12,9 @@ import {
   type UnpackedBlock,
   unpackBlock,
 } from '../../protocol/log-block-reader.ts';
+import { fieldMarks } from '../../protocol/log-fields.ts';
 import { type LogLine, logLevels } from '../../protocol/nouns.ts';
-import type { FieldFilter, LogFilter } from '../../protocol/ports.ts';
+import type { LogFilter } from '../../protocol/ports.ts';
 import type { BlockRange, StoredBlock } from './block-rows.ts';
 import { foldCase, hasFields, isInRange, isSearch, streamsOf } from './log-filter.ts';
 import { compileRegex } from './regex.ts';
@@ -138,6 +139,7 @@ function damagedLine({ last_cursor, lines, last_ms }: StoredBlock, handler: stri
 function* matching(block: UnpackedBlock, filter: LogFilter): Generator<number> {
   const { level, invocation, deployment, status, preview, sinceMs, untilMs, grep = '', fields = [] } = filter;
   const isFree = !isSearch({ ...filter, grep: undefined });
+  const marks = fields.map(fieldMarks);
   const streams = streamsOf(filter);
   const isHidden = block.streams.map((stream) => !streams.includes(stream));
   const regex = filter.regex === undefined ? null : compileRegex(filter.regex);
@@ -152,15 +154,15 @@ function* matching(block: UnpackedBlock, filter: LogFilter): Generator<number> {
         (preview === undefined || block.previews[index] === preview) &&
         (sinceMs === undefined || (block.timesMs[index] as number) >= sinceMs) &&
         (untilMs === undefined || (block.timesMs[index] as number) < untilMs) &&
-        (fields.length === 0 || fieldsMatch(block.fields?.[index] ?? '', fields)) &&
+        (fields.length === 0 || fieldsMatch(block.fields?.[index] ?? '', fields, marks)) &&
         (regex === null || regex.test(textAt(block, index))));
     if (isMatch) yield index;
   }
 }
 
-/** Returns whether fields in JSON have all those that are wanted. Parses them only where every name occurs. */
-function fieldsMatch(text: string, wanted: readonly FieldFilter[]): boolean {
-  if (text === '' || !wanted.every(({ name }) => text.includes(JSON.stringify(name)))) return false;
+/** Returns whether fields in JSON fit all conditions. Parses them only where one of the marks of each occurs. */
+function fieldsMatch(text: string, wanted: readonly string[], marks: readonly (readonly string[])[]): boolean {
+  if (text === '' || !marks.every((ofOne) => ofOne.some((mark) => text.includes(mark)))) return false;
   return hasFields(readFields(text), wanted);
 }
 

@@ -3,8 +3,9 @@
  * compares both over random lines and filters.
  */
 import { PlatformError } from '../../protocol/errors.ts';
+import { hasField } from '../../protocol/log-fields.ts';
 import { type LogLine, type LogStream, levelByName, logLevelNames, logStreams } from '../../protocol/nouns.ts';
-import type { FieldFilter, LogFilter, StatusRange } from '../../protocol/ports.ts';
+import type { LogFilter, StatusRange } from '../../protocol/ports.ts';
 import { compileRegex } from './regex.ts';
 
 /** Characters of a search text; longer ones are not typed by people. */
@@ -29,12 +30,10 @@ export function parseStatus(text: string): StatusRange {
     : { from: base + Number(rest), to: base + Number(rest) };
 }
 
-/** Returns the field that a reader typed: `name=value`, or `name` for any value. Throws `bad_request`. */
-export function parseField(text: string): FieldFilter {
-  const at = text.indexOf('=');
-  const name = at < 0 ? text : text.slice(0, at);
-  if (name === '') throw new PlatformError('bad_request', 'field is NAME=VALUE, or NAME for any value');
-  return at < 0 ? { name } : { name, value: text.slice(at + 1) };
+/** Returns the condition on a field that a reader typed, as `hasField` reads it. Throws `bad_request` for an empty one. */
+export function parseField(text: string): string {
+  if (text === '') throw new PlatformError('bad_request', 'field is NAME=VALUE, or NAME for any value');
+  return text;
 }
 
 /** Returns the streams whose lines the filter can let through. */
@@ -91,12 +90,10 @@ export function isInRange(status: number, { from, to }: StatusRange): boolean {
   return status >= from && status <= to;
 }
 
-/** Returns whether the fields of a line have all those that are wanted. */
-export function hasFields(found: LogLine['fields'], wanted: readonly FieldFilter[]): boolean {
+/** Returns whether the fields of a line fit all conditions. */
+export function hasFields(found: LogLine['fields'], wanted: readonly string[]): boolean {
   if (found === undefined) return wanted.length === 0;
-  return wanted.every(
-    ({ name, value }) => Object.hasOwn(found, name) && (value === undefined || String(found[name]) === value),
-  );
+  return wanted.every((condition) => hasField(found, condition));
 }
 
 /** Returns `text` with A-Z as a-z. Only ASCII, as lower() does on every database. */

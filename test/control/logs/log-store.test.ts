@@ -277,7 +277,9 @@ onEachDatabase('logs', (dialect) => {
         ({
           ...{ level: seq % 8, stream: logStreams[seq % 4] ?? 'log', timeMs: seq, deployment: seq % 5 },
           ...(seq % 4 === 3 ? { status: 200 + (seq % 7) * 51 } : {}),
-          ...(seq % 6 === 0 ? { fields: JSON.stringify({ user: seq % 3, '': 'é"' }) } : {}),
+          ...(seq % 6 === 0
+            ? { fields: JSON.stringify({ user: seq % 3, '': 'é"', 'us=er': seq % 4 === 0 ? 'a=b' : 1 }) }
+            : {}),
         }) as const;
       const time = fc.option(fc.nat(400), { nil: undefined });
       const choice = fc.record({
@@ -290,17 +292,10 @@ onEachDatabase('logs', (dialect) => {
           nil: undefined,
         }),
         regex: fc.option(fc.constantFrom('^a', '[kK]', '(?i)é|_', '^$'), { nil: undefined, freq: 3 }),
-        fields: fc.option(
-          fc.constantFrom(
-            [{ name: 'user' }],
-            [
-              { name: 'user', value: '2' },
-              { name: '', value: 'é"' },
-            ],
-            [{ name: 'x' }],
-          ),
-          { nil: undefined, freq: 3 },
-        ),
+        fields: fc.option(fc.constantFrom(['user'], ['user=2', '=é"'], ['user=1', 'us=er'], ['us=er=a=b'], ['x']), {
+          nil: undefined,
+          freq: 3,
+        }),
         sinceMs: time,
         untilMs: time,
       });
@@ -327,17 +322,40 @@ onEachDatabase('logs', (dialect) => {
         line('aa', 'slow', { level: 3, ...fields({ user: 42, 'http.path': '/a', ok: true, none: null }) }),
         line('aa', 'fast', fields({ user: '42x' })),
       ]);
-      const found = async (...conditions: { name: string; value?: string }[]) =>
-        texts((await logs.query(it.a, { fields: conditions })).lines);
+      const found = async (...conditions: string[]) => texts((await logs.query(it.a, { fields: conditions })).lines);
       expect((await logs.query(it.a, { limit: 2 })).lines[0]!.fields).toEqual({
         ...{ user: 42, 'http.path': '/a', ok: true, none: null },
       });
-      expect(await found({ name: 'user' })).toEqual(['slow', 'fast']);
-      expect(await found({ name: 'user', value: '42' })).toEqual(['slow']);
-      expect(await found({ name: 'user' }, { name: 'ok', value: 'true' })).toEqual(['slow']);
-      expect(await found({ name: 'none', value: 'null' })).toEqual(['slow']);
-      expect(await found({ name: 'use' })).toEqual([]);
-      expect(await found({ name: 'toString' })).toEqual([]);
+      expect(await found('user')).toEqual(['slow', 'fast']);
+      expect(await found('user=42')).toEqual(['slow']);
+      expect(await found('user', 'ok=true')).toEqual(['slow']);
+      expect(await found('none=null')).toEqual(['slow']);
+      expect(await found('use')).toEqual([]);
+      expect(await found('user=')).toEqual([]);
+      expect(await found('toString')).toEqual([]);
+    });
+
+    test.each([
+      ['a=b', 'c'],
+      ['a', 'b=c'],
+      ['=', '='],
+      ['', 'x'],
+      ['q"uote', 'v"w'],
+      ['back\\slash=', '\\'],
+      ['two words', 'and a\ttab'],
+      ['ünï=😀', '😀=😀'],
+      ['__proto__', 'p'],
+      ['dots.in=it', 1],
+    ])('a field named %j is found by its name and value', async (name, value) => {
+      await logs.append([
+        line('aa', 'it', { fields: JSON.stringify(Object.fromEntries([[name, value]])) }),
+        line('aa', 'other', fields({ other: `${name}=${value}` })),
+      ]);
+      const found = async (condition: string) => texts((await logs.query(it.a, { fields: [condition] })).lines);
+      expect(await found(`${name}=${value}`)).toEqual(['it']);
+      if (name !== '') expect(await found(name)).toEqual(['it']);
+      expect(await found(`${name}=${value}=`)).toEqual([]);
+      expect(await found(`${name}=`)).toEqual([]);
     });
 
     test('are left out unless they are asked for, by their status too', async () => {

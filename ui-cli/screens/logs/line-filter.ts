@@ -1,7 +1,9 @@
 /**
- * Reads the filter that is typed under a log. Words `field:NAME=VALUE` (or `field:NAME`) and `status:404` (or
- * `status:5xx`) are conditions; the rest is a text that the row contains, in any case.
+ * Reads the filter that is typed under a log. Words `field:NAME=VALUE` (or `field:NAME`; with spaces in it
+ * `field:"NAME=VALUE"`, where `""` stands for a quotation mark) and `status:404` (or `status:5xx`) are conditions; the rest is a
+ * text that the row contains, in any case.
  */
+import { hasField } from '../../../src/protocol/log-fields.ts';
 import type { InvocationRecord, LogLine } from '../../../src/protocol/nouns.ts';
 
 export interface LineFilter {
@@ -13,11 +15,11 @@ export interface LineFilter {
 
 /** Returns the filter in `text`; null: it is empty, so that every row fits. */
 export function readLineFilter(text: string): LineFilter | null {
-  const fields: { readonly name: string; readonly value: string | null }[] = [];
+  const fields: string[] = [];
   let status: ((status: number) => boolean) | null = null;
   const rest = text
-    .replace(/(?<=^|\s)field:([^\s=]+)(?:=(\S*))?(?=\s|$)/g, (_all, name: string, value?: string) => {
-      fields.push({ name, value: value ?? null });
+    .replace(/(?<=^|\s)field:(?:"((?:[^"]|"")+)"|(\S+))(?=\s|$)/g, (_all, quoted?: string, word?: string) => {
+      fields.push(word ?? quoted?.replaceAll('""', '"') ?? '');
       return '';
     })
     .replace(/(?<=^|\s)status:([1-5])(\d\d|xx)(?=\s|$)/gi, (_all, digit: string, others: string) => {
@@ -31,15 +33,11 @@ export function readLineFilter(text: string): LineFilter | null {
   return {
     line: (line) =>
       (isWanted === null || (line.status !== undefined && isWanted(line.status))) &&
-      fields.every(({ name, value }) => hasField(line, name, value)) &&
+      fields.every((condition) => hasField(line.fields ?? {}, condition)) &&
       line.text.toLowerCase().includes(needle),
     call: (record, row) =>
       fields.length === 0 &&
       (isWanted === null || isWanted(record.status)) &&
       (needle === '' || row().toLowerCase().includes(needle)),
   };
-}
-
-function hasField({ fields = {} }: LogLine, name: string, value: string | null): boolean {
-  return Object.hasOwn(fields, name) && (value === null || String(fields[name]) === value);
 }

@@ -1,5 +1,6 @@
 /** Schemas of what functions leave: log lines with their queries, invocations, usage. */
 import { z } from 'zod';
+import { fieldLimits } from '../../../protocol/log-fields.ts';
 import {
   type InvocationRecord,
   invocationTriggers,
@@ -119,7 +120,8 @@ const cursor = wholeNumber({ min: 0, max: Number.MAX_SAFE_INTEGER });
 /** Conditions on fields in one question. */
 const fieldsMax = 8;
 
-const fieldText = z.string().max(grepCharsMax);
+/** The longest field in full: its name, `=`, its value. */
+const fieldText = z.string().max(fieldLimits.nameChars + 1 + fieldLimits.valueChars);
 
 /** Filters that the log query and the log stream share. */
 export const logFilterShape = {
