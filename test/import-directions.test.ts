@@ -17,7 +17,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'guest/wasm/inspect': ['protocol', 'guest/wasm/format', 'guest/wasm/meter'],
   'guest/wasm/snapshot': ['protocol', 'guest/wasm/format'],
   'guest/wasm': ['protocol', 'guest/wasm/format', 'guest/wasm/lines', 'guest/wasm/meter', 'guest/wasm/inspect'],
-  'guest/component': ['protocol', 'guest/wasm', 'guest/wasm/format', 'guest/wasm/inspect'],
+  'guest/component': ['protocol', 'guest/wasm', 'guest/wasm/format', 'guest/wasm/lines', 'guest/wasm/inspect'],
   'guest/hlang': ['protocol'],
   'guest/kernel': ['protocol', 'waiting', 'guest/wasm/lines', 'guest/wasm/meter', 'guest/component'],
   'guest/snapshot': ['protocol', 'guest/wasm/format', 'guest/wasm/snapshot', 'guest/component', 'guest/kernel'],

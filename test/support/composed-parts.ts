@@ -27,6 +27,7 @@ import {
   vector,
 } from './component-builder.ts';
 import { assemble } from './run-guest.ts';
+import { withSourceMap } from './source-lines.ts';
 
 type Bytes = readonly (number | string | Uint8Array | Bytes)[];
 
@@ -43,6 +44,8 @@ export interface Parts {
   readonly run: string;
   /** Body of a caller's or callee's `realloc` instead of the one that goes up. */
   readonly reallocs?: { readonly caller?: string; readonly callee?: string };
+  /** Whether the modules bring source maps: their byte N comes from line N of `callee.ts` and `caller.ts`. */
+  readonly hasLines?: boolean;
   /** Options of the canonical ABI besides memory and realloc: string encodings, post-return. */
   readonly options?: { readonly caller?: readonly Bytes[]; readonly callee?: readonly Bytes[] };
 }
@@ -64,8 +67,10 @@ export function composedParts({
   lowered = f,
   run,
   reallocs,
+  hasLines = false,
   options,
 }: Parts): Uint8Array {
+  const code = (source: string, text: string) => (hasLines ? withSourceMap(assemble(text), source) : assemble(text));
   const count = defined.length;
   /** Types that records and the like are part of must have names: type `index` is passed on as `t${index}`. */
   const named = (ref: Bytes): number[] =>
@@ -76,9 +81,12 @@ export function composedParts({
   const names = defined.map((_, index) => `t${index}`);
   const callee = component(
     coreModule(
-      assemble(`(module ${allocator(reallocs?.callee)} (func (export "f") ${f})
+      code(
+        'callee.ts',
+        `(module ${allocator(reallocs?.callee)} (func (export "f") ${f})
         (global $posted (mut i32) (i32.const 0))
-        (func (export "post") (param i32) (global.set $posted (local.get 0))))`),
+        (func (export "post") (param i32) (global.set $posted (local.get 0))))`,
+      ),
     ),
     coreInstances(instantiateCore(0)),
     aliases(aliasCore(0, 'f'), aliasCore(0, 'realloc'), aliasCore(0, 'post'), aliasCore(0, 'memory', 2)),
@@ -100,8 +108,11 @@ export function composedParts({
     canons(lower(0, [3, 0], [4, 0], ...((options?.caller ?? []) as number[][]))),
     coreInstances(coreBundle({ f: 1 })),
     coreModule(
-      assemble(`(module (import "host" "f" (func $f ${type})) (import "lib" "memory" (memory 1))
-        (func (export "run") (result i32) ${run}))`),
+      code(
+        'caller.ts',
+        `(module (import "host" "f" (func $f ${type})) (import "lib" "memory" (memory 1))
+        (func (export "run") (result i32) ${run}))`,
+      ),
     ),
     coreInstances(instantiateCore(1, { host: 1, lib: 0 })),
     aliases(aliasCore(2, 'run')),

@@ -7,8 +7,10 @@
  * The fused module applies all active segments before it runs the first start function. Therefore a module with data
  * that comes after a module with a start function is refused: its guest could see the changed order.
  */
+import type { SourceLines } from '../wasm/lines/rows.ts';
 import { componentCaps } from './caps.ts';
 import { CoreModules } from './core-modules.ts';
+import { FusedLines } from './fused-lines.ts';
 import { NumberedUnits } from './number-units.ts';
 import type { KeptExport, MergedMemories, Unit } from './unit.ts';
 import { checkFusedBytes, FusedWriter } from './write-fused.ts';
@@ -23,15 +25,23 @@ export interface FuseOptions {
   readonly fusedBytesMax?: number;
 }
 
+export interface Fused {
+  readonly bytes: Uint8Array;
+  /** Source lines of its code (lines/rows.ts); null: no unit brings any. */
+  readonly lines: SourceLines | null;
+}
+
 /**
  * Returns the fused module, whose only exports are `keep`. Throws `module_invalid`, `module_unsupported`,
  * `module_too_large`.
  */
-export function fuse(units: readonly Unit[], keep: readonly KeptExport[], options: FuseOptions): Uint8Array {
+export function fuse(units: readonly Unit[], keep: readonly KeptExport[], options: FuseOptions): Fused {
   const { subject } = options;
   const { modules = new CoreModules(subject), memories = null, fusedBytesMax = componentCaps.fusedBytes } = options;
   const bytes = units.reduce((sum, unit) => sum + unit.bytes.length, 0);
   checkFusedBytes(bytes, fusedBytesMax, subject);
   const numbers = new NumberedUnits(units, { subject, modules, memories });
-  return new FusedWriter(numbers, subject, fusedBytesMax).write(keep, bytes);
+  const lines = new FusedLines();
+  const fused = new FusedWriter(numbers, subject, fusedBytesMax).write(keep, bytes, lines);
+  return { bytes: fused, lines: lines.finish() };
 }

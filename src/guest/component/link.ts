@@ -3,6 +3,7 @@
  * every import of its core modules is connected to.
  */
 import { PlatformError } from '../../protocol/errors.ts';
+import type { SourceLines } from '../wasm/lines/rows.ts';
 import { type AsyncCanon, asyncHostFunction, passEndFunction, waitingFunction } from './async-functions.ts';
 import { lowerUsesMemory, usesMemory } from './canon-options.ts';
 import { CoreModules } from './core-modules.ts';
@@ -11,7 +12,7 @@ import { type DeliveryTarget, findDeliveries, hasTasks } from './delivery-target
 import { type EntryPoint, entryMissing, findEntry, type World } from './entry-points.ts';
 import { evaluateComponent } from './evaluate.ts';
 import { flattenFunction, hasLists } from './flatten.ts';
-import { fuse } from './fuse.ts';
+import { type Fused, fuse } from './fuse.ts';
 import { Glue, type HostCall, type PartCall, type PartOptions } from './glue.ts';
 import { hostPassContext } from './glue-hosts.ts';
 import type {
@@ -37,6 +38,8 @@ import { func, own, sameWitType, type TextEncoding, type WitType } from './wit.t
 export interface LinkedComponent {
   /** The linked core module; it exports `_start`. */
   readonly bytes: Uint8Array;
+  /** Source lines of the linked module, from debug information in the core modules; null: there is none. */
+  readonly lines: SourceLines | null;
   readonly world: World;
   /** Name of the component's export that `_start` calls: `wasi:http/incoming-handler@0.2.3`. */
   readonly entry: string;
@@ -121,7 +124,7 @@ class Linker {
     this.#makeEntry(entry);
     this.#imports.refuseUnknown();
     return {
-      bytes: this.#fuse(units, [{ unit: glueUnit, name: '_start' }]),
+      ...this.#fuse(units, [{ unit: glueUnit, name: '_start' }]),
       world: entry.kind.world,
       entry: entry.name,
       imports: this.#graph.imports,
@@ -161,7 +164,7 @@ class Linker {
     return units;
   }
 
-  #fuse(units: readonly Unit[], keep: readonly KeptExport[]): Uint8Array {
+  #fuse(units: readonly Unit[], keep: readonly KeptExport[]): Fused {
     const glue: Unit = { bytes: this.#glue.write(), resolve: (module, name) => this.#glue.resolve(module, name) };
     const merged: Unit[] = this.#memories.areMerged ? [{ bytes: this.#memories.laidOut(), resolve: () => null }] : [];
     return fuse([glue, ...units, ...merged], keep, {

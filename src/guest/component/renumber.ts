@@ -6,6 +6,7 @@ import { refusedOpcodes, refusedPrefixed } from '../wasm/format/features.ts';
 import { op } from '../wasm/format/instructions.ts';
 import { bulk, oneByteShapes, shape, simdShapes } from '../wasm/format/opcodes.ts';
 import type { ByteWriter } from '../wasm/format/writer.ts';
+import type { MoveSink } from '../wasm/lines/line-marks.ts';
 import { unsupportedComponent } from './refusals.ts';
 import { type RelocatedMemory, Relocation } from './relocate.ts';
 
@@ -34,6 +35,10 @@ export class CodeCopier {
   pos = 0;
   /** Offset up to which bytes have been copied. */
   #copied = 0;
+  /** Hears what is copied of a body; null outside of one. */
+  #moves: MoveSink | null = null;
+  /** Where the body begins in the writer. */
+  #bodyStart = 0;
 
   constructor(bytes: Uint8Array, numbering: Numbering, writer: ByteWriter, subject: string) {
     this.#bytes = bytes;
@@ -51,10 +56,15 @@ export class CodeCopier {
     this.#flush();
   }
 
-  /** Copies a function body. `start` is the offset of the declarations of its locals, `params` the number of parameters. */
-  body(start: number, params: number): void {
+  /**
+   * Copies a function body. `start` is the offset of the declarations of its locals, `params` the number of parameters;
+   * `moves` hears what is copied, null: nobody does.
+   */
+  body(start: number, params: number, moves: MoveSink | null): void {
     this.pos = start;
     this.#copied = start;
+    this.#moves = moves;
+    this.#bodyStart = this.#writer.length;
     const groups = this.u32();
     let locals = params;
     this.#replace(start, groups, groups + (this.#relocation === null ? 0 : Relocation.groups));
@@ -68,6 +78,7 @@ export class CodeCopier {
     }
     this.#instructions();
     this.#flush();
+    this.#moves = null;
   }
 
   /** Reads a LEB128 of 32 bits. */
@@ -101,8 +112,14 @@ export class CodeCopier {
   }
 
   #flush(): void {
-    this.#writer.raw(this.#bytes, this.#copied, this.pos);
+    this.#copyTo(this.pos);
     this.#copied = this.pos;
+  }
+
+  /** Copies what has not been copied before `end`. */
+  #copyTo(end: number): void {
+    this.#moves?.copied(this.#copied, end, this.#writer.length - this.#bodyStart);
+    this.#writer.raw(this.#bytes, this.#copied, end);
   }
 
   /** Reads an index and writes the new index from `numbers`. */
@@ -120,7 +137,7 @@ export class CodeCopier {
 
   #replace(start: number, before: number, after: number): void {
     if (before === after) return;
-    this.#writer.raw(this.#bytes, this.#copied, start);
+    this.#copyTo(start);
     this.#writer.u32(after);
     this.#copied = this.pos;
   }
@@ -136,7 +153,7 @@ export class CodeCopier {
     const index = this.u32();
     const type = this.#numbering.types[index] as number;
     if (type === index) return;
-    this.#writer.raw(this.#bytes, this.#copied, start);
+    this.#copyTo(start);
     this.#writer.s32(type);
     this.#copied = this.pos;
   }
@@ -227,8 +244,9 @@ export class CodeCopier {
   /** Writes instructions before the one at `start`, if the memory is relocated. */
   #before(start: number, write: (relocation: Relocation) => void): void {
     if (this.#relocation === null) return;
-    this.#writer.raw(this.#bytes, this.#copied, start);
+    this.#copyTo(start);
     this.#copied = start;
+    this.#moves?.reached(start, this.#writer.length - this.#bodyStart);
     write(this.#relocation);
   }
 

@@ -25,7 +25,11 @@ export function vetProgram(
 ): { readonly module: RewrittenModule; readonly bytes: Uint8Array } {
   if (!isComponent(bytes)) return vetModule(bytes, options);
   const component = linkComponent(bytes, { provided: interfaces, elements, name: options.name });
-  const { bytes: rewritten, module } = vetModule(component.bytes, { ...options, provided: linked });
+  const { bytes: rewritten, module } = vetModule(component.bytes, {
+    ...options,
+    provided: linked,
+    lines: component.lines,
+  });
   const { world, entry, functions } = component;
   return {
     bytes: rewritten,

@@ -6,6 +6,7 @@ import { functionNames, functionNamesOf } from '../wasm/format/sections/custom.t
 import { writeLimits } from '../wasm/format/sections/import.ts';
 import { valTypeBytes } from '../wasm/format/types.ts';
 import { ByteWriter } from '../wasm/format/writer.ts';
+import type { FusedLines } from './fused-lines.ts';
 import type { PlacedMemory } from './memories.ts';
 import { functionType, type LoadedUnit, type NumberedUnits } from './number-units.ts';
 import { invalidComponent, tooLargeComponent, unsupportedComponent } from './refusals.ts';
@@ -24,8 +25,8 @@ export class FusedWriter {
     this.#fusedBytesMax = fusedBytesMax;
   }
 
-  /** Returns the module, whose only exports are `keep`. `bytes` is the size of all units. */
-  write(keep: readonly KeptExport[], bytes: number): Uint8Array {
+  /** Returns the module, whose only exports are `keep`. `bytes` is the size of all units. `lines` hears where code goes. */
+  write(keep: readonly KeptExport[], bytes: number, lines: FusedLines): Uint8Array {
     const starts = this.#numbers.units.flatMap(({ module }, unit) =>
       module.start === null ? [] : [this.#numbering(unit).functions[module.start] as number],
     );
@@ -72,7 +73,7 @@ export class FusedWriter {
     const dataSegments = this.#numbers.units.reduce((sum, { module }) => sum + module.dataSegments, 0);
     if (this.#numbers.units.some(({ module }) => module.dataCount !== null))
       writer.section(12, () => writer.u32(dataSegments));
-    this.#writeCode(writer, starts.length > 1 ? starts : []);
+    this.#writeCode(writer, starts.length > 1 ? starts : [], lines);
     if (dataSegments > 0) this.#writeData(writer, dataSegments);
     this.#writeNames(writer);
     return writer.view();
@@ -175,8 +176,9 @@ export class FusedWriter {
     }
   }
 
-  #writeCode(writer: ByteWriter, starts: readonly number[]): void {
+  #writeCode(writer: ByteWriter, starts: readonly number[], lines: FusedLines): void {
     writer.section(10, () => {
+      const payload = writer.length;
       const bodies = this.#numbers.units.reduce(
         (sum, { module, imports }) => sum + module.functionTypes.length - imports.functions.length,
         0,
@@ -187,16 +189,25 @@ export class FusedWriter {
         const section: Section | undefined = findSection(module, 10);
         if (section === undefined) return;
         const copier = this.#copier(writer, unit);
+        const marks = lines.marksOf(module.bytes, section.start);
         copier.pos = section.start;
         for (let left = copier.u32(); left > 0; left -= 1) {
           const size = copier.u32();
           const start = copier.pos;
           const { params } = functionType(module, index);
-          writer.sized(() => copier.body(start, params.length));
+          marks?.beginBody(start);
+          let written = 0;
+          writer.sized(() => {
+            const before = writer.length;
+            copier.body(start, params.length, marks);
+            written = writer.length - before;
+          });
+          marks?.endBody(writer.length - written - payload);
           checkFusedBytes(writer.length, this.#fusedBytesMax, this.#subject);
           copier.pos = start + size;
           index += 1;
         }
+        if (marks !== null) lines.endUnit(marks, writer.length - payload);
       });
       if (starts.length === 0) return;
       writer.sized(() => {

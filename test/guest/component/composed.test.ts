@@ -30,6 +30,7 @@ import {
   types,
   vector,
 } from '../../support/component-builder.ts';
+import { composedParts } from '../../support/composed-parts.ts';
 import { RecordedHttp, type RequestOptions } from '../../support/incoming-http.ts';
 import { assemble, fixture, type GuestOptions, runGuest, runVetted } from '../../support/run-guest.ts';
 
@@ -56,6 +57,31 @@ it.each(['utf16', 'latin1+utf16'])(
     expect(logs.map(({ text }) => text).join()).toMatch(/Größe.*3 € 😀/s);
   },
 );
+
+it('the stack of a failed part has source lines of every part, in code that reads one of several memories too', async () => {
+  const bytes = composedParts({
+    hasLines: true,
+    param: [0x79],
+    f: `(param i32) (i32.store (i32.const 16) (i32.const 5))
+      (drop (i32.div_u (i32.load (i32.const 16)) (i32.sub (local.get 0) (i32.const 7))))`,
+    run: '(call $f (i32.add (i32.const 3) (i32.const 4))) (i32.const 0)',
+  });
+  const { end, guest } = await runGuest(bytes);
+  expect(end).toMatchObject({ kind: 'trap', message: expect.stringContaining('divide by zero') });
+  const lines = guest.stack.flatMap((frame) => {
+    const [, source, line] = /\((\w+\.ts):(\d+)\)$/.exec(frame) ?? [];
+    return source === undefined ? [] : [[source, Number(line)] as const];
+  });
+  expect(lines.map(([source]) => source)).toEqual(['callee.ts', 'caller.ts']);
+  // A line is the offset in a core module: of the division, and of the call.
+  const file = Buffer.from(bytes);
+  const starts = [...file.toString('latin1').matchAll(/\0asm\x01\0\0\0/g)].map(({ index }) => index);
+  for (const [opcode, line] of [
+    [0x6e, lines[0]?.[1] ?? 0],
+    [0x10, lines[1]?.[1] ?? 0],
+  ] as const)
+    expect(starts.map((start) => file[start + line])).toContain(opcode);
+});
 
 describe('resources between three components', () => {
   it('are lent, given away and destroyed once', async () => {

@@ -5,8 +5,12 @@ import { CoreModules } from '../../../src/guest/component/core-modules.ts';
 import { fuse } from '../../../src/guest/component/fuse.ts';
 import { Memories } from '../../../src/guest/component/memories.ts';
 import type { ImportTarget, Unit } from '../../../src/guest/component/unit.ts';
+import { findSection } from '../../../src/guest/wasm/format/model.ts';
+import { readModule } from '../../../src/guest/wasm/format/read-module.ts';
+import { sourceLineLimits } from '../../../src/guest/wasm/lines/rows.ts';
 import { PlatformError } from '../../../src/protocol/errors.ts';
 import type { FuncType } from '../../../src/protocol/module.ts';
+import { withSourceMap } from '../../support/source-lines.ts';
 import { wat } from '../../support/wasm.ts';
 
 const i32: FuncType = { params: ['i32'], results: ['i32'] };
@@ -44,7 +48,7 @@ function fused(
   modules: readonly Uint8Array[],
   name: string,
 ): { readonly bytes: Uint8Array; readonly exports: Exports } {
-  const bytes = fuse(unitsOf(modules), [{ unit: modules.length - 1, name }], { subject: 'x.wasm' });
+  const { bytes } = fuse(unitsOf(modules), [{ unit: modules.length - 1, name }], { subject: 'x.wasm' });
   const module = new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>);
   return { bytes, exports: new WebAssembly.Instance(module, { host } as never).exports as Exports };
 }
@@ -83,8 +87,65 @@ describe('fusing', () => {
         memories: { unit: 2, placed: memories.placed, ofUnit: [0, 1, null] },
         ...(fusedBytesMax === undefined ? {} : { fusedBytesMax }),
       });
-    expect(act().length).toBeGreaterThan(2 * total);
+    expect(act().bytes.length).toBeGreaterThan(2 * total);
     expect(refusal(() => act(2 * total))).toContain('module_too_large: bytes of all core instances');
+  });
+
+  it('finds source lines again where the code was copied to', () => {
+    // Numbers change, also to longer ones: 200 functions, globals and types stand before those of the second module.
+    const many = Array.from(
+      { length: 200 },
+      (_, n) => `(global (mut i32) (i32.const ${n})) (func (param ${'i32 '.repeat(n % 9)}))`,
+    );
+    const inner = withSourceMap(
+      wat(`(module ${many.join('')} (type $t (func (param i32) (result i32))) (table 1 funcref) (elem (i32.const 0) $f)
+        (global $g (mut i32) (i32.const 0))
+        (func $f (type $t) (global.set $g (local.get 0)) (i32.div_u (i32.const 1) (i32.sub (global.get $g) (i32.const 7))))
+        (func (export "f") (type $t) (call_indirect (type $t) (local.get 0) (i32.const 0))))`),
+      'inner.ts',
+    );
+    const plain = wat(`(module (import "0" "f" (func $f (param i32) (result i32)))
+      (func (export "g") (param i32) (result i32) (call $f (local.get 0))))`);
+    const outer = withSourceMap(
+      wat(`(module (import "1" "g" (func $g (param i32) (result i32))) (import "host" "log" (func $log (param i32) (result i32)))
+        (func $own (param i32) (result i32) (drop (call $log (i32.const 1))) (call $g (local.get 0)))
+        (func (export "run") (param i32) (result i32) (block (result i32) (call $own (i32.add (local.get 0) (i32.const 3))))))`),
+      'outer.ts',
+    );
+    const modules = [inner, plain, outer];
+    const offsets = (exports: Exports) => {
+      try {
+        call(exports, 'run', 4);
+      } catch (error) {
+        return [...String((error as Error).stack).matchAll(/wasm-function\[\d+\]:0x([0-9a-f]+)/g)].map(([, hex = '']) =>
+          Number.parseInt(hex, 16),
+        );
+      }
+      throw new Error('it did not trap');
+    };
+    const seen = offsets(unfused(modules));
+    expect(seen).toHaveLength(5);
+    const { bytes, lines } = fuse(unitsOf(modules), [{ unit: 2, name: 'run' }], { subject: 'x.wasm' });
+    const code = findSection(readModule(bytes, 'x.wasm'), 10)?.start ?? 0;
+    const found = offsets(
+      new WebAssembly.Instance(new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>), { host } as never)
+        .exports as Exports,
+    ).map((offset) => {
+      const at = lines?.addresses.findLastIndex((address) => address + code <= offset) ?? -1;
+      const place = lines?.places[at] ?? 0;
+      return place === 0 ? null : `${lines?.files[place >>> 20]}:${place & 0xf_ffff}`;
+    });
+    const [divided, called, , own, run] = seen;
+    expect(found).toEqual([`inner.ts:${divided}`, `inner.ts:${called}`, null, `outer.ts:${own}`, `outer.ts:${run}`]);
+    expect(fuse(unitsOf([wat('(module (func))')]), [], { subject: 'x.wasm' }).lines).toBeNull();
+  });
+
+  it('keeps a bounded number of source lines, however many instances a module has', () => {
+    const bytes = withSourceMap(wat(`(module (func ${'(drop (i32.const 1))'.repeat(30_000)}))`), 'a.ts');
+    const { lines } = fuse(unitsOf([bytes, bytes, bytes, bytes]), [], { subject: 'x.wasm' });
+    expect(lines?.addresses.length).toBe(sourceLineLimits.rows);
+    expect(lines?.places.at(-1)).toBe(0);
+    expect(lines?.files).toEqual(['a.ts']);
   });
 
   it('renumbers functions, types, tables, globals, segments and block types, and keeps what they do', () => {
@@ -246,7 +307,7 @@ describe('fusing refuses', () => {
     const first = wat('(module (memory (export "m") 1) (func $s (i32.store8 (i32.const 0) (i32.const 1))) (start $s))');
     const second = wat('(module (import "0" "m" (memory 1)) (data (i32.const 0) "\\02"))');
     expect(refusal(() => fuse(unitsOf([first, second]), [], { subject: 'x.wasm' }))).toMatch(/^module_unsupported/);
-    expect(fuse(unitsOf([first]), [], { subject: 'x.wasm' }).length).toBeGreaterThan(0);
+    expect(fuse(unitsOf([first]), [], { subject: 'x.wasm' }).bytes.length).toBeGreaterThan(0);
   });
 
   it('two memories', () => {

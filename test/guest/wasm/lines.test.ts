@@ -11,7 +11,7 @@ import { vetModule } from '../../../src/guest/wasm/rewrite.ts';
 import { randomOf } from '../../support/random.ts';
 import { runVetted } from '../../support/run-guest.ts';
 import { take } from '../../support/snapshots.ts';
-import { customSection, sourceMapOf, withSection } from '../../support/source-lines.ts';
+import { as64, customSection, sourceMapOf, withoutCustoms, withSection } from '../../support/source-lines.ts';
 import { wat } from '../../support/wasm.ts';
 
 function vet(bytes: Uint8Array, map: Uint8Array | null = null) {
@@ -39,6 +39,29 @@ describe('a module with DWARF', () => {
         'logged (src/lines.c:18)',
         'cwa_main (src/lines.c:23)',
       ]);
+    },
+  );
+
+  it.each(['dwarf4', 'dwarf5', 'dwarf4-optimised', 'dwarf5-optimised'])(
+    'has the same lines in the 64-bit form: %s',
+    (name) => {
+      const bytes = withLines(name);
+      const line = Buffer.from(sections(bytes, '.debug_line')[0] as ArrayBuffer);
+      const others = ['.debug_str', '.debug_line_str'].flatMap((other) =>
+        sections(bytes, other).map((contents) => [other, new Uint8Array(contents)] as const),
+      );
+      const wide = [['.debug_line', as64(line)] as const, ...others].reduce(
+        (module, [section, contents]) => withSection(module, section, contents),
+        withoutCustoms(bytes),
+      );
+      expect(readSourceLines(wide, null)).toEqual(readSourceLines(bytes, null));
+      expect(readSourceLines(wide, null)?.addresses.length).toBeGreaterThan(5);
+      // Cut anywhere, it has no other rows than the whole.
+      const whole = as64(line);
+      for (let length = 0; length < whole.length; length += 5) {
+        const cut = readSourceLines(withSection(withoutCustoms(bytes), '.debug_line', whole.subarray(0, length)), null);
+        expect(cut?.addresses.length ?? 0).toBeLessThanOrEqual(readSourceLines(bytes, null)?.addresses.length ?? 0);
+      }
     },
   );
 

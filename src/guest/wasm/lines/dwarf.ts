@@ -1,4 +1,4 @@
-/** Reads the line number programs of DWARF 2 to 5 in their 32-bit form (DWARF 5, 6.2), as compilers to WebAssembly write them. */
+/** Reads the line number programs of DWARF 2 to 5 (DWARF 5, 6.2) in their 32-bit and 64-bit forms (7.4). */
 import { type SourceRows, sourceLineLimits } from './rows.ts';
 
 export interface DwarfSections {
@@ -9,6 +9,8 @@ export interface DwarfSections {
 
 /** Bytes of line programs that are read, so that their time is bounded. */
 const lineBytesMax = 32 * 1024 * 1024;
+/** The first four bytes of a unit in the 64-bit form. */
+const dwarf64 = 0xffff_ffff;
 /** Names of files that are looked up, over all units. */
 const lookUpsMax = 65_536;
 
@@ -22,11 +24,14 @@ export function dwarfLines(sections: DwarfSections, rows: SourceRows): void {
   const budget = { lookUps: lookUpsMax };
   for (let pos = 0; pos + 4 <= line.length && !rows.isFull; ) {
     const length = view.getUint32(pos, true);
-    // 64-bit DWARF, and reserved values.
-    if (length >= 0xffff_fff0) return;
-    const next = pos + 4 + length;
+    const is64 = length === dwarf64;
+    // Other values from 0xfffffff0 on are reserved.
+    if (length >= 0xffff_fff0 && !is64) return;
+    if (is64 && pos + 12 > line.length) return;
+    const start = pos + (is64 ? 12 : 4);
+    const next = start + (is64 ? Number(view.getBigUint64(pos + 4, true)) : length);
     try {
-      const unit = new Cursor(line.subarray(0, next), pos + 4);
+      const unit = new Cursor(line.subarray(0, next), { pos: start, is64 });
       const header = readHeader(unit, sections);
       if (header !== null) runProgram(unit, header, rows, budget);
     } catch (error) {
@@ -61,7 +66,7 @@ function readHeader(unit: Cursor, sections: DwarfSections): Header | null {
   if (version < 2 || version > 5) return null;
   // Address size and segment selector size.
   if (version === 5 && (unit.u8() !== 4 || unit.u8() !== 0)) return null;
-  const headerBytes = unit.u32();
+  const headerBytes = unit.offset();
   const program = unit.pos + headerBytes;
   const instructionBytes = unit.u8();
   // Operations of one instruction: only VLIW machines have several.
@@ -136,9 +141,9 @@ function readForm(unit: Cursor, form: number, { str, lineStr }: DwarfSections): 
     case 0x08: // DW_FORM_string
       return unit.text();
     case 0x0e: // DW_FORM_strp
-      return textAt(str, unit.u32());
+      return textAt(str, unit.offset());
     case 0x1f: // DW_FORM_line_strp
-      return textAt(lineStr, unit.u32());
+      return textAt(lineStr, unit.offset());
     case 0x0b: // DW_FORM_data1
       return unit.u8();
     case 0x05: // DW_FORM_data2
@@ -246,10 +251,13 @@ const nameBytes = 512;
 /** Reads little-endian values. Throws RangeError beyond the end. */
 class Cursor {
   readonly #bytes: Uint8Array;
+  /** Whether offsets have 64 bits. */
+  readonly #is64: boolean;
   pos: number;
 
-  constructor(bytes: Uint8Array, pos = 0) {
+  constructor(bytes: Uint8Array, { pos, is64 }: { readonly pos: number; readonly is64: boolean }) {
     this.#bytes = bytes;
+    this.#is64 = is64;
     this.pos = pos;
   }
 
@@ -270,6 +278,12 @@ class Cursor {
 
   u32(): number {
     return (this.u16() | (this.u16() << 16)) >>> 0;
+  }
+
+  /** Returns an offset or a length of the unit's form. */
+  offset(): number {
+    const low = this.u32();
+    return this.#is64 ? low + this.u32() * 2 ** 32 : low;
   }
 
   /** Returns an unsigned LEB128; bits beyond 32 are lost. */
