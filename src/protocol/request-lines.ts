@@ -27,7 +27,7 @@ export const defaultRequestLines: RequestLineSettings = {
 
 /**
  * Returns a request target with the values of query parameters masked whose names contain one of `words`, or that contain
- * such a parameter themselves: a URL to come back to has a query of its own. A name that cannot be decoded is masked too: what
+ * such a name themselves: a URL to come back to has a query of its own, a state may be JSON in base64. A name that cannot be decoded is masked too: what
  * it stands for is unknown.
  */
 export function maskTarget(target: string, words: readonly string[]): string {
@@ -38,7 +38,7 @@ export function maskTarget(target: string, words: readonly string[]): string {
     .split(/([&;])/)
     .map((part) => {
       const end = part.indexOf('=');
-      if (end < 0) return part;
+      if (end < 0) return hasSecret(part, words) ? '***' : part;
       const name = part.slice(0, end);
       return isSecret(name, words) || hasSecret(part.slice(end + 1), words) ? `${name}=***` : part;
     })
@@ -62,24 +62,41 @@ export function shortened(target: string): string {
   return target.length <= targetChars ? target : `${target.slice(0, targetChars)}…`;
 }
 
-/** Times that a value is decoded: a URL within a URL within a query. */
+/** Times that a value is decoded: a URL within a URL within a query, or JSON in base64 within one. */
 const decodingsMax = 3;
 
 /**
- * Returns whether a value, decoded as often as it can be, has a query or a fragment with a secret parameter. Of a long one only
- * the beginning is looked at, since lines and records show no more.
+ * Returns whether a value, decoded as often as it can be, has a secret parameter, as queries, fragments and forms have them, or
+ * a key of JSON. Of a long one only the beginning is looked at, since lines and records show no more.
  */
 function hasSecret(value: string, words: readonly string[]): boolean {
-  if (!value.includes('=') && !value.includes('%')) return false;
   let text = value.slice(0, requestLineLimits.targetChars);
   for (let round = 0; round <= decodingsMax; round += 1) {
-    const names = [...text.matchAll(/[?&;#]([^?&;#=]*)=/g)];
-    if (names.some(([, name = '']) => isSecret(name, words))) return true;
-    if (!text.includes('%')) return false;
-    // A part that cannot be decoded stays as it is, and the rest is decoded all the same.
-    text = text.replaceAll(/(?:%[\da-f]{2})+/gi, (bytes) => Buffer.from(bytes.replaceAll('%', ''), 'hex').toString());
+    if (namesIn(text).some((name) => isSecret(name, words))) return true;
+    const before = text;
+    text = decodedOnce(text);
+    if (text === before) return false;
   }
   return false;
+}
+
+/** Returns the names of parameters with a value, and of keys of JSON. */
+function namesIn(text: string): string[] {
+  const names: string[] = [];
+  if (text.includes('='))
+    for (const [, name = ''] of text.matchAll(/(?:^|[?&;#\s])([^?&;#=\s]*)=+[^=&;#\s]/g)) names.push(name);
+  if (text.includes('"')) for (const [, name = ''] of text.matchAll(/"([^"]*)"\s*:/g)) names.push(name);
+  return names;
+}
+
+/** Returns a text without its percent-encoding, or a text in base64 as what it stands for; any other text as it is. */
+function decodedOnce(text: string): string {
+  // A part that cannot be decoded stays as it is, and the rest is decoded all the same.
+  if (text.includes('%'))
+    return text.replaceAll(/(?:%[\da-f]{2})+/gi, (bytes) => Buffer.from(bytes.replaceAll('%', ''), 'hex').toString());
+  if (!/^[\w+/-]{8,}={0,2}$/.test(text)) return text;
+  const decoded = Buffer.from(text, 'base64').toString();
+  return /[\0-\x08\x0e-\x1f\ufffd]/.test(decoded) ? text : decoded;
 }
 
 function isSecret(name: string, words: readonly string[]): boolean {

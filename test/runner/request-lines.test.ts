@@ -95,8 +95,26 @@ describe('secrets in a query', () => {
     ['/a?to=%zz%3Ftoken%3Dabc', '/a?to=***'],
     ['/a?to=/cb%3Fpage%3D1&token', '/a?to=/cb%3Fpage%3D1&token'],
     ['/a?q=what+is+a+token%3F', '/a?q=what+is+a+token%3F'],
-    ['/a?q=token%3Dabc', '/a?q=token%3Dabc'],
+    ['/a?q=token%3Dabc', '/a?q=***'],
   ])('%s is written as %s', (target, expected) => {
+    expect(masked(target)).toBe(expected);
+  });
+
+  it.each([
+    ['a parameter whose = is encoded', '/?token%3dabc', '/?***'],
+    ['a form', '/?body=token%3Dabc', '/?body=***'],
+    ['a form that is not encoded', '/?a=token=abc&b=1', '/?a=***&b=1'],
+    ['two = behind the name', '/?a=token==abc', '/?a=***'],
+    ['JSON', '/?d=%7B%22user%22%3A%7B%22apiKey%22%3A%22abc%22%7D%7D&e=2', '/?d=***&e=2'],
+    ['JSON that is not encoded', '/?d={"password":"abc"}', '/?d=***'],
+    ['JSON that says nothing secret', '/?d={"page":1}', '/?d={"page":1}'],
+    ['a form in base64', '/?s=dG9rZW49YWJjJmE9MQ==', '/?s=***'],
+    ['JSON in base64 for URLs', '/?s=eyJ0byI6Ii94P3kiLCJjc3JmVG9rZW4iOiJhPmI_YyJ9&t=1', '/?s=***&t=1'],
+    ['a URL in base64, encoded once more', '/?s=L2NiP3Nlc3Npb249MTI%3D', '/?s=***'],
+    ['base64 that says nothing secret', '/?s=cGFnZT0yJnNvcnQ9dXA=', '/?s=cGFnZT0yJnNvcnQ9dXA='],
+    ['a random id', '/?id=Zm9vYmFyMTIzNDU2Nzg5&x=deadbeefdeadbeef', '/?id=Zm9vYmFyMTIzNDU2Nzg5&x=deadbeefdeadbeef'],
+    ['a word without a value', '/?token&q=how+to+type+a+key', '/?token&q=how+to+type+a+key'],
+  ])('within a value: %s', (_what, target, expected) => {
     expect(masked(target)).toBe(expected);
   });
 
