@@ -44,7 +44,7 @@ export interface Parts {
   readonly run: string;
   /** Body of a caller's or callee's `realloc` instead of the one that goes up. */
   readonly reallocs?: { readonly caller?: string; readonly callee?: string };
-  /** Whether the modules bring source maps: their byte N comes from line N of `callee.ts` and `caller.ts`. */
+  /** Whether the modules bring source maps: their byte N comes from line N of a source named for the part. */
   readonly hasLines?: boolean;
   /** Options of the canonical ABI besides memory and realloc: string encodings, post-return. */
   readonly options?: { readonly caller?: readonly Bytes[]; readonly callee?: readonly Bytes[] };
