@@ -3,13 +3,15 @@
  * The commit is checked out into a temporary folder and installed there with `npm ci`.
  *
  * - hello: requests a second and latencies of the same functions, whole platforms with one runner each
- * - push: the same `git push` of a new module to each in turn
+ * - push: the same `git push` of a new module to each in turn: time, and processor time of the platform's processes but for
+ *   runners and the vet child that waits for the next push
  * - wasm: bench/wasm.ts of each checkout, one after the other
  *
  * From the environment: ROUNDS, SECONDS (of a round), LOADER (load.ts).
  */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -81,6 +83,16 @@ async function push({ platform, token }: Side, repo: string, handler: string): P
   return performance.now() - startMs;
 }
 
+/**
+ * Returns the processor time, in milliseconds, of a process and of its children that have ended: fields 14 to 17 of
+ * /proc/PID/stat, proc(5), in ticks of 10 ms.
+ */
+function processorMs(pid: number | undefined): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks) * 10, 0);
+}
+
 type Sides = Readonly<Record<'before' | 'now', Side>>;
 
 async function hello(sides: Sides): Promise<void> {
@@ -121,18 +133,25 @@ async function pushes(sides: Sides): Promise<void> {
   ] as const) {
     const repo = await makeRepo();
     const took = { before: [] as number[], now: [] as number[] };
+    const cpuMs = { before: 0, now: 0 };
     // The first round warms up.
     for (let round = 0; round <= rounds * 2; round += 1) {
       await commitModule(repo, moduleOf(functions, round));
       for (const when of ['before', 'now'] as const) {
+        const { pid } = sides[when].platform.child;
+        const startMs = processorMs(pid);
         const tookMs = await push(sides[when], repo, `pushed-${functions}`);
-        if (round > 0) took[when].push(tookMs);
+        if (round === 0) continue;
+        took[when].push(tookMs);
+        cpuMs[when] += (processorMs(pid) - startMs) / (rounds * 2);
       }
     }
     const [before, now] = [median(took.before), median(took.now)];
-    rows.push([size, ms(before), ms(now), ratio(now, before)]);
+    const cpu = [ms(cpuMs.before), ms(cpuMs.now), ratio(cpuMs.now, cpuMs.before)];
+    rows.push([size, ms(before), ms(now), ratio(now, before), ...cpu]);
   }
-  table(`push: medians of ${rounds * 2}`, ['module', 'before ms', 'now ms', 'x before'], rows);
+  const columns = ['module', 'before ms', 'now ms', 'x before', 'cpu before ms', 'cpu now ms', 'x before'];
+  table(`push: medians of ${rounds * 2}, means of processor time`, columns, rows);
 }
 
 async function wasm(checkouts: Readonly<Record<string, string>>): Promise<void> {

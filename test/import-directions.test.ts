@@ -128,7 +128,7 @@ const onlyFiles: readonly (readonly [from: string, to: string, files: RegExp])[]
   // The policy syntax that `wasmcloud run` shares.
   ['control/deploy', 'guest/kernel', /^src\/guest\/kernel\/olin-policy\.ts$/],
   ['control/deploy', 'guest/wasm/meter', /^src\/guest\/wasm\/meter\/costs\.ts$/],
-  ['control/deploy', 'guest/wasm/lines', /^src\/guest\/wasm\/lines\/(rows|source-lines)\.ts$/],
+  ['control/deploy', 'guest/wasm/lines', /^src\/guest\/wasm\/lines\/(rows|debug-sections)\.ts$/],
   ['guest/kernel', 'guest/wasm/lines', /^src\/guest\/wasm\/lines\/line-table\.ts$/],
   ['control/deploy', 'guest/component', /^src\/guest\/component\/recognise\.ts$/],
   // The guard on connections, which drains share.

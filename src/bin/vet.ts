@@ -14,7 +14,8 @@ import { compileH } from '../guest/hlang/compile.ts';
 import { moduleSignatures } from '../guest/kernel/abi/module-signatures.ts';
 import { providedBy } from '../guest/kernel/abi/provided.ts';
 import { readSignatures } from '../guest/kernel/abi/signatures.ts';
-import { readSourceLines } from '../guest/wasm/lines/source-lines.ts';
+import { mayHaveLines } from '../guest/wasm/lines/debug-sections.ts';
+import type { SourceLines } from '../guest/wasm/lines/rows.ts';
 import { vetModule } from '../guest/wasm/rewrite.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import { defaultLimits } from '../protocol/limits.ts';
@@ -24,13 +25,19 @@ import { measureModule } from './measure-module.ts';
 const moduleAbis = readSignatures(moduleSignatures);
 const providedFunctions = providedBy(moduleAbis);
 
-// Loading these files takes as long as loading the rest, and most pushes need none.
+// Most pushes need none of these files; loading all takes as long as loading the rest.
 const loadSnapshots = () => import('./vet-snapshot.ts');
 const loadComponents = () => import('./vet-component.ts');
 const loadTrial = () => import('./try-start.ts');
+const loadLines = () => import('../guest/wasm/lines/source-lines.ts');
+
+async function linesOf(bytes: Uint8Array, sourceMap: Uint8Array | null): Promise<SourceLines | null> {
+  if (isComponent(bytes) || !mayHaveLines(bytes, sourceMap)) return null;
+  return (await loadLines()).readSourceLines(bytes, sourceMap);
+}
 
 async function check({ bytes, name, docsUrl, snapshot = null, sourceMap = null }: ToVet): Promise<CheckedProgram> {
-  const lines = isComponent(bytes) ? null : readSourceLines(bytes, sourceMap);
+  const lines = await linesOf(bytes, sourceMap);
   const options = { provided: providedFunctions, name, docsUrl, lines };
   if (snapshot !== null) return (await loadSnapshots()).checkWithSnapshot(bytes, options, snapshot);
   if (isComponent(bytes)) return (await loadComponents()).checkComponent(bytes, options);
@@ -67,7 +74,7 @@ process.on('disconnect', () => process.exit(0));
 // Vets the smallest module that goes through every step: the code is loaded and warm before a push waits for it.
 await vet({ bytes: compileH('h'), name: 'warm-up', docsUrl: '' });
 // The first child of a control puts into the cache what the others load on demand.
-if (process.argv[2] === 'everything') await Promise.all([loadSnapshots(), loadComponents(), loadTrial()]);
+if (process.argv[2] === 'everything') await Promise.all([loadSnapshots(), loadComponents(), loadTrial(), loadLines()]);
 // Writes the cache now: the child is killed, so Node's own write at exit would never run.
 flushCompileCache();
 // The next children read the cache. Writing is forbidden from here on, before modules of strangers come.

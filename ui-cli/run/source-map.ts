@@ -2,8 +2,9 @@
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isComponent } from '../../src/guest/component/recognise.ts';
+import { isRelativeUrl, readSourceMapUrl } from '../../src/guest/wasm/lines/debug-sections.ts';
 import { type SourceLines, sourceLineLimits } from '../../src/guest/wasm/lines/rows.ts';
-import { isRelativeUrl, readSourceLines, readSourceMapUrl } from '../../src/guest/wasm/lines/source-lines.ts';
+import { readSourceLines } from '../../src/guest/wasm/lines/source-lines.ts';
 
 /** Returns the lines of the program in `file`, from the program itself or a source map beside it; null: it has none. */
 export async function linesOf(program: Uint8Array, file: string): Promise<SourceLines | null> {

@@ -1,8 +1,8 @@
 /** Reads the module, manifest and files of a pushed commit. */
 
 import { compileH } from '../../guest/hlang/compile.ts';
+import { readSourceMapUrl } from '../../guest/wasm/lines/debug-sections.ts';
 import { sourceLineLimits } from '../../guest/wasm/lines/rows.ts';
-import { readSourceMapUrl } from '../../guest/wasm/lines/source-lines.ts';
 import { PlatformError } from '../../protocol/errors.ts';
 import { pushLimits } from '../../protocol/limits.ts';
 import type { TreeFile } from '../../protocol/messages.ts';

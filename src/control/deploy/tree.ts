@@ -1,8 +1,8 @@
 /** Finds the files to deploy in a pushed tree (docs/push.md). */
 
 import { posix } from 'node:path';
+import { isRelativeUrl } from '../../guest/wasm/lines/debug-sections.ts';
 import { sourceLineLimits } from '../../guest/wasm/lines/rows.ts';
-import { isRelativeUrl } from '../../guest/wasm/lines/source-lines.ts';
 import { PlatformError } from '../../protocol/errors.ts';
 import { pushLimits } from '../../protocol/limits.ts';
 import type { TreeEntry } from '../../protocol/push.ts';

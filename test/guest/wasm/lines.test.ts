@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { providedFunctions } from '../../../src/guest/kernel/abi/modules.ts';
 import { wasmFrames } from '../../../src/guest/kernel/wasm-stack.ts';
+import { mayHaveLines, readSourceMapUrl } from '../../../src/guest/wasm/lines/debug-sections.ts';
 import { LineTable, lineSection } from '../../../src/guest/wasm/lines/line-table.ts';
 import { sourceLineLimits } from '../../../src/guest/wasm/lines/rows.ts';
-import { readSourceLines, readSourceMapUrl } from '../../../src/guest/wasm/lines/source-lines.ts';
+import { readSourceLines } from '../../../src/guest/wasm/lines/source-lines.ts';
 import { vetModule } from '../../../src/guest/wasm/rewrite.ts';
 import { randomOf } from '../../support/random.ts';
 import { runVetted } from '../../support/run-guest.ts';
@@ -14,8 +15,10 @@ import { take } from '../../support/snapshots.ts';
 import { as64, customSection, sourceMapOf, withoutCustoms, withSection } from '../../support/source-lines.ts';
 import { wat } from '../../support/wasm.ts';
 
+/** As a vet child does it. */
 function vet(bytes: Uint8Array, map: Uint8Array | null = null) {
-  return vetModule(bytes, { provided: providedFunctions, lines: readSourceLines(bytes, map) });
+  const lines = mayHaveLines(bytes, map) ? readSourceLines(bytes, map) : null;
+  return vetModule(bytes, { provided: providedFunctions, lines });
 }
 
 async function stackOf(bytes: Uint8Array, map: Uint8Array | null = null, gas = 1e9): Promise<readonly string[]> {
@@ -28,6 +31,12 @@ function withLines(name: string): Uint8Array {
 
 const sections = (bytes: Uint8Array, name: string): ArrayBuffer[] =>
   WebAssembly.Module.customSections(new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>), name);
+
+it('a module without debug information is not read for lines', () => {
+  const bytes = wat('(module (func (export "cwa_main")))');
+  expect(mayHaveLines(bytes, null)).toBe(false);
+  expect(mayHaveLines(withSection(bytes, 'name', Buffer.of(0)), null)).toBe(false);
+});
 
 describe('a module with DWARF', () => {
   it.each(['dwarf4', 'dwarf5', 'dwarf4-optimised', 'dwarf5-optimised'])(
