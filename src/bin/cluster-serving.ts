@@ -120,7 +120,7 @@ export async function clusterServing(options: ClusterServingOptions): Promise<Se
   });
   bus.subscribe(subjects.allRunning, ({ data }) => {
     const { runnerId, change } = runningSchema.parse(decodeMessage(data, [kinds.running]).body);
-    usage.running(runnerId, change as RunningChange | null);
+    usage.running(runnerId, change as RunningChange | null); // another control of this platform has sent it
   });
   const look = async (): Promise<void> => {
     known = new Map((await store.list()).map(({ id, name }) => [id, name]));

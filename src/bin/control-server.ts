@@ -36,5 +36,5 @@ export async function openControlServer(options: {
       cause: error,
     });
   }
-  return { server, early, port: (server.address() as AddressInfo).port };
+  return { server, early, port: (server.address() as AddressInfo).port }; // it listens on a port, not on a socket file
 }

@@ -58,6 +58,7 @@ async function demo(): Promise<void> {
   print(`${first.controlUrl} and ${second.controlUrl}`);
   const repo = join(folder, 'hello');
   const shell = new Shell(first.controlUrl, folder, repo);
+  // A line of the platform's own log.
   const { code } = JSON.parse(await first.logged('there is no account yet')) as { code: string };
   await shell.run(['wasmcloud', 'signup', 'ada', '--invite', code, '--password-stdin'], 'correct horse battery\n');
 
@@ -92,7 +93,7 @@ async function demo(): Promise<void> {
   expect(await shell.run(['git', 'push', 'wasmcloud', 'main']), 'live on 3 of 3 nodes', 'the push did not go live');
 
   title('Calls on two nodes, while a control and the third node are killed with SIGKILL');
-  const [one, other, third] = nodes as [NodeChild, NodeChild, NodeChild];
+  const [one, other, third] = nodes as [NodeChild, NodeChild, NodeChild]; // three were started above
   const load = startCalls([one.runUrl, other.runUrl]);
   await load.more(callsEach);
   const dead = once(second.child, 'exit');

@@ -39,7 +39,7 @@ export class Shell {
   async run(command: readonly string[], input = ''): Promise<string> {
     const started = this.start(command, input);
     const timer = setTimeout(() => started.child.kill('SIGKILL'), stepTimeoutMs);
-    const [status] = (await once(started.child, 'close')) as [number | null];
+    const [status] = (await once(started.child, 'close')) as [number | null]; // first argument of `close`
     clearTimeout(timer);
     if (status !== 0) throw new Error(`${command.slice(0, 2).join(' ')} ended with ${status ?? 'a signal'}`);
     return started.output();
@@ -48,7 +48,7 @@ export class Shell {
   /** Runs a command without printing anything; returns its output. Throws unless it exits with 0. */
   async quiet(command: readonly string[]): Promise<string> {
     const started = this.start(command, '', { isQuiet: true });
-    const [status] = (await once(started.child, 'close')) as [number | null];
+    const [status] = (await once(started.child, 'close')) as [number | null]; // first argument of `close`
     if (status !== 0) throw new Error(`${command.slice(0, 2).join(' ')} ended with ${status ?? 'a signal'}`);
     return started.output();
   }

@@ -29,6 +29,7 @@ async function demo(): Promise<void> {
   const shell = new Shell(platform.controlUrl, folder, repo);
 
   title('The first account needs the code that the server printed');
+  // A line of the platform's own log.
   const { code } = JSON.parse(await platform.logged('there is no account yet')) as { code: string };
   await shell.run(
     ['wasmcloud', 'signup', 'ada', '--invite', code, '--password-stdin'],

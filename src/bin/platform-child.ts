@@ -100,6 +100,6 @@ async function startChild(
     if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
     child.kill(signal);
     const [status] = await once(child, 'exit');
-    return status as number | null;
+    return status as number | null; // first argument of `exit`
   }
 }

@@ -2,10 +2,12 @@
  * Starts a PostgreSQL server for the demo of a cluster and for tests: in a temporary folder, on a free port of 127.0.0.1;
  * it ends with the process that started it, however that process ends.
  */
+
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chownSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
+import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -35,7 +37,7 @@ export const postgresPassword = 'top-secret-word';
 /** Makes and starts a server. Takes about 2 s. */
 export async function startPostgres(): Promise<PostgresServer> {
   if (postgresMissing !== null) throw new Error(postgresMissing);
-  const bin = programs() as string;
+  const bin = programs() as string; // else postgresMissing would say so
   const account = unprivileged();
   const folder = await mkdtemp(join(tmpdir(), 'trisiel-pg-'));
   if (account !== null) chownSync(folder, account.uid, account.gid);
@@ -77,8 +79,7 @@ export async function startPostgres(): Promise<PostgresServer> {
     });
     // The child must not keep a test process alive.
     child.unref();
-    for (const stream of [child.stdin, child.stderr])
-      if (stream !== null && 'unref' in stream) (stream as { unref(): void }).unref();
+    for (const stream of [child.stdin, child.stderr]) if (stream instanceof Socket) stream.unref();
   };
   const stop = async (): Promise<void> => {
     const child = shell;

@@ -198,7 +198,7 @@ export class Bus {
       ack_wait: nanos(reportStream.ackMs),
       max_ack_pending: 1,
     });
-    const consumer = await this.#streams!.consumers.get(reportStream.name, name);
+    const consumer = await this.#streams!.consumers.get(reportStream.name, name); // set by #manager
     const messages: ConsumerMessages = await consumer.consume({
       max_messages: 1,
       expires: 5_000,

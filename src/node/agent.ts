@@ -203,6 +203,7 @@ export class NodeAgent {
     });
     this.#takeover.listen(0, '127.0.0.1');
     await once(this.#takeover, 'listening');
+    // It listens on a port, not on a socket file.
     this.#fleet = this.#makeFleet(joined, (this.#takeover.address() as AddressInfo).port);
     this.#hear(bus, joined);
     this.#timers = [
@@ -248,7 +249,7 @@ export class NodeAgent {
    */
   async #meet(bus: Bus, id: string): Promise<void> {
     const text = this.#cache.fact('peers');
-    const known = text === null ? [] : (JSON.parse(text) as readonly Peer[]);
+    const known = text === null ? [] : (JSON.parse(text) as readonly Peer[]); // a file that this node has written
     this.#peers = new Peers({
       ...{ bus, known, self: { id, labels: this.#options.labels }, tryPort },
       onChange: () => {

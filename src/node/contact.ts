@@ -97,5 +97,5 @@ export function lastContactMs(cache: ReleaseCache): number {
 /** Returns the base URLs of the controls that an earlier start knew. */
 export function knownControls(cache: ReleaseCache): readonly string[] {
   const text = cache.fact('controls');
-  return text === null ? [] : (JSON.parse(text) as string[]);
+  return text === null ? [] : (JSON.parse(text) as string[]); // a file that this node has written
 }

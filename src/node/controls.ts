@@ -120,7 +120,7 @@ export class Controls {
       of: url,
       ...times(nodeLimits.answerMs),
     });
-    return decodeMessage(bytes, [kinds.spec]).body as DeploymentSpec;
+    return decodeMessage(bytes, [kinds.spec]).body as DeploymentSpec; // a control has sent it
   }
 
   /** Returns a blob from the first control that has it. Throws `not_found`, `unavailable`. */
@@ -191,7 +191,7 @@ export class Controls {
         if (error instanceof PlatformError && !(isAway && question.isRepeatable)) throw error;
         this.#restsUntilMs.set(url, performance.now() + nodeLimits.restMs);
         last = error;
-        if (!question.isRepeatable && !unsent.has(String((error as { code?: unknown }).code))) break;
+        if (!question.isRepeatable && !unsent.has(String((error as { code?: unknown }).code))) break; // only read
       }
     }
     throw last instanceof PlatformError ? last : away(last);
@@ -252,5 +252,5 @@ function errorOf(status: number, bytes: Uint8Array): PlatformError {
 
 /** Returns `code`; `internal` for one that a newer control uses. */
 function codeOf(code: string): ErrorCode {
-  return code in errorStatus ? (code as ErrorCode) : 'internal';
+  return code in errorStatus ? (code as ErrorCode) : 'internal'; // asked on this line
 }

@@ -29,7 +29,7 @@ export async function answerProfile(
     const isKnown = error instanceof PlatformError && (error.code === 'conflict' || error.code === 'overloaded');
     answer = isKnown
       ? {
-          ...{ ok: false, code: error.code as 'conflict' | 'overloaded', message: error.message },
+          ...{ ok: false, code: error.code, message: error.message },
           ...(error.retryAfterSeconds === undefined ? {} : { retryAfterSeconds: error.retryAfterSeconds }),
         }
       : { ok: false, code: 'unavailable', message: 'a node could not take the profile' };

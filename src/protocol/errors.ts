@@ -128,3 +128,8 @@ export function toProblem(error: unknown, id?: string): Problem {
     ...(id === undefined ? {} : { id }),
   };
 }
+
+/** Returns the message of what was thrown, which may be anything. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}

@@ -65,6 +65,7 @@ export function sumOfProfiles(profiles: readonly GasProfile[], nodesMax: number 
 /** Returns a profile that a runner has sent, if it is one; null: it is not. Costs no more than its size. */
 export function plausibleProfile(value: unknown): GasProfile | null {
   const { gas, calls, samples, functions, nodes } = (value ?? {}) as Partial<Record<keyof GasProfile, unknown>>;
+  // An integer.
   const isCount = (count: unknown): count is number => Number.isSafeInteger(count) && (count as number) >= 0;
   if (!isCount(gas) || !isCount(calls) || !isCount(samples) || !Array.isArray(functions) || !Array.isArray(nodes))
     return null;

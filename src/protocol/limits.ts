@@ -2,7 +2,7 @@
  * Names every limit that more than one station knows, with its unit and its reason. A limit that only one station knows
  * stands in that station's folder, under the same rule.
  */
-import { recordOf } from './record-of.ts';
+import { keysOf, recordOf } from './record-of.ts';
 
 export const KIB = 1024;
 export const MIB = 1024 * KIB;
@@ -50,7 +50,7 @@ export type LimitName = keyof typeof limitTable;
 /** What one Invocation may use, by LimitName. The manifest sets it, up to `maximumLimits`. */
 export type Limits = Readonly<Record<LimitName, number>>;
 
-export const limitNames = Object.keys(limitTable) as readonly LimitName[];
+export const limitNames = keysOf(limitTable);
 
 export type LimitKey = (typeof limitTable)[LimitName]['key'];
 
@@ -58,7 +58,7 @@ export type LimitKey = (typeof limitTable)[LimitName]['key'];
 export const limitByKey = Object.fromEntries(limitNames.map((name) => [limitTable[name].key, name])) as Readonly<
   Record<LimitKey, LimitName>
 >;
-export const limitKeys = Object.keys(limitByKey) as readonly LimitKey[];
+export const limitKeys = keysOf(limitByKey);
 
 /** Returns the key of a limit under `[limits]` in wasmcloud.toml. */
 export function limitKeyOf(name: LimitName): LimitKey {

@@ -365,7 +365,7 @@ class Columns {
   runs<Item>(
     items: readonly Item[],
     write: (value: number) => void,
-    facet: (item: Item) => number = (item) => item as number,
+    facet: (item: Item) => number = (item) => item as number, // without `facet` items are numbers
   ): void {
     let at = 0;
     while (at < items.length) {

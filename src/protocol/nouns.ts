@@ -1,7 +1,9 @@
 /** The platform's nouns as plain, serialisable data (docs/nouns.md). */
+
 import type { ErrorCode } from './errors.ts';
 import type { Limits } from './limits.ts';
 import type { HandlerId } from './names.ts';
+import { keysOf } from './record-of.ts';
 
 /** Names of the ABIs, as manifests and the API write them. */
 export const abiNames = ['cwa', 'wasi', 'dagger', 'land', 'h', 'wasi2', 'wasi3'] as const;
@@ -59,14 +61,14 @@ export type LogStream = (typeof logStreams)[number];
  */
 export const logLevels = { error: 1, warning: 3, info: 6 } as const;
 export type LogLevelName = keyof typeof logLevels;
-export const logLevelNames = Object.keys(logLevels) as readonly LogLevelName[];
+export const logLevelNames = keysOf(logLevels);
 
 /** Text `1 error, 3 warning, 6 info`, for help and API descriptions. */
 export const logLevelsText = logLevelNames.map((name) => `${logLevels[name]} ${name}`).join(', ');
 
 /** Returns the number of a level's name, compared exactly; undefined for any other text. */
 export function levelByName(text: string): number | undefined {
-  return Object.hasOwn(logLevels, text) ? logLevels[text as LogLevelName] : undefined;
+  return Object.hasOwn(logLevels, text) ? logLevels[text as LogLevelName] : undefined; // asked on this line
 }
 
 /** Returns the name of a level's number; undefined for a number without a name. */

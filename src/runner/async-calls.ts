@@ -96,6 +96,7 @@ export class AsyncCalls {
       throw new PlatformError('method_not_allowed', 'This path takes GET and HEAD.');
     const { calls } = deployment.services;
     if (rest === undefined) {
+      // Control has written it (CallView).
       const state = JSON.parse(Buffer.from(await calls.show(id).catch(away)).toString()) as {
         readonly endedMs: number | null;
         readonly status: number | null;
@@ -106,6 +107,7 @@ export class AsyncCalls {
     }
     const stored = Buffer.from(await calls.answer(id).catch(away));
     const end = stored.indexOf(10);
+    // Control has written it (StoredAnswer).
     const head = JSON.parse(stored.subarray(0, end).toString()) as {
       readonly status: number;
       readonly fields: readonly (readonly [string, string])[];

@@ -8,7 +8,7 @@ let collect: (() => void) | null = null;
 export function collectGarbage(): void {
   if (collect === null) {
     setFlagsFromString('--expose-gc');
-    collect = runInNewContext('gc') as () => void;
+    collect = runInNewContext('gc') as () => void; // a function under --expose-gc
   }
   collect();
 }

@@ -150,7 +150,7 @@ export class RequestBody implements StandardInput {
       this.#isStarted = true;
       this.#options.onFirstRead?.();
     }
-    const chunk = this.#request.read() as Buffer | null;
+    const chunk = this.#request.read() as Buffer | null; // no encoding is set
     if (chunk === null) return null;
     this.bytes += chunk.length;
     if (this.bytes === this.#options.length) bodyIsWhole(this.#request);

@@ -20,7 +20,7 @@ export class Share {
   push(slices: number, resume: () => void): void {
     const level = 31 - Math.clz32(Math.max(slices, 1));
     this.#levels[level] ??= [];
-    (this.#levels[level] as (() => void)[]).push(resume);
+    this.#levels[level].push(resume);
     this.waiting += 1;
   }
 

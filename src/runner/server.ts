@@ -84,7 +84,7 @@ export class RunnerServer {
     });
     // Too few descriptors must not end the runner: accept fails and is tried again.
     this.#server.on('error', () => {});
-    return (this.#server.address() as AddressInfo).port;
+    return (this.#server.address() as AddressInfo).port; // it listens on a port, not on a socket file
   }
 
   /**

@@ -135,7 +135,7 @@ export class Slot {
     if (!this.#restoreMemory(bytes)) return false;
     if (this.#isRecyclable) {
       this.#restoreGlobals?.();
-      for (const { global, value } of this.#globals) global.value = value as never;
+      for (const { global, value } of this.#globals) global.value = value as never; // its own value
       this.guest.resetReserve();
     } else {
       this.guest.discard();
@@ -180,13 +180,13 @@ export class Slot {
     if (!this.#isRecyclable) return;
     const { exports, plan } = this.guest;
     if (plan.restore !== undefined) {
-      this.#restoreGlobals = exports[plan.restore] as () => void;
+      this.#restoreGlobals = exports[plan.restore] as () => void; // rewriting exports it
       return;
     }
     this.#globals = plan.mutableGlobals.map(({ exportName }) => {
       const global = exports[exportName];
       if (!(global instanceof WebAssembly.Global)) throw new Error(`no global is exported as ${exportName}`);
-      return { global, value: global.value as unknown };
+      return { global, value: global.value };
     });
   }
 }

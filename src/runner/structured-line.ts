@@ -87,7 +87,7 @@ function structureOf(text: string, object: Readonly<Record<string, unknown>>): S
   const messageKey = messageKeys.find((key) => typeof object[key] === 'string');
   const found = new Fields();
   found.add('', object, (key) => key !== levelKey && key !== messageKey);
-  const message = messageKey === undefined ? undefined : (object[messageKey] as string);
+  const message = messageKey === undefined ? undefined : (object[messageKey] as string); // messageKey is one with text
   return {
     text: message === undefined || found.isIncomplete ? text : message,
     level: levelKey === undefined ? null : levelOf(object[levelKey]),
@@ -110,7 +110,7 @@ const closeBrace = 0x7d;
 function levelOf(value: unknown): number | null {
   if (typeof value === 'string') return namedLevels.get(value.toLowerCase()) ?? null;
   if (!Number.isSafeInteger(value)) return null;
-  const number = value as number;
+  const number = value as number; // an integer
   if (number < 0 || number > 69) return null;
   if (number < 10) return number;
   if (number >= 50) return logLevels.error;
@@ -144,6 +144,6 @@ class Fields {
       isLong
     )
       this.isIncomplete = true;
-    else this.fields.set(name, value as string | number | boolean | null);
+    else this.fields.set(name, value as string | number | boolean | null); // JSON without objects
   }
 }

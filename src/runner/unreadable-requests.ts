@@ -14,7 +14,7 @@ export function answerUnreadable(
   const { inFlight, nextId } = options;
   const answered = new WeakSet<Socket>();
   server.on('clientError', (error: NodeJS.ErrnoException, duplex) => {
-    const socket = duplex as Socket;
+    const socket = duplex as Socket; // servers of TCP give sockets
     // The parser reports the same error for all further bytes: reading on drops them, so that no reset hides the
     // answer.
     if (answered.has(socket)) return;
@@ -40,7 +40,7 @@ export function answerUnreadable(
     answerProblem(response, error, nextId());
   });
   server.on('connect', (_request: IncomingMessage, duplex) => {
-    const socket = duplex as Socket;
+    const socket = duplex as Socket; // servers of TCP give sockets
     const error = new PlatformError('method_not_allowed', 'CONNECT asks for a proxy, and this is none.');
     // http has removed its own listeners.
     socket.on('error', () => {});

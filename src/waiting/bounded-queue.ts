@@ -65,7 +65,7 @@ export class BoundedQueue<T> {
           reject(error);
         },
       };
-      const onAbort = () => waiter.refuse(abort!.error());
+      const onAbort = () => waiter.refuse(abort!.error()); // called through `abort` alone
       abort?.signal.addEventListener('abort', onAbort);
       if (limit !== undefined) timer = setTimeout(() => waiter.refuse(limit.error()), limit.ms);
       this.#waiters.add(waiter);

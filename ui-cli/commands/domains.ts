@@ -61,5 +61,5 @@ function readWords(words: readonly string[]): Words {
 }
 
 function isAction(word: string | undefined): word is Action {
-  return actions.includes(word as Action);
+  return actions.some((action) => action === word);
 }

@@ -1,12 +1,14 @@
 /** new: a folder with a function to begin with */
+
 import { dirname, join, resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { checkHandlerName } from '../../src/protocol/names.ts';
+import { keysOf } from '../../src/protocol/record-of.ts';
 import type { Context } from '../context.ts';
 import { type ScaffoldName, scaffoldLanguages, templatesIn, writeScaffold } from '../scaffold.ts';
 import { embeddedTemplates, isSingleFile } from '../single-file.ts';
 
-const languages = Object.keys(scaffoldLanguages) as readonly ScaffoldName[];
+const languages = keysOf(scaffoldLanguages);
 
 export function addNewCommand(program: Command, context: Context): void {
   program

@@ -42,7 +42,7 @@ interface Words extends Partial<Limits> {
 /** Adds the command. Options before FILE are the tool's, words after FILE the guest's. */
 export function addRunCommand(program: Command, context: RunContext): void {
   const placeholder = program.commands.findIndex((command) => command.name() === 'run');
-  if (placeholder >= 0) (program.commands as Command[]).splice(placeholder, 1);
+  if (placeholder >= 0) (program.commands as Command[]).splice(placeholder, 1); // the list is Commander's own
 
   program.enablePositionalOptions();
   const command = new RunCommand('run')

@@ -1,8 +1,9 @@
 /** Makes the guest's file system in a local run: mapped folders, and a scratch folder. */
+
 import { type FileSystem, type Mount, makeFileSystem } from '../../src/guest/kernel/fs/file-system.ts';
 import { hostDirectory } from '../../src/guest/kernel/fs/host-directory.ts';
 import type { DirectoryNode } from '../../src/guest/kernel/fs/node.ts';
-import { PlatformError } from '../../src/protocol/errors.ts';
+import { messageOf, PlatformError } from '../../src/protocol/errors.ts';
 import { visible } from '../text/visible.ts';
 
 export interface MappedFolder {
@@ -16,7 +17,7 @@ export function localFiles(folders: readonly MappedFolder[]): () => FileSystem {
     try {
       return { name: guest, directory: hostDirectory(host) };
     } catch (error) {
-      throw new PlatformError('not_found', `--dir ${host}: ${(error as Error).message}`, { cause: error });
+      throw new PlatformError('not_found', `--dir ${host}: ${messageOf(error)}`, { cause: error });
     }
   });
   return () => makeFileSystem({ lower: null, mounts, nowNs: () => BigInt(Date.now()) * 1_000_000n });

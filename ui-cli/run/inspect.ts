@@ -101,6 +101,7 @@ function startUpNamesOf(bytes: Uint8Array, isComponent: boolean): ProgramFacts['
 
 async function exportsOf(bytes: Uint8Array): Promise<readonly CoreExtern[] | null> {
   try {
+    // No SharedArrayBuffer: from a file.
     return WebAssembly.Module.exports(await WebAssembly.compile(bytes as Uint8Array<ArrayBuffer>));
   } catch {
     return null;

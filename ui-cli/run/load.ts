@@ -1,4 +1,5 @@
 /** Loads and vets a file. It is refused for the same reasons, and in the same words, as at a push. */
+
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { vetProgram } from '../../src/guest/component/vet-program.ts';
@@ -7,7 +8,7 @@ import { providedInterfaces } from '../../src/guest/kernel/abi/components.ts';
 import { providedFunctions } from '../../src/guest/kernel/abi/modules.ts';
 import type { SnapshotOptions } from '../../src/guest/snapshot/take-snapshot.ts';
 import type { SourceLines } from '../../src/guest/wasm/lines/rows.ts';
-import { PlatformError } from '../../src/protocol/errors.ts';
+import { messageOf, PlatformError } from '../../src/protocol/errors.ts';
 import { MIB, pushLimits } from '../../src/protocol/limits.ts';
 import type { InstancePlan } from '../../src/protocol/module.ts';
 import { formatBytes } from '../text/format.ts';
@@ -83,10 +84,10 @@ async function read(file: string): Promise<Uint8Array> {
     return bytes;
   } catch (error) {
     if (error instanceof PlatformError) throw error;
-    const code = (error as NodeJS.ErrnoException).code;
+    const { code } = error as { code?: unknown }; // only read
     throw new PlatformError(
       'not_found',
-      code === 'ENOENT' ? `there is no file ${file}` : `${file} cannot be read: ${(error as Error).message}`,
+      code === 'ENOENT' ? `there is no file ${file}` : `${file} cannot be read: ${messageOf(error)}`,
       { cause: error },
     );
   }
@@ -106,15 +107,15 @@ async function assembleText(file: string, text: Uint8Array): Promise<Uint8Array>
     // Keeps debug names, so that a trap names the function in which it happened.
     return module.toBinary({ write_debug_names: true }).buffer;
   } catch (error) {
-    throw new PlatformError('module_invalid', `${file} is no WebAssembly text: ${(error as Error).message.trim()}`);
+    throw new PlatformError('module_invalid', `${file} is no WebAssembly text: ${messageOf(error).trim()}`);
   }
 }
 
 async function compile(bytes: Uint8Array, file: string): Promise<WebAssembly.Module> {
   try {
-    return await WebAssembly.compile(bytes as Uint8Array<ArrayBuffer>);
+    return await WebAssembly.compile(bytes as Uint8Array<ArrayBuffer>); // no SharedArrayBuffer: from a file
   } catch (error) {
-    throw new PlatformError('module_invalid', `${file} does not compile: ${(error as Error).message}`, {
+    throw new PlatformError('module_invalid', `${file} does not compile: ${messageOf(error)}`, {
       cause: error,
     });
   }

@@ -1,6 +1,8 @@
 /** The network's schemes, loaded when a guest first opens one of them, which most runs never do. */
-import { type NetworkProtocol, networkProtocols, schemeNames } from '../../src/guest/kernel/net/target.ts';
+
+import { networkProtocols, schemeNames } from '../../src/guest/kernel/net/target.ts';
 import type { Scheme } from '../../src/guest/kernel/process.ts';
+import { keysOf } from '../../src/protocol/record-of.ts';
 
 export interface LazyNetwork {
   readonly schemes: readonly Scheme[];
@@ -19,7 +21,7 @@ export function lazyNetwork(egressAllow: readonly string[]): LazyNetwork {
     loading ??= import('./network-schemes.ts').then(({ openNetwork }) => openNetwork(egressAllow));
     return loading;
   };
-  const protocols = Object.keys(networkProtocols) as readonly NetworkProtocol[];
+  const protocols = keysOf(networkProtocols);
   const schemes = protocols.map(
     (protocol): Scheme => ({
       names: schemeNames(protocol),

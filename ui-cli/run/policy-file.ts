@@ -1,9 +1,10 @@
 /** Reads `--policy FILE`: Olin's syntax, or the [policy] and [limits] of a wasmcloud.toml. */
+
 import { readFile } from 'node:fs/promises';
 import { parse, TomlError } from 'smol-toml';
 import { parseOlinPolicy } from '../../src/guest/kernel/olin-policy.ts';
 import { policyRule } from '../../src/guest/kernel/policy.ts';
-import { PlatformError } from '../../src/protocol/errors.ts';
+import { messageOf, PlatformError } from '../../src/protocol/errors.ts';
 import {
   defaultLimits,
   exactMemoryKey,
@@ -29,7 +30,7 @@ export const noRules: RunRules = { policy: null, limits: defaultLimits, exactMem
 /** Returns the rules of a file. Throws `manifest_invalid` that names the line, if one is known. */
 export async function readPolicyFile(file: string): Promise<RunRules> {
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw new PlatformError('not_found', `${file} cannot be read: ${(cause as Error).message}`, { cause });
+    throw new PlatformError('not_found', `${file} cannot be read: ${messageOf(cause)}`, { cause });
   });
   return file.endsWith('.toml') ? fromManifest(text, file) : fromOlin(text, file);
 }
@@ -74,7 +75,7 @@ function rules(table: Record<string, unknown>, name: PolicyList, file: string): 
     try {
       policyRule(rule);
     } catch (error) {
-      throw new PlatformError('manifest_invalid', `${file}: policy.${name}: ${(error as Error).message}`);
+      throw new PlatformError('manifest_invalid', `${file}: policy.${name}: ${messageOf(error)}`);
     }
   }
   return list;

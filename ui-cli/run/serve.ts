@@ -129,7 +129,8 @@ export async function serve({ port, signal, run, tell }: ServeOptions): Promise<
     );
     server.listen(port, '127.0.0.1', resolve);
   });
-  tell(`listening on http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+  const heard = server.address() as AddressInfo; // it listens on a port, not on a socket file
+  tell(`listening on http://127.0.0.1:${heard.port}/`);
   await new Promise<void>((resolve) => {
     server.once('close', () => resolve());
     const stop = (): void => {

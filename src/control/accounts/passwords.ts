@@ -102,8 +102,8 @@ function parse(hash: string): { cost: PasswordCost; salt: Buffer; tag: Buffer } 
   const [, memory, passes, parallelism, salt, tag] = match;
   return {
     cost: { memory: Number(memory), passes: Number(passes), parallelism: Number(parallelism) },
-    salt: Buffer.from(salt!, 'base64'),
-    tag: Buffer.from(tag!, 'base64'),
+    salt: Buffer.from(salt!, 'base64'), // group of the match
+    tag: Buffer.from(tag!, 'base64'), // group of the match
   };
 }
 

@@ -18,7 +18,7 @@ export function newInvite(randomBytes: RandomBytes): string {
 export function newFirstCode(randomBytes: RandomBytes): string {
   const alphabet = '0123456789abcdefghjkmnpqrstvwxyz';
   const letters = [...randomBytes(16)].map((byte) => alphabet[byte & 31]).join('');
-  return letters.match(/.{4}/g)!.join('-');
+  return letters.match(/.{4}/g)!.join('-'); // more than four letters
 }
 
 export function newId(kind: string, randomBytes: RandomBytes): string {

@@ -102,7 +102,7 @@ function eventOf(
 }
 
 function fieldOf<T>(value: unknown, field: string): T | undefined {
-  return (asObject(value) as Readonly<Record<string, T | undefined>>)[field];
+  return (asObject(value) as Readonly<Record<string, T | undefined>>)[field]; // callers name the field's type
 }
 
 function asObject(value: unknown): object {

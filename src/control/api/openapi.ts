@@ -137,7 +137,8 @@ function queryParameters(
 ): Json[] {
   if (query === null) return [];
   const { properties = {} } = jsonSchema(query, 'input');
-  return Object.entries(properties as Record<string, Json>).map(([name, { description, ...schema }]) => ({
+  const schemas = properties as Record<string, Json>; // JSON Schema, made by zod
+  return Object.entries(schemas).map(([name, { description, ...schema }]) => ({
     name,
     in: 'query',
     required: false,

@@ -170,6 +170,7 @@ export function forAnyone<const Path extends string, Query extends z.ZodType, Bo
 }
 
 function handlerNameIn({ params, query }: { readonly params: object; readonly query: unknown }): string {
+  // The field is looked at below.
   const name = 'name' in params ? params.name : (query as { readonly handler?: unknown }).handler;
   if (typeof name !== 'string') throw new Error('an operation on a handler names it in its path or query');
   return name;
@@ -207,7 +208,7 @@ function paramsOf<Path extends string>(
   params: Readonly<Record<string, string>>,
 ): Record<ParamNames<Path>, string> {
   const named: Record<string, string> = {};
-  for (const [, name] of path.matchAll(/\{(\w+)\}/g)) named[name!] = params[name!] ?? '';
+  for (const [, name] of path.matchAll(/\{(\w+)\}/g)) named[name!] = params[name!] ?? ''; // group of the match
   return named as Record<ParamNames<Path>, string>; // The loop above has made exactly these keys.
 }
 

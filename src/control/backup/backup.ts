@@ -76,7 +76,7 @@ export async function writeBackup(options: BackupOptions): Promise<BackupResult>
       throw new PlatformError('conflict', `${options.since} is a backup of another platform`);
     const header = {
       kind: 'trisiel-backup' as const,
-      format: archiveFormat as typeof archiveFormat,
+      format: archiveFormat as typeof archiveFormat, // not widened to number
       id: randomUUID(),
       createdMs,
       program: options.program,

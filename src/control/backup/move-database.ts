@@ -157,6 +157,7 @@ async function moveTable(
 ): Promise<void> {
   const known = await readNote(to, table.name);
   if (known?.isDone === true) return;
+  // Written below.
   let after = known === undefined || known.lastKey === null ? null : (JSON.parse(known.lastKey) as unknown[]);
   let moved = 0;
   for (;;) {

@@ -62,13 +62,13 @@ export async function readBook(folder: string, urls: BookUrls = serverUrls): Pro
   const order = ['', ...parts.flatMap(({ paths }) => paths)].filter((path) => rendered.has(path));
   const titles = new Map(order.map((path) => [path, rendered.get(path)?.title ?? path]));
   const pages = order.map((path, index): [string, BookPage] => {
-    const { title, html, headings } = rendered.get(path) as Chapter;
+    const { title, html, headings } = rendered.get(path) as Chapter; // a path of `order`, whose paths are all rendered
     const around = { before: order[index - 1] ?? null, after: order[index + 1] ?? null };
     const page = frameOf({ path, title, html, headings, parts, titles, urls, ...around });
     return [path, { path, title, text: texts.get(path)?.text ?? '', page }];
   });
   const sections = order.flatMap((path) => {
-    const { title, html } = rendered.get(path) as Chapter;
+    const { title, html } = rendered.get(path) as Chapter; // a path of `order`, whose paths are all rendered
     return sectionsOf(html, { url: urls.found(path), title });
   });
   const script = await readFile(join(import.meta.dirname, 'browser.js'));

@@ -35,8 +35,8 @@ const entities: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>',
 function textOf(html: string): string {
   return html
     .replace(/<[^>]*>/g, (tag) => (/^<\/?(?:b|i|span|code|a|em|strong)\b/.test(tag) ? '' : ' '))
-    .replace(/&(?:#(\d+)|(\w+));/g, (whole, code: string | undefined, name = '') =>
-      code === undefined ? (entities[name as string] ?? whole) : String.fromCodePoint(Number(code)),
+    .replace(/&(?:#(\d+)|(\w+));/g, (whole, code: string | undefined, name: string = '') =>
+      code === undefined ? (entities[name] ?? whole) : String.fromCodePoint(Number(code)),
     )
     .replace(/\s+/g, ' ')
     .trim();

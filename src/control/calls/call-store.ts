@@ -177,7 +177,7 @@ export class CallStore {
       .select([shortId.as('id'), ...shownColumns])
       .where('handler_id', '=', handlerId)
       .where('schedule', 'is', null)
-      .$if(options.state !== undefined, (query) => query.where('state', '=', options.state!))
+      .$if(options.state !== undefined, (query) => query.where('state', '=', options.state!)) // asked on this line
       .where((eb) =>
         eb.or([eb('created_ms', '<', afterMs), eb.and([eb('created_ms', '=', afterMs), eb(shortId, '<', afterId)])]),
       )

@@ -341,7 +341,7 @@ function sameTicks(before: ScheduleSettings, after: ScheduleSettings): boolean {
 
 /** Returns the settings in `text`, which replaceSchedules has written. */
 function readSettings(text: string): ScheduleSettings {
-  return JSON.parse(text) as ScheduleSettings;
+  return JSON.parse(text) as ScheduleSettings; // see above
 }
 
 function numberOf(value: number | null): number | null {

@@ -16,6 +16,7 @@ export function encodeBundle(files: readonly TreeFile[]): Uint8Array {
 export function decodeBundle(bytes: Uint8Array): readonly TreeFile[] {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   const indexEnd = 4 + buffer.readUInt32BE(0);
+  // Written by encodeBundle.
   const index = JSON.parse(buffer.toString('utf8', 4, indexEnd)) as readonly [string, number][];
   let at = indexEnd;
   return index.map(([path, length]) => {

@@ -198,6 +198,7 @@ export class DrainStore {
               .as('newest'),
           ])
           .where('handlers.deleted_ms', 'is', null)
+          // Asked on this line.
           .$if(handlerId !== null, (query) => query.where('handlers.id', '=', handlerId as string))
           .as('found'),
       )

@@ -58,7 +58,7 @@ export function queuedLookup(sources: LookupSources = {}): Lookup {
     try {
       return await network(name);
     } catch (error) {
-      if (!unknownCodes.has(String((error as { code?: unknown }).code))) throw error;
+      if (!unknownCodes.has(String((error as { code?: unknown }).code))) throw error; // only read
     }
     return turns.run(() => system(name));
   };
@@ -71,6 +71,7 @@ async function askNetwork(name: string): ReturnType<Lookup> {
   const settled = await Promise.allSettled([resolver.resolve4(name), resolver.resolve6(name)]);
   const found = settled.flatMap((one) => (one.status === 'fulfilled' ? one.value : []));
   if (found.length > 0) return found.map((address) => ({ address }));
+  // What a resolver rejects with: an Error.
   const failures = settled.flatMap((one) => (one.status === 'rejected' ? [one.reason as { code?: unknown }] : []));
   // A name server that hangs says more than one that does not know.
   throw failures.find(({ code }) => !unknownCodes.has(String(code))) ?? failures[0];

@@ -92,6 +92,7 @@ function otlpValue(value: LogFields[string]): object {
 /** Returns the number of records that a receiver of OTLP has refused (partial success): sending them again is of no use. */
 function rejectedIn(answer: string, most: number): number {
   try {
+    // Number and the catch below bear anything else.
     const parsed = JSON.parse(answer) as { partialSuccess?: { rejectedLogRecords?: number | string } } | null;
     const rejected = Number(parsed?.partialSuccess?.rejectedLogRecords ?? 0);
     return Number.isSafeInteger(rejected) && rejected > 0 ? Math.min(rejected, most) : 0;

@@ -120,7 +120,7 @@ export class RunnerProcess {
     });
     child.on('message', (raw) => {
       try {
-        this.#hear(raw as FromRunner, options.onMessage);
+        this.#hear(raw as FromRunner, options.onMessage); // plain data of our own runner; what does not fit ends it
       } catch (error) {
         // The runner is the platform's own program, but a guest that has broken out of it can send anything. Control
         // must not end over it.

@@ -179,7 +179,7 @@ function setProtocol({ environment, protocol }: GitVersion): () => void {
 function spawned(start: () => void): ChildProcess | undefined {
   let child: ChildProcess | undefined;
   const listener = (message: unknown) => {
-    child ??= (message as { process: ChildProcess }).process;
+    child ??= (message as { process: ChildProcess }).process; // message of Node's channel child_process
   };
   subscribe('child_process', listener);
   try {

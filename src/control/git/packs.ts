@@ -66,7 +66,7 @@ export async function writePack(
     const ended = endOf(git, 'pack-objects');
     git.stdin?.end(`${lines.join('\n')}\n`);
     const file = createWriteStream(path, { flags: 'wx', mode: 0o600 });
-    await Promise.all([pipeline(git.stdout as Readable, watch, file), ended]);
+    await Promise.all([pipeline(git.stdout as Readable, watch, file), ended]); // a pipe
     if (head.length < headBytes) throw failed('pack-objects', 'it wrote no pack');
     const sha256 = hash.digest('hex');
     // Opened only when it is read: a file that nobody reads would stay open.
@@ -86,7 +86,7 @@ export async function storePack(options: PackOptions & { readonly chunks: AsyncI
   const git = start(options, ['index-pack', '--stdin', '--fix-thin'], ['pipe', 'ignore', 'pipe']);
   const ended = endOf(git, 'index-pack');
   try {
-    await Promise.all([pipeline(Readable.from(options.chunks), git.stdin!), ended]);
+    await Promise.all([pipeline(Readable.from(options.chunks), git.stdin!), ended]); // a pipe
   } catch (error) {
     git.kill('SIGKILL');
     await ended.catch(() => {});
@@ -103,7 +103,7 @@ export async function missingObjects(
   const ended = endOf(git, 'cat-file');
   git.stdin?.end(`${options.oids.join('\n')}\n`);
   const chunks: Buffer[] = [];
-  for await (const chunk of git.stdout as Readable) chunks.push(chunk);
+  for await (const chunk of git.stdout as Readable) chunks.push(chunk); // a pipe
   await ended;
   const lines = Buffer.concat(chunks).toString('latin1').split('\n');
   return new Set(lines.flatMap((line) => /^([0-9a-f]+) missing$/.exec(line)?.[1] ?? []));
@@ -123,7 +123,7 @@ async function endOf(git: ChildProcess, what: string): Promise<void> {
   git.stderr?.on('data', (chunk: Buffer) => {
     said = `${said}${chunk.toString('utf8')}`.slice(0, stderrBytesMax);
   });
-  const [status] = (await once(git, 'close')) as [number | null];
+  const [status] = (await once(git, 'close')) as [number | null]; // first argument of `close`
   if (status !== 0) throw failed(what, said);
 }
 

@@ -391,7 +391,7 @@ export class RepositoryKeeper implements PushRecords {
     const refs = new Map<string, string>();
     // Written by prepare, #recordAll and fold.
     for (const record of records)
-      for (const [ref, oid] of Object.entries(JSON.parse(record.refs) as Pending['refs']))
+      for (const [ref, oid] of Object.entries(JSON.parse(record.refs) as Pending['refs'])) // written by this class
         if (oid === null) refs.delete(ref);
         else refs.set(ref, oid);
     return refs;

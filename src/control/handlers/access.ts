@@ -52,7 +52,7 @@ export class HandlerAccess {
     if (found.handler.name !== name && options.former !== true) throw renamed(name, found.handler.name);
     if (found.handler.deletedMs !== null && options.deleted !== true) throw missing(name);
     if (denial !== null) throw forbidden(denial, operation, found);
-    return { ...found.handler, role: found.role! };
+    return { ...found.handler, role: found.role! }; // without a role there is a denial
   }
 
   /**

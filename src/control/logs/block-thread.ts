@@ -57,7 +57,8 @@ export class BlockThread {
     worker.on('message', (answer: BlockAnswer) => {
       const waiting = this.#waiting.get(answer.id);
       this.#waiting.delete(answer.id);
-      if (answer.ok) waiting?.resolve(answer.result as never);
+      if (answer.ok)
+        waiting?.resolve(answer.result as never); // the result of what was asked under this id
       else waiting?.reject(answer.error);
     });
     worker.on('error', (error) => this.#end(worker, error));

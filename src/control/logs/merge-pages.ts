@@ -23,7 +23,7 @@ export function mergePages(pages: readonly LogPage[], query: Pick<LogQuery, 'aft
     return {
       ...{ lines, stopped, expired, more: isCut || open.length > 0 },
       cursor: Number.isFinite(last) ? last : Math.max(...pages.map(({ cursor }) => cursor)),
-      before: lines[0]?.cursor ?? (query.after as number) + 1,
+      before: lines[0]?.cursor ?? query.after + 1,
     };
   }
   const edge = Math.max(...open.map(({ before }) => before ?? 0));

@@ -131,5 +131,6 @@ async function newCursors(trx: Transaction<Schema>, cursors: Cursors, count: num
 
 function lineOf(row: Selectable<Schema['log_lines']>): PendingLogLine {
   const { handler_id, time_ms, stream, cursor: _, ...facts } = row;
+  // The table holds no others.
   return plausible({ ...facts, handlerId: handlerIdOf(handler_id), timeMs: time_ms, stream: stream as LogStream });
 }

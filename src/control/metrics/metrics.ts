@@ -180,6 +180,7 @@ export class Metrics {
     const [collected, handlers] = await Promise.all([this.#registry.getMetricsAsJSON(), this.#usage.figures()]);
     const exposition = new Exposition(format);
     for (const { name, help, type: collectedType, values } of collected) {
+      // Prom-client has no other types.
       const type = String(collectedType) as 'counter' | 'gauge' | 'histogram' | 'summary';
       // Gauges of Node's own that are named like counters: sums of the gauges beside them.
       if (type === 'summary' || (type === 'gauge' && name.endsWith('_total'))) continue;

@@ -111,7 +111,8 @@ export class NodeDoor {
 
   async #request(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { body } = decodeMessage(await read(request), [kinds.request]);
-    const reply = await this.#options.onRequest(body as BusRequest | CallBusRequest).then(
+    const asked = body as BusRequest | CallBusRequest; // the caller has proved to be a node of this platform
+    const reply = await this.#options.onRequest(asked).then(
       (value) => ({ ok: true, value }),
       (error: unknown) => ({
         ok: false,

@@ -327,6 +327,7 @@ export class SharedReleaseFeed implements ReleaseFeed {
   #unsealed({ key, content }: { readonly key: string; readonly content: string | null }): Released | null {
     if (content === null) return null;
     try {
+      // Sealed by a control of this platform.
       return JSON.parse(this.#options.sealer.unseal(['released', key], content).toString()) as Released;
     } catch (cause) {
       throw new PlatformError('internal', 'what is released cannot be read: it was sealed with another key', {

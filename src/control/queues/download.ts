@@ -59,7 +59,7 @@ export async function* exportLines(
       .selectFrom('messages')
       .where('queue_id', '=', queueId)
       .where('position', '>', after)
-      .$if(state !== undefined, (query) => query.where('state', '=', state!));
+      .$if(state !== undefined, (query) => query.where('state', '=', state!)); // asked on this line
     const last = await pageEnd(view, messages.where('position', '<=', upTo));
     after = last ?? upTo;
     if (last === null) return '';

@@ -181,6 +181,7 @@ export function resultOf({ status, body, lostBytes, invocation, code: own }: Ans
   let code = own ?? 'internal';
   let detail = `status ${status}`;
   try {
+    // Fields are looked at below.
     const problem = JSON.parse(body.toString()) as { readonly code?: unknown; readonly detail?: unknown };
     if (own === null && typeof problem.code === 'string') code = problem.code;
     if (typeof problem.detail === 'string') detail = problem.detail;

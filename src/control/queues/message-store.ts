@@ -175,7 +175,7 @@ export class MessageStore {
       .selectFrom('messages')
       .where('queue_id', '=', queueId)
       .where('position', '>', after)
-      .$if(state !== undefined, (query) => query.where('state', '=', state!))
+      .$if(state !== undefined, (query) => query.where('state', '=', state!)) // asked on this line
       .orderBy('position');
     const sizes = await messages
       .select(['position', ({ fn }) => fn<number>('length', ['body']).as('bytes')])
@@ -214,7 +214,7 @@ export class MessageStore {
       .set({ state: 'ready', due_ms: 0, attempts: 0, ended_ms: null })
       .where('queue_id', '=', queueId)
       .where('state', '=', 'dead')
-      .$if(id !== undefined, (query) => query.where('id', '=', id!))
+      .$if(id !== undefined, (query) => query.where('id', '=', id!)) // asked on this line
       .executeTakeFirst();
     if (numUpdatedRows > 0n) this.#onPublished(queueId, 0);
     return Number(numUpdatedRows);

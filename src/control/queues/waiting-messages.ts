@@ -109,7 +109,7 @@ export async function bringBack(
       .where(
         'id',
         'in',
-        heads.reduce((all, one) => all.unionAll(one), head!),
+        heads.reduce((all, one) => all.unionAll(one), head!), // at least one key
       )
       .where('due_ms', '=', asideMs)
       .execute();

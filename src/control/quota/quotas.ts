@@ -5,10 +5,12 @@
  * When the disk itself is nearly full, the user who stores most is refused first: the less space is free, the more
  * users.
  */
+
 import { domainLimits } from '../../protocol/domains.ts';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { HandlerId } from '../../protocol/names.ts';
-import { type HandlerKind, handlerKinds, type StoredKind, storedKinds } from '../../protocol/nouns.ts';
+import { type HandlerKind, handlerKinds, storedKinds } from '../../protocol/nouns.ts';
+import { recordOf } from '../../protocol/record-of.ts';
 import type { QuotaView } from '../../protocol/views.ts';
 import type { Database } from '../db/database.ts';
 import { GrowthWatch } from '../db/growth-watch.ts';
@@ -120,7 +122,7 @@ export class Quotas {
   /** Returns what a user stores, the handlers with most first. */
   async view(userId: string): Promise<QuotaView> {
     const rows = await this.#stored.ofUser(userId);
-    const byKind = Object.fromEntries(storedKinds.map((kind) => [kind, 0])) as Record<StoredKind, number>;
+    const byKind = recordOf(storedKinds, () => 0);
     for (const { kind, bytes } of rows) byKind[kind] += bytes;
     byKind.queues = await this.#options.queueBytes(userId);
     const handlers = [...Map.groupBy(rows, ({ name }) => name)]

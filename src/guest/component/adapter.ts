@@ -4,6 +4,8 @@
  * ordinary code of the linked module, so it costs gas and its calls of `realloc` may suspend.
  *
  * Spec: component-model, CanonicalABI.md "canon lift", "canon lower", "canon task.return".
+ *
+ * Casts: flattened types are never those of references or vectors, and a function that returns values has a result.
  */
 import type { FuncType } from '../../protocol/module.ts';
 import { constant, op } from '../wasm/format/instructions.ts';

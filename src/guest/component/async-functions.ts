@@ -24,7 +24,7 @@ export function asyncHostFunction(
   canon: AsyncCanon,
   elements: ReadonlySet<string>,
 ): { readonly host: HostTarget; readonly isDelivering: boolean } {
-  const type = asyncTypes[canon.op] ?? copyType(canon.op as StreamOperation);
+  const type = asyncTypes[canon.op] ?? copyType(canon.op as StreamOperation); // asyncTypes has the others
   let name: string = canon.op;
   let isDelivering = delivering.has(canon.op);
   if ('of' in canon) {

@@ -94,6 +94,7 @@ export class CanonDefinitions {
         if (item.kind !== 'value' || typeof item.type === 'string' || item.type.kind !== kind)
           throw this.#evaluation.fail(`type ${canon.type} is no ${kind}`);
         const options = canon.options === null ? null : this.#options(scope, canon.options);
+        // Checked above: what the operation's kind asks for.
         return { op: canon.op, of: item.type.of as never, options, async: canon.async };
       }
     }

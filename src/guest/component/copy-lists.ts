@@ -77,7 +77,7 @@ export function copyTranscoded(copying: Copying, from: ValuePlace, to: ValuePlac
   const source = copying.from.encoding;
   const align = copying.to.encoding === 'utf8' ? 1 : 2;
   const locals = Array.from({ length: 4 }, () => code.local('i32'));
-  const [pointer, units, size, length] = locals as [number, number, number, number];
+  const [pointer, units, size, length] = locals as [number, number, number, number]; // four were made
   const plain = { load: 0x28, store: 0x36, align: 2 };
   readPlace(code, part(from, 0, 0, 1), 'i32', plain);
   code.set(pointer);

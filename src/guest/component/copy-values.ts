@@ -90,6 +90,7 @@ export class ValueCopier implements Copying {
     word(code, from, to, 4, () => {
       constant(code, this.from.component);
       constant(code, this.to.component);
+      // AdapterCalls has every name that its types need.
       code.instruction(op.call, this.calls.passEnd.get(name) as number);
     });
   }
@@ -201,8 +202,8 @@ export class ValueCopier implements Copying {
     const offset = payloadOffset(cases);
     if (to.kind === 'flat')
       for (const slot of to.slots.slice(1)) {
-        code.u8(zeros[slot.type as FlatType].opcode);
-        code.raw(new Uint8Array(zeros[slot.type as FlatType].bytes));
+        code.u8(zeros[slot.type as FlatType].opcode); // slots have flattened types
+        code.raw(new Uint8Array(zeros[slot.type as FlatType].bytes)); // slots have flattened types
         code.set(slot.local);
       }
     cases.forEach(({ type: payload }, index) => {

@@ -34,8 +34,8 @@ export class CoreModules {
     if (module.hopeless !== null)
       throw tooLargeComponent(this.#subject, `${module.hopeless.cap} of a core module`, module.hopeless.value - 1);
     try {
-      if (!WebAssembly.validate(bytes as Uint8Array<ArrayBuffer>))
-        new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>);
+      const own = bytes as Uint8Array<ArrayBuffer>; // no SharedArrayBuffer: from a message or file
+      if (!WebAssembly.validate(own)) new WebAssembly.Module(own);
     } catch (error) {
       const message = error instanceof Error ? error.message.replace(/^WebAssembly\.Module\(\): /, '') : String(error);
       throw invalidComponent(this.#subject, `a core module: ${message}`);

@@ -3,6 +3,8 @@
  * what is declared. Errors: `module_invalid`, `module_unsupported`, `module_too_large`.
  *
  * Spec: component-model, Explainer.md "Type Definitions", "Import and Export Definitions", "Alias Definitions".
+ *
+ * Casts: the sort of an Entry tells the type of its value, also where the compiler has forgotten which.
  */
 import { CoreModules } from './core-modules.ts';
 import { type Evaluation, Exports, newScope } from './evaluation.ts';

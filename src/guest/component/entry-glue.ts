@@ -108,7 +108,7 @@ export function addAsyncEntry(
   const again = callback === null ? null : module.import(callback, callbackType);
   const [next, handle, payload] = [hostNextEvent, hostEventHandle, hostEventPayload].map((target) =>
     module.import(target, target.type),
-  ) as [number, number, number];
+  ) as [number, number, number]; // as many as above
   const fill = realloc === null ? null : pieces.filler(module.import(realloc, reallocType), part);
   const waitFor = tasks === null || part === null ? null : tasks.waitFor('set', part);
   const round = tasks?.round() ?? null;

@@ -111,6 +111,7 @@ class Evaluator {
           if (named.sort === 'core type' || named.sort === 'core module' || named.sort === 'core instance')
             this.#evaluation.fail(`a core instance exports no ${named.sort}`);
           if (exports.has(named.name)) this.#evaluation.fail('two exports of a core instance have one name');
+          // Of another sort it has failed above.
           exports.set(named.name, this.#evaluation.entry(scope, named).value as CoreItem);
         }
         spaces['core instance'].push({ kind: 'bundle', exports });

@@ -1,4 +1,8 @@
-/** What the evaluation of a component works on: its index spaces, the steps it has taken, the signatures it has met. */
+/**
+ * What the evaluation of a component works on: its index spaces, the steps it has taken, the signatures it has met.
+ *
+ * Casts: the sort of an Entry tells the type of its value.
+ */
 import type { FuncType } from '../../protocol/module.ts';
 import { componentCaps } from './caps.ts';
 import { ExternNames } from './extern-name.ts';

@@ -52,7 +52,7 @@ function annotationOf(name: string): Annotation | null {
   if (match === null) return null;
   const [, , made, kind, resource] = match;
   return made === undefined
-    ? { kind: kind as 'method' | 'static', resource: resource as string }
+    ? { kind: kind as 'method' | 'static', resource: resource as string } // groups of the match
     : { kind: 'constructor', resource: made };
 }
 
@@ -68,6 +68,7 @@ function uniqueKey(name: string): string {
   if (name.startsWith('[constructor]')) return `[constructor]${plain(name.slice('[constructor]'.length))}`;
   const [resource, member] = name.replace(/^\[[^\]]*\]/, '').split('.');
   if (member === undefined) return plain(name);
+  // What split gives has a first part.
   return plain(resource as string) === plain(member) ? plain(member) : `${plain(resource as string)}.${plain(member)}`;
 }
 

@@ -27,12 +27,12 @@ const nearestEditsMax = 4;
 /** Returns the name in `known` that differs least from `name`, or has the same path in another version; null: none. */
 export function nearestName(name: string, known: ReadonlySet<string>): string | null {
   if (name.length > nearestCharsMax) return null;
-  const [path] = name.split('@');
+  const [path = ''] = name.split('@');
   let nearest: string | null = null;
   let least = nearestEditsMax + 1;
   for (const one of known) {
-    const [onePath] = one.split('@') as [string];
-    const edits = onePath === path ? 0 : editsBetween(onePath, path as string);
+    const [onePath = ''] = one.split('@');
+    const edits = onePath === path ? 0 : editsBetween(onePath, path);
     if (edits >= least) continue;
     nearest = one;
     least = edits;

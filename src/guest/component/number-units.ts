@@ -4,6 +4,7 @@
  */
 import { PAGE_BYTES } from '../../protocol/limits.ts';
 import type { FuncType } from '../../protocol/module.ts';
+import { keysOf } from '../../protocol/record-of.ts';
 import type { Module } from '../wasm/format/model.ts';
 import { printable } from '../wasm/inspect/findings.ts';
 import { formatType, sameType } from '../wasm/inspect/imports.ts';
@@ -16,7 +17,7 @@ import type { HostTarget, MergedMemories, Unit } from './unit.ts';
 
 type Space = 'functions' | 'tables' | 'memories' | 'globals';
 const kindOf = { functions: 'function', tables: 'table', memories: 'memory', globals: 'global' } as const;
-const spaces = Object.keys(kindOf) as readonly Space[];
+const spaces = keysOf(kindOf);
 
 /** Target of a unit's index: a definition of a unit, or a host function. */
 type Place =

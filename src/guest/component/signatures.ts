@@ -38,7 +38,8 @@ export function checkSignatures(graph: Graph, modules: CoreModules, subject: str
   for (const bytes of new Set(graph.instances.map(({ module }) => module)))
     checkImportNames(modules.read(bytes), subject);
   for (const bytes of graph.unusedModules) {
-    if (!WebAssembly.validate(bytes as Uint8Array<ArrayBuffer>))
+    const own = bytes as Uint8Array<ArrayBuffer>; // no SharedArrayBuffer: from a message or file
+    if (!WebAssembly.validate(own))
       throw invalidComponent(subject, 'a core module that is not instantiated is not valid');
     checkImportNames(readModule(bytes, subject), subject);
   }

@@ -106,10 +106,10 @@ export class GuestInstance implements ProcessRef {
       if (typeof entry !== 'function') throw new Error(`no function is exported as ${name}`);
       return { entry, returnsStatus, begins };
     });
-    this.#gas = instance.exports[plan.gasGlobal] as WebAssembly.Global<'i32'>;
+    this.#gas = instance.exports[plan.gasGlobal] as WebAssembly.Global<'i32'>; // rewriting exports it
     const { memory } = plan;
     if (memory?.reserve !== undefined)
-      this.#reserve = instance.exports[memory.reserve.global] as WebAssembly.Global<'i32'>;
+      this.#reserve = instance.exports[memory.reserve.global] as WebAssembly.Global<'i32'>; // rewriting exports it
     this.resetReserve();
     this.#instance = instance;
   }
@@ -181,7 +181,7 @@ export class GuestInstance implements ProcessRef {
     // A guest may end between two checks of its counter. It is over its limit all the same, so the answer does not
     // depend on the places of the checks.
     if (guest.end?.kind === 'exit' && used > limit) guest.end = { kind: 'gas', used, limit };
-    return guest.end as ProcessEnd;
+    return guest.end as ProcessEnd; // set where the guest returned or threw
   }
 
   /**
@@ -215,6 +215,7 @@ export class GuestInstance implements ProcessRef {
       if (syscall === undefined) throw new Error(`nobody provides ${declared.module}.${declared.name}`);
       imports[declared.module] ??= Object.create(null);
       const table = imports[declared.module] as Record<string, WebAssembly.ImportValue>;
+      // A function of WebAssembly.
       table[declared.name] = bindSyscall(this, syscall, declared, index, tracer) as CallableFunction;
     });
     imports.trisiel = {

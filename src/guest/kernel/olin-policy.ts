@@ -3,7 +3,7 @@
  * `ram-page-limit` and `gas-limit`. A list is in parentheses, one pattern a line; `##` begins a comment. Source: the
  * policy documentation of Olin.
  */
-import { PlatformError } from '../../protocol/errors.ts';
+import { messageOf, PlatformError } from '../../protocol/errors.ts';
 import { KIB, maximumLimits } from '../../protocol/limits.ts';
 import { type Policy, type PolicyList, policyLists } from '../../protocol/nouns.ts';
 import { recordOf } from '../../protocol/record-of.ts';
@@ -88,7 +88,7 @@ function addRule(rules: string[], source: string, at: string): void {
   try {
     policyRule(source);
   } catch (error) {
-    throw invalid(`${at}: ${shown(source)} is no usable regular expression: ${(error as Error).message}`);
+    throw invalid(`${at}: ${shown(source)} is no usable regular expression: ${messageOf(error)}`);
   }
   rules.push(source);
 }

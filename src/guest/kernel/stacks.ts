@@ -10,6 +10,8 @@
  *
  * A guest sees nothing of the calls before: wasm locals begin at zero and the stack has no address. What a stack keeps
  * are pages that a deep recursion touched, 984 KB at most; they are given up when it ends.
+ *
+ * Casts: a stack that begins or takes a job was given one.
  */
 import { stackDriverBytes } from './stack-driver.ts';
 
@@ -74,7 +76,7 @@ export class StackPool {
       // The types of modules know no WebAssembly.Suspending and no tag of exceptions.
       host: imports as unknown as WebAssembly.ModuleImports,
     });
-    this.#serve = WebAssembly.promising(driver.exports.serve as CallableFunction);
+    this.#serve = WebAssembly.promising(driver.exports.serve as CallableFunction); // exported by stack-driver.ts
   }
 
   /** Number of stacks made so far. */

@@ -1,4 +1,8 @@
-/** Reads all state that code can change from an instance whose start-up has just returned. */
+/**
+ * Reads all state that code can change from an instance whose start-up has just returned.
+ *
+ * Casts: the probe exports each under the name asked for, with the value's own type.
+ */
 import { PlatformError } from '../../protocol/errors.ts';
 import type { GuestInstance } from '../kernel/instance.ts';
 import type { Module } from '../wasm/format/model.ts';

@@ -1,5 +1,6 @@
 /** Makes the schemes of a start-up: those that it may open, and those that refuse its snapshot when they are opened. */
-import { type NetworkProtocol, networkProtocols, schemeNames } from '../kernel/net/target.ts';
+import { keysOf } from '../../protocol/record-of.ts';
+import { networkProtocols, schemeNames } from '../kernel/net/target.ts';
 import type { Scheme } from '../kernel/process.ts';
 import { localSchemes } from '../kernel/resources/all.ts';
 
@@ -23,7 +24,7 @@ export function startUpSchemes(tell: {
       return guest.endNow({ kind: 'trap', message: `a start-up may not open ${url}` });
     },
   });
-  const network = (Object.keys(networkProtocols) as NetworkProtocol[]).map((protocol) => refuse(schemeNames(protocol)));
+  const network = keysOf(networkProtocols).map((protocol) => refuse(schemeNames(protocol)));
   const local = localSchemes.map((scheme): Scheme => {
     const [first = ''] = scheme.names;
     if (scheme.names.some((name) => refusedLocally.includes(name))) return refuse(scheme.names);

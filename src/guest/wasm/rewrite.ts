@@ -155,7 +155,7 @@ function firstReserve({ initial, maximum }: Limits32): number {
  * cap or uses a refused feature.
  */
 function validateOriginal(module: Module): void {
-  const bytes = module.bytes as Uint8Array<ArrayBuffer>;
+  const bytes = module.bytes as Uint8Array<ArrayBuffer>; // no SharedArrayBuffer: from a message or file
   if (WebAssembly.validate(bytes)) return;
   let problem = 'the engine refuses it';
   try {

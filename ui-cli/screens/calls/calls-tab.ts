@@ -114,7 +114,7 @@ export class CallsTab extends PagedListScreen<CallView, string> {
   }
 
   #nextState(): void {
-    this.state = shownStates[(shownStates.indexOf(this.state as null) + 1) % shownStates.length] ?? null;
+    this.state = shownStates[(shownStates.findIndex((one) => one === this.state) + 1) % shownStates.length] ?? null;
     this.list.set([]);
     this.loader.data = null;
     this.startAnew();

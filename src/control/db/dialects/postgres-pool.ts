@@ -166,6 +166,7 @@ class BoundedClient implements PostgresPoolClient {
     const values = parameters.map(toParameter);
     try {
       const { command, rowCount, rows } = await this.#answer(this.#client.query(sql, values));
+      // Kysely gives its statements their types.
       return { command: command as PostgresQueryResult<R>['command'], rowCount: rowCount ?? 0, rows: rows as R[] };
     } catch (error) {
       const known = sqlError(error, sql);

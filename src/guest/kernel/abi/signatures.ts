@@ -49,7 +49,7 @@ function readLine(name: string, words: readonly string[]): Syscall {
     name,
     // writeSignatures wrote types of values.
     params: words.slice(0, arrow).map((type) => ({ name: '', type: type as ValType })),
-    result: result as ValType | null,
+    result: result as ValType | null, // written by docs/build.ts
     waits: marks.includes('waits'),
     looseInts: marks.includes('loose-ints'),
     run: () => {

@@ -3,6 +3,8 @@
  * when the table of host functions is built; calls then run closures and do not look at types.
  *
  * Spec: component-model, CanonicalABI.md "Loading", "Flat Lifting".
+ *
+ * Casts: core values have the flattened type of what is read.
  */
 
 import { MIB } from '../../../protocol/limits.ts';

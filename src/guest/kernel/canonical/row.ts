@@ -108,9 +108,9 @@ export function witRow(
     result: core.results[0] ?? null,
     waits,
     wit: type,
-    run: adapted(type, run as Run, inRealloc) as Syscall['run'],
+    run: adapted(type, run as Run, inRealloc) as Syscall['run'], // a row's own types follow from its interface type
   };
-  runs.set(row, run as Run);
+  runs.set(row, run as Run); // as above
   return row;
 }
 
@@ -126,7 +126,7 @@ export function asyncRow(row: Syscall): Syscall {
   const core = flattenFunction(type, 'lower', 'async');
   const lift = argumentsLifter(type, flatAsyncParamsMax);
   const hasResult = type.result !== null && flattenType(type.result).length > 0;
-  const store = hasResult ? memoryFinisher(type.result as WitType) : null;
+  const store = hasResult ? memoryFinisher(type.result) : null;
   const call = (guest: Process, ...args: CoreValue[]): number => {
     const { component } = guest;
     component.allocations.checkCall();
@@ -183,8 +183,9 @@ export function dropRow(resource: ResourceType): Syscall {
   const row = witRow(name, func({ self: own(resource) }), (guest, value: Droppable) => value.drop?.(guest));
   // Not the row's own reading of the argument: a part of a composed component also drops handles that it has borrowed.
   const drop = (guest: Process, handle: number): void =>
+    // Its drop, if it has one, is ours.
     (guest.component.handles.drop(resource, handle) as Droppable | null)?.drop?.(guest);
-  const dropping: Syscall = { ...row, run: drop as Syscall['run'] };
+  const dropping: Syscall = { ...row, run: drop as Syscall['run'] }; // a handle is a number
   runs.set(dropping, runOf(row));
   return dropping;
 }
@@ -233,7 +234,7 @@ export function argumentsLifter(
   const spilled = flatCount > flatMax ? spilledLifter(types) : null;
   return (guest, args) => {
     beginLifting();
-    if (spilled !== null) return spilled(guest, args[0] as number);
+    if (spilled !== null) return spilled(guest, args[0] as number); // a pointer
     let at = 0;
     return lifters.map((one) => {
       const value = one.flat(guest, args, at);
@@ -264,7 +265,7 @@ function memoryFinisher(
   const isAllocating = hasLists(returned);
   return (guest, args, value) => {
     if (isAllocating) guest.component.allocations.begin();
-    const pointer = guest.memory.check(args[args.length - 1] as number, bytes);
+    const pointer = guest.memory.check(args[args.length - 1] as number, bytes); // a pointer
     if (pointer % align !== 0) throw new GuestFault(`a result at 0x${pointer.toString(16)}, not aligned to ${align}`);
     writer.store(guest, pointer, value);
     return undefined;

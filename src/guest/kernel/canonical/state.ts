@@ -43,6 +43,7 @@ export class ComponentState {
    * what has been written, and no more comes.
    */
   giveUpEnds(): void {
+    // isEnd says so.
     for (const value of this.handles.values()) if ((value as Partial<End>).isEnd === true) (value as End).close();
   }
 }

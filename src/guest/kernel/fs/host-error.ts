@@ -33,7 +33,7 @@ export function attempt<T>(call: () => T): T | number {
   try {
     return call();
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
+    const { code } = error as { code?: string }; // of Node; another finds no row
     return (code === undefined ? undefined : byCode[code]) ?? Errno.unknown;
   }
 }

@@ -37,7 +37,7 @@ export function openPath(base: DirectoryNode, path: string, options: OpenOptions
     if (!options.create) return Errno.notFound;
     // The link's target ends with a slash.
     if (walked.slash) return Errno.isDirectory;
-    const made = (walked.parent as DirectoryNode).createFile(walked.name);
+    const made = (walked.parent as DirectoryNode).createFile(walked.name); // a name that does not exist has a parent
     if (typeof made === 'number') return made;
     return openFile(made, options, false);
   }

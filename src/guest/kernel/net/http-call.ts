@@ -81,7 +81,7 @@ export class HttpCall {
       if (this.failure !== null) exchange.abort(this.failure);
       while (!exchange.hasHead && !exchange.isOver) await exchange.changed.wait();
       if (exchange.hasHead) return exchange;
-      const failure = exchange.failure as NetworkFailure;
+      const failure = exchange.failure as NetworkFailure; // it is over without a head
       if (!reused || this.failure !== null || failure.errno !== Errno.closed || !canRepeat(hop)) throw failure;
     }
   }

@@ -140,7 +140,7 @@ function trimSpace(text: string): string {
 function lengthOf(headers: RequestHead['headers']): number | null | string {
   const values = valuesOf(headers, 'content-length');
   if (values.length === 0) return null;
-  const [value] = values as [string];
+  const [value = ''] = values;
   if (values.length > 1 || !/^[0-9]{1,15}$/.test(value))
     return `Content-Length ${shown(values.join(', '))} is not a length`;
   return Number(value);

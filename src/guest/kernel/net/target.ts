@@ -38,7 +38,7 @@ const defaultPorts = Object.fromEntries(
     [plain, ports.plain],
     [tls, ports.tls],
   ]),
-) as Readonly<Record<NetworkScheme, number>>;
+) as Readonly<Record<NetworkScheme, number>>; // the schemes of all protocols
 
 /** Returns whether `scheme` is one of the two schemes of `protocol`. */
 export function speaks<P extends NetworkProtocol>(protocol: P, scheme: NetworkScheme): scheme is NetworkScheme<P> {

@@ -181,7 +181,7 @@ class HttpResource implements Resource {
   /** Starts the call if it has not started. Sets #failed if it is refused. */
   #send(): void {
     if (this.#call !== null || this.#failed !== 0) return;
-    const head = this.#head.head as RequestHead;
+    const head = this.#head.head as RequestHead; // complete when the call begins
     const found = requested(this.#opened, head);
     if (typeof found === 'string') {
       this.#fail(Errno.invalid, found);
@@ -216,7 +216,7 @@ class HttpResource implements Resource {
   /** Returns the result of flush: 0, an Errno, or null if it must wait. */
   #flushed(): number | null {
     if (this.#failed !== 0) return this.#failed;
-    const call = this.#call as HttpCall;
+    const call = this.#call as HttpCall; // #send has set it or #failed
     if (call.failure !== null) return this.#callFailed(call.failure);
     if (call.response !== null) {
       this.#letGo();
@@ -227,7 +227,7 @@ class HttpResource implements Resource {
 
   async #flushLater(): Promise<number> {
     for (;;) {
-      const call = this.#call as HttpCall;
+      const call = this.#call as HttpCall; // #send has set it or #failed
       // While the body has not ended, the response may never start: flush then returns when all written bytes have been
       // sent.
       const sent = this.#isBodyOpen ? this.#upload?.drained() : null;

@@ -9,5 +9,5 @@ export interface SchemeWithNetwork extends Scheme {
 /** Returns the network of the handler of `guest`; null if `guest` may not open `scheme`. */
 export function networkOf(guest: Process, scheme: string): Network | null {
   const found = guest.options.schemes.find(scheme);
-  return found !== undefined && 'network' in found ? (found as SchemeWithNetwork).network : null;
+  return found !== undefined && 'network' in found ? (found as SchemeWithNetwork).network : null; // asked on this line
 }

@@ -94,7 +94,7 @@ class WsResource implements Resource {
     this.#network = network;
     this.#client = client;
     this.#isBinary = isBinary;
-    client.on('message', (data) => this.#received(data as Buffer));
+    client.on('message', (data) => this.#received(data as Buffer)); // nodebuffer is the default of `binaryType`
     client.on('error', (error) => this.#report('error', networkFailure(error, 'the connection failed').message));
     client.on('close', (code, reason) => this.#closed(code, reason));
     guest.signal.addEventListener('abort', this.#onAbort);

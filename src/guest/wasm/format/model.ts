@@ -4,7 +4,7 @@ import type { CapName } from './caps.ts';
 import type { FeatureName, RefusedFeature } from './features.ts';
 
 /** Section ids, in the order that the specification prescribes (5.5.2). */
-export const sectionOrder = [1, 2, 3, 4, 5, 13, 6, 7, 8, 9, 12, 10, 11] as const;
+export const sectionOrder: readonly number[] = [1, 2, 3, 4, 5, 13, 6, 7, 8, 9, 12, 10, 11];
 export const sectionNames = [
   'custom',
   'type',

@@ -64,7 +64,7 @@ function readSections(reader: ByteReader, module: Module): void {
     const read = readers[id];
     if (read === undefined) throw reader.fail(`unknown section id ${id}`, offset);
     if (id !== 0) {
-      const own = sectionOrder.indexOf(id as (typeof sectionOrder)[number]);
+      const own = sectionOrder.indexOf(id);
       if (own === rank) reader.fail(`duplicate ${sectionNames[id]} section`, offset);
       if (own < rank) reader.fail(`${sectionNames[id]} section out of order`, offset);
       rank = own;

@@ -41,6 +41,7 @@ export function cutDetails(lines: readonly string[]): string[] {
 /** Returns a name from the module as one printable line. */
 export function printable(text: string): string {
   const cut = text.length > 60 ? `${text.slice(0, 60)}…` : text;
+  // A match is not empty.
   return cut.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (char) => `\\u{${char.codePointAt(0)!.toString(16)}}`);
 }
 

@@ -88,7 +88,7 @@ function moduleBreaches(module: Module): CapBreach[] {
     mutableGlobals: module.globals.reduce((sum, global) => sum + (global.mutable ? 1 : 0), 0),
   };
   const breaches: CapBreach[] = [];
-  for (const [cap, value] of Object.entries(values) as [CapName, number][])
+  for (const [cap, value] of Object.entries(values) as [CapName, number][]) // its keys are caps
     if (value > caps[cap].limit && cap !== module.hopeless?.cap) breaches.push({ cap, value, functionIndex: null });
   return breaches;
 }

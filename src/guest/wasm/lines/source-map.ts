@@ -17,7 +17,7 @@ export function inlineSourceMap(url: string | null): Uint8Array | null {
  */
 export function sourceMapLines(map: Uint8Array, codeStart: number, rows: SourceRows): void {
   if (map.length > sourceLineLimits.mapBytes) return;
-  const whole = JSON.parse(Buffer.from(map).toString('utf8')) as Record<string, unknown>;
+  const whole = JSON.parse(Buffer.from(map).toString('utf8')) as Record<string, unknown>; // fields are looked at below
   if (!Array.isArray(whole.sections)) {
     addRows(whole, { start: -codeStart, end: Number.POSITIVE_INFINITY }, rows);
     return;
@@ -42,7 +42,7 @@ function partOf(section: unknown): readonly MapPart[] {
   const { offset, map } = (section ?? {}) as { readonly offset?: Record<string, unknown>; readonly map?: unknown };
   const column = offset?.column;
   if (offset?.line !== 0 || !Number.isSafeInteger(column) || typeof map !== 'object' || map === null) return [];
-  return [{ column: column as number, map: map as MapPart['map'] }];
+  return [{ column: column as number, map: map as MapPart['map'] }]; // checked above
 }
 
 /**

@@ -121,7 +121,7 @@ export class ControlStack {
   }
 
   kind(at: number): FrameKind {
-    return this.#kinds[at]! as FrameKind;
+    return this.#kinds[at]! as FrameKind; // written from one
   }
 
   isLoop(at: number): boolean {

@@ -114,7 +114,7 @@ export class EditList {
   }
 
   kind(edit: number): EditKind {
-    return this.#column[edit * fields + 2]! as EditKind;
+    return this.#column[edit * fields + 2]! as EditKind; // written from one
   }
 
   /** Returns the first of the three values of edit `edit`; second() and third() return the others. */

@@ -12,6 +12,8 @@
  *
  * What stands around such a loop is decided in loop-plan.ts. Runs end at the same places on every host. Branch hints
  * (branch-hints.ts) move the slow paths out of line. docs/meter.md has an example.
+ *
+ * Casts: the plan gives the counting forms to counted loops alone.
  */
 
 import { constant, emptyBlock, op } from '../format/instructions.ts';

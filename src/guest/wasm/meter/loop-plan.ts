@@ -98,7 +98,7 @@ export class LoopPlan {
   }
 
   around(loop: number): Around {
-    return this.#around[loop]! as Around;
+    return this.#around[loop]! as Around; // written from one
   }
 
   /**
@@ -153,7 +153,7 @@ export class LoopPlan {
  * in any case, or a check inside could refuse a call that has enough.
  */
 export function roundsAtOnce(loop: number, { loops, placement }: Pick<PlannedFunction, 'loops' | 'placement'>): number {
-  const last = loops.counted(loop)!.node;
+  const last = loops.counted(loop)!.node; // asked only of counted loops
   let weight = 0;
   for (let node = loops.head(loop); node <= last; node++) {
     weight += placement.weight(node);

@@ -65,7 +65,7 @@ export function freeze(module: Module, frozen: Frozen): Uint8Array {
           writer.u8(0);
           offset(writer, start);
           writer.u32(end - start);
-          writer.raw(memory as Uint8Array, start, end);
+          writer.raw(memory as Uint8Array, start, end); // parts lie in the memory
         }
       });
     },
@@ -210,7 +210,8 @@ function writeTableEntries(writer: ByteWriter, table: number, entries: readonly 
   writer.u8(hasHoles ? valTypeBytes.funcref : 0);
   writer.u32(used.length);
   for (const index of used) {
-    if (!hasHoles) writer.u32(index as number);
+    if (!hasHoles)
+      writer.u32(index as number); // no holes
     else {
       reference(writer, index);
       writer.u8(op.end);

@@ -80,7 +80,7 @@ export const resourceClose: Syscall = {
   ...close,
   result: null,
   run: (guest: Process, fd: number) => {
-    const result = (close.run as (guest: Process, fd: number) => number | Promise<number>)(guest, fd);
+    const result = (close.run as (guest: Process, fd: number) => number | Promise<number>)(guest, fd); // its row
     return result instanceof Promise ? result.then(() => undefined) : undefined;
   },
 };

@@ -19,7 +19,7 @@ export function wasiRow(
 }
 
 function toParam(text: string): SyscallParam {
-  const [name, type] = text.split(':') as [string, ValType | undefined];
+  const [name, type] = text.split(':') as [string, ValType | undefined]; // rows write `name` or `name:type`
   return { name, type: type ?? 'i32' };
 }
 

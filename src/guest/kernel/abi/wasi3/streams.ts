@@ -60,7 +60,7 @@ export async function pump(
 ): Promise<number> {
   try {
     for (;;) {
-      const chunk = (await readChunk(stream, takenBytesMax)) as Uint8Array | null;
+      const chunk = (await readChunk(stream, takenBytesMax)) as Uint8Array | null; // a stream of u8
       if (chunk === null) return 0;
       for (let done = 0; done < chunk.length; ) {
         if (!isWanted(guest)) return Errno.closed;

@@ -203,8 +203,8 @@ export class HostDestination implements Destination {
     if (first === undefined) return null;
     if (this.#chunks.length === 1) return first;
     return first instanceof Uint8Array
-      ? Buffer.concat(this.#chunks as Uint8Array[])
-      : (this.#chunks as unknown[][]).flat();
+      ? Buffer.concat(this.#chunks as Uint8Array[]) // chunks of one stream are alike
+      : (this.#chunks as unknown[][]).flat(); // as above
   }
 
   write(chunk: Chunk): void {

@@ -73,8 +73,9 @@ export class CopyEnd extends Waitable implements End {
         this.#happen(buffer, result, () => undefined);
       },
     };
-    if (this.side === 'readable') (this.shared as Readable).read(buffer, options);
-    else (this.shared as Writable).write(buffer, options);
+    if (this.side === 'readable')
+      (this.shared as Readable).read(buffer, options); // callers give buffers of the end's side
+    else (this.shared as Writable).write(buffer, options); // as above
   }
 
   /**

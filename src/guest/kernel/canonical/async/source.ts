@@ -64,7 +64,7 @@ export class ResourceSource extends ReadableBase {
   }
 
   #attempt(): void {
-    const mine = this.#pending as PendingRead;
+    const mine = this.#pending as PendingRead; // set above
     const { into, options } = mine;
     const waiting = into.remain === 0 ? (this.#resource.readable?.() ?? null) : this.#copy(into);
     if (waiting === null) {

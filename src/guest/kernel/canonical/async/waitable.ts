@@ -70,7 +70,7 @@ export abstract class Waitable {
 
   /** Delivers the event. Must be called only if hasEvent. */
   take(): Event {
-    const deliver = this.#event as () => number;
+    const deliver = this.#event as () => number; // callers ask hasEvent before
     this.#event = null;
     return { code: this.code, handle: this.handle, payload: deliver() };
   }

@@ -106,7 +106,7 @@ export function timesFrom(guest: Process, access: NewTimestamp, modification: Ne
   const pick = (one: NewTimestamp): bigint | null | undefined => {
     if (one.tag === 'no-change') return null;
     if (one.tag === 'now') return wallNs(guest);
-    const ns = fromDatetime((one as { readonly value: Datetime }).value);
+    const ns = fromDatetime((one as { readonly value: Datetime }).value); // the only case with a value
     // Times of files have 64 bits of nanoseconds.
     return ns === null || ns >= 1n << 64n ? undefined : ns;
   };

@@ -9,6 +9,6 @@ export function contentLengthOf(fields: readonly HttpField[]): number | null | u
     .filter(([name]) => name === 'content-length')
     .map(([, value]) => Buffer.from(value).toString('latin1').trim());
   if (values.length === 0) return null;
-  const [first] = values as [string];
+  const [first = ''] = values;
   return /^[0-9]{1,15}$/.test(first) && values.every((value) => value === first) ? Number(first) : undefined;
 }

@@ -305,6 +305,7 @@ async function onMany<K, T>(
   const values: T[] = [];
   for (const key of keys) {
     const done = await one(key);
+    // Nobody reads the result of a Process that has ended.
     if (done.tag === 'err' || guest.end !== null) return done as Err<StoreError>;
     values.push(done.value);
   }

@@ -1,6 +1,8 @@
 /**
  * wasi:filesystem/types: files and directories of the Process's own file system, as for WASI 0.2. The functions are those
  * of 0.2 but for streams; none of them waits.
+ *
+ * Casts: what rows of 0.2 take and return has the interface types of 0.2.
  */
 import {
   asyncFunc,

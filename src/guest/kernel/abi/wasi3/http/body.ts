@@ -63,6 +63,7 @@ export function incomingBody(guest: Process, incoming: Incoming): Body {
 
 /** Hands the body to the guest, which tells through `consumed` how the reading ended. */
 export function consume(guest: Process, { contents, trailers, settle }: Body, consumed: Readable) {
+  // The interface gives the future this type.
   void readValue(consumed).then((value) => settle((value as Sent | undefined) ?? ok()));
   return [contents ?? emptyStream(guest), trailers];
 }
@@ -103,7 +104,7 @@ export async function sendBody(guest: Process, { contents, trailers }: Body, opt
     options.breakOff('the body could not be sent');
     return err({ tag: 'connection-terminated' });
   }
-  const last = (await readValue(trailers)) as Trailers | undefined;
+  const last = (await readValue(trailers)) as Trailers | undefined; // the interface gives the future this type
   if (last === undefined || last.tag === 'err') {
     options.breakOff('the component has given its body up');
     return last ?? err({ tag: 'internal-error', value: 'the future of the trailers was given up' });

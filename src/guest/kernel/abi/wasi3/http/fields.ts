@@ -94,6 +94,7 @@ const fieldsGetAndDelete = witRow(
   (guest: Process, fields: Fields, name: string) => {
     const wanted = name.toLowerCase();
     const values = fields.entries.filter(([key]) => key === wanted).map(([, octets]) => octets);
+    // The row of 0.2 returns a result.
     const deleted = as2('[method]fields.delete')(guest, fields, name) as { readonly tag: string };
     return deleted.tag === 'ok' ? ok(values) : deleted;
   },

@@ -40,8 +40,11 @@ const request = witRow('request', func({}, own(requestResource)), (guest: Proces
 const respond = witRow('respond', func({ result: answerType }), answer);
 
 /** Answers the request with the result at `pointer`. */
-const respondFrom = witRow('respond-from', func({ pointer: 'u32' }), (guest: Process, pointer: number) =>
-  answer(guest, fromMemory.load(guest, pointer) as Ok<Response> | Err<HttpErrorCode>),
+const respondFrom = witRow(
+  'respond-from',
+  func({ pointer: 'u32' }),
+  (guest: Process, pointer: number) =>
+    answer(guest, fromMemory.load(guest, pointer) as Ok<Response> | Err<HttpErrorCode>), // fromMemory lifts this type
 );
 
 /** Traps if the request has not been answered. */

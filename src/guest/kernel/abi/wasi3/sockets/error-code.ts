@@ -39,6 +39,7 @@ export function toError(code: string): SocketError {
 
 /** Returns the result of a function of 0.2 with its error as a case. */
 export function toResult(result: unknown): Ok<unknown> | Err<SocketError> {
+  // Rows of 0.2 return results.
   const { tag, value } = result as { readonly tag: 'ok' | 'err'; readonly value: unknown };
-  return tag === 'ok' ? { tag, value } : err(toError(value as string));
+  return tag === 'ok' ? { tag, value } : err(toError(value as string)); // their errors are labels
 }
