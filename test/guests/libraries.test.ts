@@ -1,9 +1,8 @@
 /**
- * The libraries in guests/: the example of each is built, pushed and called. SCAFFOLDS=all: that of AssemblyScript too,
- * whose compiler npm downloads.
+ * The libraries in guests/: the example of each is built, pushed and called; so are those of docs/guest-libraries.md.
  */
 import { spawnSync } from 'node:child_process';
-import { cpSync, readFileSync } from 'node:fs';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -22,6 +21,8 @@ import {
   type TestUser,
   temporaryFolder,
 } from '../support/e2e.ts';
+import { npmMissing } from '../support/npm-registry.ts';
+import { blocksOf } from '../support/page-blocks.ts';
 import { rust } from '../support/rust.ts';
 
 const guests = join(import.meta.dirname, '../../guests');
@@ -54,10 +55,25 @@ function cannotBuildC(): string | null {
   return status === 0 ? null : 'clang cannot make WebAssembly (lld is missing)';
 }
 
+function buildC(cwd: string): void {
+  run('clang', [...freestanding, ...strict, '-o', 'function.wasm', 'example.c'], { cwd });
+}
+
+function cannotBuildRust(): string | null {
+  return rust() === null ? 'Rust or its target is missing (Debian: rustc, cargo, libstd-rust-dev-wasm32)' : null;
+}
+
+function buildRust(cwd: string): void {
+  const { env, target } = rust() ?? { env: process.env, target: '' };
+  const args = ['build', '--quiet', '--offline', '--release', '--target', target, '--example', 'example'];
+  run('cargo', [...args, '--target-dir', 'target'], { cwd, env });
+  cpSync(join(cwd, 'target', target, 'release/examples/example.wasm'), join(cwd, 'function.wasm'));
+}
+
 const libraries: Readonly<Record<string, Library>> = {
   c: {
     missing: cannotBuildC,
-    build: (cwd) => void run('clang', [...freestanding, ...strict, '-o', 'function.wasm', 'example.c'], { cwd }),
+    build: buildC,
     module: 'function.wasm',
   },
   'c++': {
@@ -67,14 +83,8 @@ const libraries: Readonly<Record<string, Library>> = {
     module: 'function.wasm',
   },
   rust: {
-    missing: () =>
-      rust() === null ? 'Rust or its target is missing (Debian: rustc, cargo, libstd-rust-dev-wasm32)' : null,
-    build: (cwd) => {
-      const { env, target } = rust() ?? { env: process.env, target: '' };
-      const args = ['build', '--quiet', '--offline', '--release', '--target', target, '--example', 'example'];
-      run('cargo', [...args, '--target-dir', 'target'], { cwd, env });
-      cpSync(join(cwd, 'target', target, 'release/examples/example.wasm'), join(cwd, 'function.wasm'));
-    },
+    missing: cannotBuildRust,
+    build: buildRust,
     module: 'function.wasm',
   },
   go: {
@@ -89,7 +99,7 @@ const libraries: Readonly<Record<string, Library>> = {
     module: 'function.wasm',
   },
   assemblyscript: {
-    missing: () => (process.env.SCAFFOLDS === 'all' ? null : 'npm would download the compiler (SCAFFOLDS=all)'),
+    missing: npmMissing,
     build: (cwd) => {
       run('npm', ['install', '--silent', '--no-save', '--prefix', cwd, 'assemblyscript'], { cwd });
       const asc = join(cwd, 'node_modules/.bin/asc');
@@ -169,6 +179,58 @@ describe('the example of a library', () => {
         .toEqual(expect.arrayContaining([[6, 'answered']]));
     });
   }
+
+  /** Builds a program in the place of a library's example and pushes it; a handler of that name is made for the first one. */
+  async function deploy(handler: string, library: 'c' | 'rust', program: string): Promise<void> {
+    const folder = await temporaryFolder();
+    cpSync(join(guests, library), folder, { recursive: true });
+    writeFileSync(join(folder, library === 'c' ? 'example.c' : 'examples/example.rs'), program);
+    libraries[library]?.build(folder);
+    await api(platform, user, 'POST', '/handlers', { name: handler });
+    const repo = await makeRepo({ 'function.wasm': readFileSync(join(folder, 'function.wasm')) });
+    expect((await push(platform, user, repo, handler, '+HEAD:main')).stderr).toContain('success: live');
+  }
+
+  const inBook = blocksOf('libraries');
+  it('of the book is in C or in Rust', () => {
+    expect(inBook.map(({ language }) => language).sort()).toEqual(['c', 'rust']);
+  });
+
+  it.skipIf(cannotBuildC() !== null)('of the book in C answers, and stores what it says', async () => {
+    await deploy('book-c', 'c', inBook.find(({ language }) => language === 'c')?.text ?? '');
+    expect(await call(platform, 'book-c', { path: '/' })).toMatchObject({ status: 200, body: 'Hello\n' });
+    const reader = `#include "trisiel.h"
+int CWA_MAIN(void) {
+  char value[4] = "";
+  trisiel_kv_get("greeted", "last", value, 3);
+  int32_t out = cwa_io_get_stdout();
+  trisiel_print(out, "Content-Type: text/plain\\n\\n");
+  return trisiel_print(out, value);
+}
+`;
+    await deploy('book-c', 'c', reader);
+    expect(await call(platform, 'book-c', { path: '/' })).toMatchObject({ status: 200, body: 'you' });
+  });
+
+  it.skipIf(cannotBuildRust() !== null)('of the book in Rust stores, publishes and asks', async () => {
+    const [uses = '', ...rest] = inBook.find(({ language }) => language === 'rust')?.text.split('\n\n') ?? [];
+    const example = 'https://example.com/';
+    expect(rest.join()).toContain(`"${example}"`);
+    // What a page leaves out: the function around it, and the number that it stores.
+    const program = `${uses}
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+let calls: u64 = 7;
+${rest.join('\n').replace(example, upstreamUrl)}
+let kept = kv::get("counter", "calls")? == Some(calls.to_le_bytes().to_vec());
+println!("Content-Type: text/plain\\n\\n{kept} {}", answer.status);
+Ok(())
+}
+`;
+    const before = await messagesSeen();
+    await deploy('book-rust', 'rust', program);
+    expect(await call(platform, 'book-rust', { path: '/' })).toMatchObject({ status: 200, body: 'true 200\n' });
+    expect(await messagesSeen()).toBe(before + 1);
+  });
 
   async function messagesSeen(): Promise<number> {
     const { body } = await api(platform, user, 'GET', '/queues/seen/messages');

@@ -6,6 +6,7 @@ import { findSection } from '../../../src/guest/wasm/format/model.ts';
 import { readModule } from '../../../src/guest/wasm/format/read-module.ts';
 import { costs } from '../../../src/guest/wasm/meter/costs.ts';
 import { CodeScanner } from '../../../src/guest/wasm/meter/scan-code.ts';
+import { blocksOf } from '../../support/page-blocks.ts';
 import { wat } from '../../support/wasm.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../../../docs/meter.md'), 'utf8');
@@ -32,6 +33,7 @@ function rowsOf(text: string): string[] {
 describe('docs/meter.md', () => {
   test('has two examples', () => {
     expect(examples).toHaveLength(2);
+    expect(examples.map(({ text }) => text)).toEqual(blocksOf('metered').map(({ text }) => text));
   });
 
   test.each(examples)('its table is right: $text', ({ text, table }) => {
