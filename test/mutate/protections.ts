@@ -148,6 +148,13 @@ export const protections: readonly Protection[] = [
     tests: ['test/guest/kernel/gas-sampler.test.ts'],
   },
   {
+    name: 'components: a sink that no stream uses is forgotten',
+    file: 'src/guest/kernel/abi/wasi2/io/sink.ts',
+    find: 'if (this.#users === 0 && this.pending === null) this.#unused();',
+    replace: '',
+    tests: ['test/conformance/wasi2/sink.test.ts'],
+  },
+  {
     name: 'components: a buffer of a part moves a bounded number of values',
     file: 'src/guest/kernel/canonical/async/buffer.ts',
     find: 'Math.min(length >>> 0, most)',

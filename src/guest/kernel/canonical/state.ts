@@ -16,7 +16,17 @@ interface End {
   close(): void;
 }
 
+/** What one subject keeps of each Process: the name of its state, which `make` makes. */
+export interface StateOf<T> {
+  readonly make: () => T;
+}
+
 export class ComponentState {
+  /**
+   * States of subjects, see of(). They are no WeakMap by Process: V8 keeps the values of a WeakMap alive in each collection of the
+   * young generation, and what they refer to, which is the whole invocation.
+   */
+  readonly #states = new Map<StateOf<unknown>, unknown>();
   readonly handles = new HandleTable();
   readonly allocations = new Allocations();
   readonly unstored = new Set<Unstored>();
@@ -26,6 +36,15 @@ export class ComponentState {
   transcoded: EncodedText | null = null;
   /** Signal that is aborted when the guest cancels the call that is being started; null for a call without that. */
   cancelled: AbortSignal | null = null;
+
+  /** Returns the state of a subject, made at the first use. */
+  of<T>(subject: StateOf<T>): T {
+    const found = this.#states.get(subject);
+    if (found !== undefined) return found as T;
+    const made = subject.make();
+    this.#states.set(subject, made);
+    return made;
+  }
 
   /** Calls `act` with strings in `encoding`, which a call had when it began. */
   withEncoding(encoding: TextEncoding, act: () => void): void {

@@ -4,9 +4,21 @@ import { list, type WitType } from '../../../component/wit.ts';
 import type { Element } from './shared.ts';
 
 const elements = new Map<string, Element>();
+/** Elements by the objects that describe their types: finding the name of a type takes a hash. */
+const ofObjects = new WeakMap<object, Element>();
 
 /** Returns the element of `type`. Tables of host functions call this when they are made. */
 export function elementFor(type: WitType | null): Element {
+  if (typeof type !== 'object' || type === null) return elementNamed(type);
+  let element = ofObjects.get(type);
+  if (element === undefined) {
+    element = elementNamed(type);
+    ofObjects.set(type, element);
+  }
+  return element;
+}
+
+function elementNamed(type: WitType | null): Element {
   const name = elementName(type);
   let element = elements.get(name);
   if (element === undefined) {

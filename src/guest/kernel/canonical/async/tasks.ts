@@ -15,6 +15,7 @@ import { GuestFault } from '../../memory.ts';
 import { Wakeup } from '../../net/wakeup.ts';
 import type { Process } from '../../process.ts';
 import { Loans } from '../handles.ts';
+import type { StateOf } from '../state.ts';
 import { mayHostWake } from './deadlock.ts';
 import { subtaskResource } from './subtask.ts';
 import { type Event, eventCode, noEvent, Waitable, WaitableSet, waitableSetResource } from './waitable.ts';
@@ -129,16 +130,11 @@ export class Task {
   }
 }
 
-const ofProcess = new WeakMap<Process, Tasks>();
+const state: StateOf<Tasks> = { make: () => new Tasks() };
 
 /** Returns the tasks of `guest`. */
 export function tasksOf(guest: Process): Tasks {
-  let tasks = ofProcess.get(guest);
-  if (tasks === undefined) {
-    tasks = new Tasks();
-    ofProcess.set(guest, tasks);
-  }
-  return tasks;
+  return guest.component.of(state);
 }
 
 class Tasks {

@@ -44,7 +44,7 @@ export class OutgoingBody extends HostObject {
   /** Ends the body after the bytes that its stream still holds. Returns whether it has the announced length. */
   finish(guest: Process, trailers: readonly HttpField[]): boolean {
     const { pipe, finished, givenUp } = this.options;
-    this.#isOver = true;
+    this.#over();
     if (pipe.contentLength !== null && pipe.written + this.#sink.pendingBytes !== pipe.contentLength) {
       givenUp('the body has another length than its Content-Length');
       return false;
@@ -59,8 +59,13 @@ export class OutgoingBody extends HostObject {
 
   override close(): undefined {
     if (this.#isOver) return;
-    this.#isOver = true;
+    this.#over();
     this.options.givenUp('the component has given its body up');
+  }
+
+  #over(): void {
+    this.#isOver = true;
+    this.#sink.leave();
   }
 }
 

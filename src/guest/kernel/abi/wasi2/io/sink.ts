@@ -3,6 +3,7 @@
  * them while the guest goes on; until then the stream has no room.
  */
 import { KIB } from '../../../../../protocol/limits.ts';
+import type { StateOf } from '../../../canonical/state.ts';
 import { Errno } from '../../../errno.ts';
 import { GuestFault } from '../../../memory.ts';
 import type { Process } from '../../../process.ts';
@@ -18,7 +19,7 @@ export const permitBytesMax = 64 * KIB;
  * Sinks of one Process. Handles of one Resource (get-stdout called twice) share a sink, so that bytes keep their order.
  */
 interface Sinks {
-  readonly byResource: WeakMap<Resource, Sink>;
+  readonly byResource: Map<Resource, Sink>;
   readonly busy: Set<Busy>;
 }
 
@@ -26,36 +27,36 @@ interface Busy {
   readonly pending: Promise<void> | null;
 }
 
-const sinksOf = new WeakMap<Process, Sinks>();
+const sinksState: StateOf<Sinks> = { make: () => ({ byResource: new Map(), busy: new Set() }) };
 
 function sinks(guest: Process): Sinks {
-  let all = sinksOf.get(guest);
-  if (all === undefined) {
-    all = { byResource: new WeakMap(), busy: new Set() };
-    sinksOf.set(guest, all);
-  }
-  return all;
+  return guest.component.of(sinksState);
 }
 
 /**
- * Returns the sink of `resource`. `isAwaited`: the Process ends only when all bytes have been written, as those of its
+ * Returns the sink of `resource`, which its user must leave. `isAwaited`: the Process ends only when all bytes have been written, as those of its
  * answer; bytes that are not awaited are lost if the peer has not taken them by then.
  */
 export function sinkOf(guest: Process, resource: Resource, { isAwaited = false } = {}): Sink {
   const { byResource, busy } = sinks(guest);
   let sink = byResource.get(resource);
   if (sink === undefined) {
-    sink = new Sink(resource, isAwaited ? busy : null);
+    sink = new Sink(resource, { busy: isAwaited ? busy : null, unused: () => byResource.delete(resource) });
     byResource.set(resource, sink);
   }
+  sink.enter();
   return sink;
+}
+
+/** Returns the sink that streams of `resource` share; undefined if it has no stream and no write in progress. */
+export function usedSinkOf(guest: Process, resource: Resource): Sink | undefined {
+  return sinks(guest).byResource.get(resource);
 }
 
 /** Returns a promise that settles when all awaited output of `guest` has been written; null if it has been. */
 export function outputWritten(guest: Process): Promise<void> | null {
-  const busy = sinksOf.get(guest)?.busy;
-  if (busy === undefined || busy.size === 0) return null;
-  return allWritten(busy);
+  const { busy } = sinks(guest);
+  return busy.size === 0 ? null : allWritten(busy);
 }
 
 /** Makes outputWritten wait for `pending` too, which must not reject. */
@@ -79,10 +80,27 @@ export class Sink {
   /** Number of bytes that streams have taken and the Resource has not. */
   pendingBytes = 0;
   readonly #busy: Set<Busy> | null;
+  readonly #unused: () => void;
+  #users = 0;
 
-  constructor(resource: Resource, busy: Set<Busy> | null) {
+  /** `unused` is called when the last user has left and nothing is in progress. */
+  constructor(resource: Resource, { busy, unused }: { readonly busy: Set<Busy> | null; readonly unused: () => void }) {
     this.resource = resource;
     this.#busy = busy;
+    this.#unused = unused;
+  }
+
+  enter(): void {
+    this.#users += 1;
+  }
+
+  leave(): void {
+    this.#users -= 1;
+    this.#checkUsed();
+  }
+
+  #checkUsed(): void {
+    if (this.#users === 0 && this.pending === null) this.#unused();
   }
 
   /** Returns the number of bytes that may be written now. */
@@ -176,6 +194,7 @@ export class Sink {
         if (this.pending !== mine) return;
         this.pending = null;
         this.#busy?.delete(this);
+        this.#checkUsed();
       });
     this.pending = mine;
     this.#busy?.add(this);

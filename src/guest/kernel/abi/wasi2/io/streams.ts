@@ -142,10 +142,18 @@ export class OutputStream extends Stream {
   readonly sink: Sink;
   /** Number of bytes that check-write has granted and no write has used. */
   #permit = 0;
+  #hasLeft = false;
 
   constructor(guest: Process, resource: Resource, options: StreamOptions = {}) {
     super(options);
     this.sink = sinkOf(guest, resource, options);
+  }
+
+  override close(): undefined {
+    super.close();
+    if (this.#hasLeft) return;
+    this.#hasLeft = true;
+    this.sink.leave();
   }
 
   /** Returns the number of bytes that may be written now; 0 without room. */

@@ -11,7 +11,7 @@ import { openUrl } from '../../../open.ts';
 import type { Process } from '../../../process.ts';
 import type { Resource } from '../../../resource.ts';
 import { HostObject } from '../host-object.ts';
-import { sinkOf } from '../io/sink.ts';
+import { usedSinkOf } from '../io/sink.ts';
 import type { IpFamily, IpSocketAddress } from './network.ts';
 
 type State =
@@ -90,8 +90,8 @@ export class TcpSocket extends HostObject {
     if (state.kind !== 'connected') return Errno.invalid;
     if (!half.write) return toErrno(state.resource, half);
     // Comes after the bytes that the stream still holds, so that no written byte is lost.
-    const sink = sinkOf(this.#guest, state.resource);
-    if (sink.pending === null) return toErrno(state.resource, half);
+    const sink = usedSinkOf(this.#guest, state.resource);
+    if (sink === undefined || sink.pending === null) return toErrno(state.resource, half);
     if (half.read) toErrno(state.resource, { read: true, write: false });
     sink.next(async () => {
       toErrno(state.resource, { read: false, write: true });
@@ -104,7 +104,7 @@ export class TcpSocket extends HostObject {
     this.#state = { kind: 'closed' };
     if (state.kind !== 'opened' && state.kind !== 'connected') return undefined;
     const { resource } = state;
-    const pending = sinkOf(this.#guest, resource).pending;
+    const pending = usedSinkOf(this.#guest, resource)?.pending ?? null;
     if (pending === null || this.#guest.end !== null) return Promise.resolve(resource.close());
     return pending.then(() => resource.close());
   }

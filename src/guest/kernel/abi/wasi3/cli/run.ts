@@ -4,25 +4,27 @@
  */
 import { func, result } from '../../../../component/wit.ts';
 import { type Err, type Ok, witInterface, witRow } from '../../../canonical/row.ts';
+import type { StateOf } from '../../../canonical/state.ts';
 import { GuestFault } from '../../../memory.ts';
 import type { Process } from '../../../process.ts';
 
-const statuses = new WeakMap<Process, number>();
+const state: StateOf<{ status: number | null }> = { make: () => ({ status: null }) };
 
 /** Takes the result of the program: status 0 for ok, 1 for an error. Traps at a second call. */
 const returnRow = witRow(
   'return',
   func({ result: result(null, null) }),
   (guest: Process, returned: Ok<undefined> | Err<undefined>) => {
-    if (statuses.has(guest)) throw new GuestFault('the program returns twice');
-    statuses.set(guest, returned.tag === 'ok' ? 0 : 1);
+    const program = guest.component.of(state);
+    if (program.status !== null) throw new GuestFault('the program returns twice');
+    program.status = returned.tag === 'ok' ? 0 : 1;
   },
 );
 
 /** Returns the status of the program. Traps if it has not returned. */
 const status = witRow('status', func({}, 'u32'), (guest: Process) => {
-  const found = statuses.get(guest);
-  if (found === undefined) throw new GuestFault('the program ended without task.return');
+  const found = guest.component.of(state).status;
+  if (found === null) throw new GuestFault('the program ended without task.return');
   return found;
 });
 

@@ -26,6 +26,7 @@ import {
 import type { ResourceOf } from '../../../canonical/handles.ts';
 import { beginLifting, type CoreValue, lifter } from '../../../canonical/lift.ts';
 import { lowerer } from '../../../canonical/lower.ts';
+import type { StateOf } from '../../../canonical/state.ts';
 import { GuestFault } from '../../../memory.ts';
 import type { Process } from '../../../process.ts';
 import type { Abi, Syscall, SyscallResult } from '../../../syscall.ts';
@@ -130,10 +131,10 @@ function addBackpressure(guest: Process, change: number): undefined {
 }
 
 /** The event that next-event has delivered last. */
-const delivered = new WeakMap<Process, Event>();
+const delivered: StateOf<{ event: Event | null }> = { make: () => ({ event: null }) };
 
 function deliver(guest: Process, event: Event): number {
-  delivered.set(guest, event);
+  guest.component.of(delivered).event = event;
   return event.code;
 }
 
@@ -165,8 +166,8 @@ const taskRows = [
     },
     true,
   ),
-  row('event-handle', [], 'i32', (guest) => delivered.get(guest)?.handle ?? 0),
-  row('event-payload', [], 'i32', (guest) => delivered.get(guest)?.payload ?? 0),
+  row('event-handle', [], 'i32', (guest) => guest.component.of(delivered).event?.handle ?? 0),
+  row('event-payload', [], 'i32', (guest) => guest.component.of(delivered).event?.payload ?? 0),
 ];
 
 /** What the linker's code for calls between parts calls; a component cannot define these functions. */
