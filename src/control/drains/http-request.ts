@@ -2,7 +2,7 @@
  * Sends one request of a drain over a connection that the egress guard has opened: to an address that was checked after
  * its name was looked up. Redirects are answers like any other, so nothing is followed.
  */
-import { request } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 import { parseHost } from '../../guest/kernel/net/address.ts';
 import type { Egress } from '../../guest/kernel/net/egress.ts';
 import { DrainFailure } from './failure.ts';
@@ -50,6 +50,13 @@ export async function send(egress: Egress, { method, url, headers, body }: Drain
       // Without a listener the connection would end without a word.
       outgoing.on('upgrade', () => fail(new DrainFailure('status 101: the receiver changes the protocol')));
       outgoing.on('response', (response) => {
+        const failure = failureOf(response);
+        // What follows such a status says nothing, and may never end.
+        if (failure !== null) {
+          fail(failure);
+          response.destroy();
+          return;
+        }
         const parts: Buffer[] = [];
         let bytes = 0;
         response.on('data', (part: Buffer) => {
@@ -61,14 +68,7 @@ export async function send(egress: Egress, { method, url, headers, body }: Drain
         });
         response.on('error', fail);
         response.on('aborted', () => fail(new DrainFailure('the answer broke off')));
-        response.on('end', () => {
-          const status = response.statusCode ?? 0;
-          if (status >= 200 && status < 300) return resolve(Buffer.concat(parts).toString());
-          const isRedirect = status >= 300 && status < 400;
-          const what = isRedirect ? `status ${status}: redirects are not followed` : `status ${status}`;
-          const asked = retryAfterMs(response.headers['retry-after']);
-          fail(new DrainFailure(what, { retryAfterMs: asked, isTooLarge: status === 413 }));
-        });
+        response.on('end', () => resolve(Buffer.concat(parts).toString()));
       });
       outgoing.end(body);
     });
@@ -77,10 +77,18 @@ export async function send(egress: Egress, { method, url, headers, body }: Drain
   }
 }
 
+/** Returns what the head of an answer says of a failure; null for a status from 200 to 299. */
+function failureOf({ statusCode: status = 0, headers }: IncomingMessage): DrainFailure | null {
+  if (status >= 200 && status < 300) return null;
+  const isRedirect = status >= 300 && status < 400;
+  const what = isRedirect ? `status ${status}: redirects are not followed` : `status ${status}`;
+  return new DrainFailure(what, { retryAfterMs: retryAfterMs(headers['retry-after']), isTooLarge: status === 413 });
+}
+
 /** Returns the milliseconds of a Retry-After in seconds, or until its date (RFC 9110 10.2.3); 0 for none. */
 function retryAfterMs(field: string | undefined): number {
   if (field === undefined) return 0;
-  if (/^\d{1,6}$/.test(field)) return Number(field) * 1_000;
+  if (/^\d+$/.test(field)) return Number(field) * 1_000;
   // A date begins with the name of a day.
   const dateMs = /^[A-Z][a-z]{2,8},? /.test(field) ? Date.parse(field) : Number.NaN;
   return Number.isNaN(dateMs) ? 0 : Math.max(0, dateMs - Date.now());

@@ -233,7 +233,7 @@ onEachDatabase('drains', (dialect) => {
   it('wait as long as the receiver asks, and no longer than an hour', async () => {
     await store.put(it_.a, 'there', webhook());
     await write('aa', 'one');
-    answer = (_request, response) => response.writeHead(429, { 'retry-after': '999999' }).end();
+    answer = (_request, response) => response.writeHead(429, { 'retry-after': '9'.repeat(30) }).end();
     await drains().look();
     expect(await store.list(idOf('aa'))).toMatchObject([
       { error: 'status 429', retryMs: nowMs + drainTimes.mostAskedMs },
@@ -262,6 +262,11 @@ onEachDatabase('drains', (dialect) => {
       (): RequestListener => (_request, response) => {
         response.write(Buffer.alloc(drainRequestLimits.answerBytes + 1));
       },
+    ],
+    [
+      'a status whose answer does not end',
+      /^status 503$/,
+      (): RequestListener => (_request, response) => response.writeHead(503).write('wait'),
     ],
     ['a connection that is closed at once', /./, (): RequestListener => (request) => request.socket.destroy()],
   ] as const)('%s is a failure, and nothing else is asked', async (_what, error, made) => {
