@@ -10,7 +10,8 @@ import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { takeDataFolder } from '../../src/bin/data-folder.ts';
 import { dumpDatabase } from '../../src/control/backup/database-dump.ts';
-import { type Database, type DatabaseLocation, openDatabase } from '../../src/control/db/database.ts';
+import { moveDatabase } from '../../src/control/backup/move-database.ts';
+import { type Database, type DatabaseLocation, openAsItIs, openDatabase } from '../../src/control/db/database.ts';
 import { type EffectiveManifest, writeEffectiveManifest } from '../../src/control/deploy/effective-manifest.ts';
 import { defaultLimits } from '../../src/protocol/limits.ts';
 import { command } from '../support/database.ts';
@@ -192,6 +193,31 @@ describe.skipIf(postgresMissing !== null)('trisiel migrate', () => {
       expect(await after.artifacts.has(specs[0]!.artifact)).toBe(true);
     } finally {
       await after.close();
+    }
+  });
+
+  it('finds rows that differ at the end', async () => {
+    const folder = await platform();
+    const from = await openDatabase({ file: join(folder, 'trisiel.db') });
+    const to = await openAsItIs({ url: await emptyDatabase() });
+    const options = { from, to, postgres: 'to', without: [] } as const;
+    const stopped = (table: string) => {
+      if (table === 'usage') throw new Error('stopped here');
+    };
+    try {
+      await expect(moveDatabase({ ...options, onStep: stopped })).rejects.toThrow('stopped here');
+      await to.updateTable('kv').set({ updated_ms: 7_777 }).where('updated_ms', '=', 7).execute();
+      await expect(moveDatabase({ ...options, onStep: () => {} })).rejects.toMatchObject({
+        code: 'internal',
+        message: 'the rows of kv differ after the move',
+      });
+      await to.updateTable('kv').set({ updated_ms: 7 }).where('updated_ms', '=', 7_777).execute();
+      await expect(moveDatabase({ ...options, onStep: () => {} })).resolves.toContainEqual(
+        expect.objectContaining({ table: 'kv', rows: 150 }),
+      );
+    } finally {
+      await from.close();
+      await to.destroy();
     }
   });
 

@@ -24,7 +24,8 @@ export class GitProcess {
     this.#killMs = limits.killMs;
     let stderr = '';
     child.stderr?.on('data', (chunk: Buffer) => {
-      if (stderr.length < limits.stderrBytes) stderr += chunk.toString('utf8').slice(0, limits.stderrBytes);
+      if (stderr.length < limits.stderrBytes)
+        stderr = `${stderr}${chunk.toString('utf8')}`.slice(0, limits.stderrBytes);
     });
     child.on('error', () => {});
     for (const stream of child.stdio) stream?.on('error', () => {}); // EPIPE: git has ended

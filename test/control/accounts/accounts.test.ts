@@ -686,6 +686,9 @@ onEachDatabase('accounts', (dialect) => {
         await it.logIn({ name: 'ada', password, address: `203.0.113.${i}` });
       }
       expect(await isKnown(address)).toBe(false);
+      // One more than the user may have, while none of them is old.
+      nowMs += 1;
+      await it.logIn({ name: 'ada', password, address: '198.51.100.1' });
       const rows = await store.db.selectFrom('known_addresses').selectAll().execute();
       expect(rows).toHaveLength(knownAddressLimits.perUser);
       expect(JSON.stringify(rows)).not.toContain('203.0.113');

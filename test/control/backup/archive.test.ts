@@ -6,6 +6,7 @@ import { cp, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/pr
 import { dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { archiveLimits } from '../../../src/control/backup/archive-reader.ts';
 import { writeBackup } from '../../../src/control/backup/backup.ts';
 import { restoreBackup } from '../../../src/control/backup/restore.ts';
 import { padding, tarHeader } from '../../../src/control/backup/tar.ts';
@@ -130,6 +131,39 @@ describe('restoring', () => {
 
   it('takes a forged archive that is in order: the refusals below are for what they say', async () => {
     expect(await attempt(await forge([identity]))).toBe(null);
+  });
+
+  const entry = ({ name, content }: Entry): Buffer => {
+    const bytes = Buffer.from(content);
+    return Buffer.concat([tarHeader({ name, bytes: bytes.length }, 0), bytes, Buffer.alloc(padding(bytes.length))]);
+  };
+  /** Returns why an archive is refused. */
+  const refusal = async (file: string): Promise<string> => {
+    const dataFolder = join(await temporaryFolder(), 'data');
+    return restoreBackup({ file, bases: [], dataFolder, databaseUrl: null }).then(
+      () => 'restored',
+      (error: Error) => error.message,
+    );
+  };
+
+  it('refuses a file that comes twice, alike or not, and one behind the end, also where the manifest names it', async () => {
+    const twice = (content: string) => (tar: Buffer) => {
+      const at = tar.indexOf('control.json');
+      return Buffer.concat([tar.subarray(0, at), entry({ name: 'control.json', content }), tar.subarray(at)]);
+    };
+    for (const content of [String(identity.content), 'other'])
+      expect(await refusal(await forge([identity], { raw: twice(content) }))).toContain('"control.json" comes twice');
+    const key: Entry = { name: 'env.key', content: `${'ab'.repeat(32)}\n` };
+    const behind = (tar: Buffer) => Buffer.concat([tar.subarray(0, -1024), entry(key), Buffer.alloc(1024)]);
+    expect(await refusal(await forge([identity], { named: [identity, key], raw: behind }))).toContain(
+      'something follows its end',
+    );
+  });
+
+  it('refuses parts of its own that are larger than they may be, before it reads them', async () => {
+    const long = (bytes: number) => ({ header: { program: 'x'.repeat(bytes) } });
+    expect(await refusal(await forge([identity], long(archiveLimits.headerBytes / 2)))).not.toContain('too large');
+    expect(await refusal(await forge([identity], long(archiveLimits.headerBytes)))).toContain('a part is too large');
   });
 
   it('refuses a folder that is not empty', async () => {

@@ -1,15 +1,15 @@
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { encodeFrame, FrameReader } from '../../../src/control/git/frames.ts';
-import { HookEndpoint, type OpenPush, pushFileName } from '../../../src/control/git/hook-endpoint.ts';
+import { HookEndpoint, hookLimits, type OpenPush, pushFileName } from '../../../src/control/git/hook-endpoint.ts';
 import { parseAbout, parseTree } from '../../../src/control/git/hook-objects.ts';
 import { PlatformError } from '../../../src/protocol/errors.ts';
-import type { PushSession } from '../../../src/protocol/push.ts';
+import type { PushedObjects, PushSession } from '../../../src/protocol/push.ts';
 
 let endpoint: HookEndpoint;
 let repository: string;
@@ -114,7 +114,117 @@ describe('the endpoint of the hooks', () => {
   });
 });
 
+/** Registers a push whose pre-receive does `work`; returns a connection that has greeted. */
+async function greeted(work: (objects: PushedObjects, print: (text: string) => void) => Promise<void>) {
+  const other = await mkdtemp(join(tmpdir(), 'hook-'));
+  const push = await endpoint.register({
+    repository: other,
+    session: {
+      ...session,
+      async preReceive(objects, print) {
+        await work(objects, print);
+        return true;
+      },
+    },
+    signal: unwanted.signal,
+  });
+  const { push: id, secret } = JSON.parse(await readFile(join(other, pushFileName), 'utf8'));
+  const socket = connect(facts.socket).on('error', () => {});
+  socket.write(hello({ push: id, secret }));
+  return {
+    socket,
+    async [Symbol.asyncDispose]() {
+      socket.destroy();
+      await push.close();
+      await rm(other, { recursive: true });
+    },
+  };
+}
+
+describe('the connection of a hook', () => {
+  it('is cut when it does not greet in time', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const socket = connect(facts.socket).on('error', () => {});
+      let isClosed = false;
+      socket.once('close', () => {
+        isClosed = true;
+      });
+      await once(socket, 'connect');
+      while (!isClosed) {
+        vi.advanceTimersByTime(hookLimits.helloMs);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('is one of a bounded number', async () => {
+    const sockets: Socket[] = [];
+    for (let n = 0; n < hookLimits.connections; n += 1) {
+      const socket = connect(facts.socket).on('error', () => {});
+      sockets.push(socket);
+      await once(socket, 'connect');
+    }
+    try {
+      const more = connect(facts.socket).on('error', () => {});
+      await once(more, 'close');
+      expect(sockets.filter(({ closed }) => closed)).toEqual([]);
+    } finally {
+      for (const socket of sockets) socket.destroy();
+    }
+  });
+
+  it('that does not read gets no more than a bounded part of what is printed', async () => {
+    const lines = 64;
+    const printed = Promise.withResolvers<void>();
+    await using hook = await greeted(async (_objects, print) => {
+      for (let n = 0; n < lines; n += 1) print('x'.repeat(hookLimits.outputBytes / 4));
+      printed.resolve();
+    });
+    hook.socket.pause();
+    await printed.promise;
+    let bytes = 0;
+    hook.socket.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+    });
+    await once(hook.socket.resume(), 'close');
+    // What the system's own buffers take comes on top.
+    expect(bytes).toBeLessThan((lines / 4 / 2) * hookLimits.outputBytes);
+    expect(bytes).toBeGreaterThan(hookLimits.outputBytes / 2);
+  });
+
+  it('that sends a larger object than it was asked for is not believed', async () => {
+    const reads = Promise.withResolvers<unknown>();
+    await using hook = await greeted(async (objects) => {
+      reads.resolve(await objects.read('a'.repeat(40), 10).catch((error: unknown) => error));
+    });
+    const reader = new FrameReader({ headBytes: 1_000, bytes: 1_000 });
+    hook.socket.on('data', (chunk: Buffer) => {
+      reader.push(chunk);
+      const { kind } = (reader.next()?.head ?? {}) as { readonly kind?: string };
+      if (kind === 'read') hook.socket.write(encodeFrame({ kind: 'object' }, Buffer.alloc(11)));
+    });
+    expect(await reads.promise).toMatchObject({ code: 'limit_exceeded' });
+  });
+});
+
 describe('frames', () => {
+  it('are refused by the lengths that they tell, before their bytes arrive', () => {
+    const lengths = (head: number, bytes: number) => {
+      const told = Buffer.alloc(8);
+      told.writeUInt32BE(head, 0);
+      told.writeUInt32BE(bytes, 4);
+      const reader = new FrameReader({ headBytes: 100, bytes: 50 });
+      reader.push(told);
+      return () => reader.next();
+    };
+    expect(lengths(100, 50)()).toBeUndefined();
+    expect(lengths(101, 0)).toThrow(PlatformError);
+    expect(lengths(2, 51)).toThrow(PlatformError);
+  });
+
   it('are read back however they are cut', () => {
     const frame = fc.record({ head: fc.jsonValue(), bytes: fc.uint8Array({ maxLength: 50 }) });
     fc.assert(

@@ -132,5 +132,17 @@ onEachDatabase('storage', (dialect) => {
       await kv.put({ handlerId: 'one', bucket: 'b', key: '0' }, value);
       await kv.put({ handlerId: 'two', bucket: 'b', key: '0' }, bytes('x'));
     });
+
+    it('bounds how many keys one handler has', async () => {
+      const kv = new KvStore({ db, now: () => 1 });
+      const put = (key: string) => kv.put({ handlerId: 'one', bucket: 'b', key }, bytes('x'));
+      await put('0');
+      // As if all others but one were there.
+      const full = { items: kvLimits.keys - 1 };
+      await db.updateTable('storage_totals').set(full).where('handler_id', '=', 'one').execute();
+      await put('last');
+      await expect(put('more')).rejects.toMatchObject({ code: 'limit_exceeded' });
+      await put('0');
+    });
   });
 });

@@ -148,6 +148,19 @@ describe('fusing', () => {
     expect(lines?.files).toEqual(['a.ts']);
   });
 
+  it('bounds the initial size of all memories: they lie in one', () => {
+    const memoriesOf = (...pages: readonly number[]) => {
+      const instances = pages.map((count, index) => ({
+        ...{ index, component: index, args: new Map() },
+        module: wat(`(module (memory ${count}))`),
+      }));
+      const none = { exports: new Map(), definers: new Map(), imports: [], signatures: [], unusedModules: [] };
+      return new Memories({ instances, ...none }, new CoreModules('x.wasm'), 'x.wasm');
+    };
+    expect(memoriesOf(65_534, 1).placed).toHaveLength(2);
+    expect(refusal(() => memoriesOf(65_535, 1))).toMatch(/^module_too_large: initial pages of all memories/);
+  });
+
   it('renumbers functions, types, tables, globals, segments and block types, and keeps what they do', () => {
     const first = wat(`(module
       (type (func (param i64) (result i64)))

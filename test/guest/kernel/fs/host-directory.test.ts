@@ -70,6 +70,27 @@ test('a file that somebody replaced by a link out, after it was looked up, is no
   expect(file.open({ read: true, write: true })).toBe(Errno.loop);
 });
 
+test('a file that somebody replaced by a pipe, after it was looked up, holds nobody up', (context) => {
+  if (spawnSync('mkfifo', [join(folder, 'probe')]).status !== 0) return context.skip('no mkfifo here');
+  const module = new URL('../../../../src/guest/kernel/fs/host-directory.ts', import.meta.url).href;
+  const program = `
+    import { execFileSync } from 'node:child_process';
+    import { rmSync } from 'node:fs';
+    const { hostDirectory } = await import(${JSON.stringify(module)});
+    const file = hostDirectory(${JSON.stringify(inside)}).lookup('file');
+    rmSync(${JSON.stringify(join(inside, 'file'))});
+    execFileSync('mkfifo', [${JSON.stringify(join(inside, 'file'))}]);
+    file.open({ read: true, write: false });
+    process.exit(0);`;
+  // In a process of its own: an open that waits for the other end of a pipe holds the thread for ever.
+  const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
+    timeout: 90_000,
+    killSignal: 'SIGKILL',
+    encoding: 'utf8',
+  });
+  expect(status, stderr).toBe(0);
+});
+
 test('a directory that the guest renamed stays open under its new name', () => {
   fs.mkdirSync(join(inside, 'dir/sub'));
   const opened = open('dir/sub', { directory: true });

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpsServer } from 'node:https';
+import { createServer as createTcpServer } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer as createTlsServer } from 'node:tls';
@@ -58,6 +59,21 @@ it('a peer that is not at the address that was checked is refused, and gets noth
   expect(process.lines[0]).toMatch(/the connected peer is not the address checked/);
   await closed.opened;
   expect(received).toEqual([]);
+});
+
+it('of the addresses of a name the first few are tried', async () => {
+  // Nobody listens at the others of the loopback's network.
+  const [, port = ''] = (await listen(createTcpServer(), '127.0.0.9')).split(':');
+  const addresses = Array.from({ length: 9 }, (_, n) => ({ address: `127.0.0.${n + 1}`, family: 4 }));
+  const connect = (given: typeof addresses) =>
+    createEgress({ allow: [`many.test:${port}`], ownPorts: [], lookup: async () => given }).connect({
+      ...{ host: { kind: 'name', name: 'many.test' }, port: Number(port), tls: null, halfOpen: false },
+      signal: new AbortController().signal,
+    });
+  const socket = await connect(addresses.slice(1));
+  expect(socket.remoteAddress).toBe('127.0.0.9');
+  socket.destroy();
+  await expect(connect(addresses)).rejects.toMatchObject({ errno: Errno.refused });
 });
 
 describe('every spelling of a denied address', () => {

@@ -42,6 +42,36 @@ async function slowServer() {
 }
 
 describe('connections of a handler', () => {
+  it('that are made while the handler goes are closed', async () => {
+    const arrived = gate();
+    const closed = gate();
+    const at = await tcpServer((socket) => {
+      arrived.open();
+      socket.on('close', closed.open).resume();
+    });
+    const found = gate();
+    const lookup = async () => {
+      await found.opened;
+      return [{ address: '127.0.0.1', family: 4 }];
+    };
+    const [, port = ''] = at.split(':');
+    const { network } = world([`late.test:${port}`], { lookup });
+    const opening = network
+      .open({
+        ...{ host: { kind: 'name', name: 'late.test' }, port: Number(port), tls: null, halfOpen: false },
+        signal: new AbortController().signal,
+      })
+      .then(
+        () => 'opened',
+        (error: { readonly errno: number }) => error.errno,
+      );
+    network.close();
+    found.open();
+    expect(await opening).toBe(Errno.closed);
+    await arrived.opened;
+    await closed.opened;
+  });
+
   it('are limited: the next waits in line until one is done, and leaves the line with its Process', async () => {
     const server = await slowServer();
     const { process, network } = world([server.at], { limits: { connectionsPerHandlerMax: 2 } });
