@@ -40,7 +40,7 @@ export class ComponentState {
   /** Returns the state of a subject, made at the first use. */
   of<T>(subject: StateOf<T>): T {
     const found = this.#states.get(subject);
-    if (found !== undefined) return found as T;
+    if (found !== undefined) return found as T; // made by this subject below
     const made = subject.make();
     this.#states.set(subject, made);
     return made;
