@@ -39,8 +39,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'control/fleet': ['protocol'],
   'control/metrics': ['protocol', 'waiting', 'control/logs', 'control/queues', 'control/usage'],
   'control/traces': ['protocol'],
-  'control/nodes': ['protocol', 'bus', 'control/db', 'control/accounts'],
-  node: ['protocol', 'bus', 'control/artifacts', 'control/fleet'],
+  'control/nodes': ['protocol', 'waiting', 'bus', 'control/db', 'control/accounts'],
+  node: ['protocol', 'waiting', 'bus', 'control/artifacts', 'control/fleet'],
   'control/drains': ['protocol', 'waiting', 'guest/kernel', 'control/db', 'control/accounts', 'control/logs'],
   'control/git': ['protocol', 'waiting', 'control/db', 'control/accounts', 'control/handlers', 'control/audit'],
   'control/deploy': [

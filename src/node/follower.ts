@@ -8,6 +8,7 @@ import type { DeploymentSpec, ElsewhereLabel } from '../protocol/messages.ts';
 import type { Elsewhere, PlacedHandler } from '../protocol/placement.ts';
 import type { ReleaseChange, ReleaseFeed, ReleaseState } from '../protocol/ports.ts';
 import { changeOf, nothingOf, type Released } from '../protocol/released.ts';
+import { WakeLoop } from '../waiting/wake-loop.ts';
 import type { Controls } from './controls.ts';
 import type { ReleaseCache } from './release-cache.ts';
 
@@ -46,9 +47,7 @@ export class Follower implements Pick<ReleaseFeed, 'changes' | 'current'> {
   /** The last change: changes are passed on one after the other. */
   #passing: Promise<unknown> = Promise.resolve();
   #revision = 0;
-  #following: Promise<void> | null = null;
-  #isWoken = false;
-  #isClosed = false;
+  readonly #loop = new WakeLoop(() => this.#follow());
   #isCacheWhole = true;
 
   constructor(options: FollowerOptions) {
@@ -152,11 +151,7 @@ export class Follower implements Pick<ReleaseFeed, 'changes' | 'current'> {
 
   /** Asks a control for changes. Resolves when those that were stored before the call are passed on. Rejects as `releases` does. */
   follow(): Promise<void> {
-    this.#isWoken = true;
-    this.#following ??= this.#follow().finally(() => {
-      this.#following = null;
-    });
-    return this.#following;
+    return this.#loop.wake();
   }
 
   /**
@@ -167,7 +162,7 @@ export class Follower implements Pick<ReleaseFeed, 'changes' | 'current'> {
     this.#mustPlace = false;
     let hasChanged = false;
     for (const key of [...this.#entries.keys()]) {
-      if (this.#isClosed) return;
+      if (this.#loop.isClosed) return;
       if (placedOf(this.#entries.get(key)) === null) continue;
       const result = await this.#inTurn(() => this.#placeAgain(key));
       hasChanged ||= result === 'changed';
@@ -182,7 +177,7 @@ export class Follower implements Pick<ReleaseFeed, 'changes' | 'current'> {
   }
 
   close(): void {
-    this.#isClosed = true;
+    void this.#loop.close();
   }
 
   async #placeAgain(key: string): Promise<'same' | 'changed' | 'failed'> {
@@ -219,27 +214,23 @@ export class Follower implements Pick<ReleaseFeed, 'changes' | 'current'> {
   }
 
   async #follow(): Promise<void> {
-    while (this.#isWoken && !this.#isClosed) {
-      this.#isWoken = false;
-      let hasChanged = false;
-      for (let more = true; more && !this.#isClosed; ) {
-        const page = await this.#options.controls.releases(this.#revision);
-        if (page.revision < this.#revision) {
-          await this.#inTurn(() => this.#startOver());
-          hasChanged = true;
-          break;
-        }
-        for (const { key, revision, content } of page.rows)
-          await this.#inTurn(() => this.#apply(key, revision, content));
-        hasChanged ||= page.rows.length > 0 || page.revision > this.#revision;
-        this.#revision = page.revision;
-        if (hasChanged) this.#keep(page.rows, page.revision, false);
-        ({ more } = page);
+    let hasChanged = false;
+    for (let more = true; more && !this.#loop.isClosed; ) {
+      const page = await this.#options.controls.releases(this.#revision);
+      if (page.revision < this.#revision) {
+        await this.#inTurn(() => this.#startOver());
+        hasChanged = true;
+        break;
       }
-      if (!hasChanged) continue;
-      this.#options.onChange(this.#revision);
-      this.#options.onCaughtUp();
+      for (const { key, revision, content } of page.rows) await this.#inTurn(() => this.#apply(key, revision, content));
+      hasChanged ||= page.rows.length > 0 || page.revision > this.#revision;
+      this.#revision = page.revision;
+      if (hasChanged) this.#keep(page.rows, page.revision, false);
+      ({ more } = page);
     }
+    if (!hasChanged) return;
+    this.#options.onChange(this.#revision);
+    this.#options.onCaughtUp();
   }
 
   /**

@@ -1,5 +1,6 @@
 /** A request for a Process, and a record of its answer. */
 import type { HttpField, IncomingHttp } from '../../src/guest/kernel/incoming-http.ts';
+import { Wakeup } from '../../src/guest/kernel/net/wakeup.ts';
 import type { Resource } from '../../src/guest/kernel/resource.ts';
 import { bytesSource, sink } from './run-guest.ts';
 
@@ -13,6 +14,40 @@ export interface RequestOptions {
   readonly trailers?: Readonly<Record<string, string>>;
   /** Takes the body of the answer instead of the record. */
   readonly target?: Resource;
+}
+
+/** The body of an answer whose client takes `room` octets and then waits until there is more room. */
+export class SlowClient {
+  readonly #chunks: Uint8Array[] = [];
+  readonly #changed = new Wakeup();
+  #room: number;
+  /** Takes the body of the answer. */
+  readonly target: Resource;
+
+  constructor(room: number) {
+    this.#room = room;
+    this.target = {
+      ...sink('stdout', this.#chunks),
+      write: (bytes) => {
+        if (this.#room === 0) return this.#changed.wait();
+        const part = bytes.slice(0, this.#room);
+        this.#room -= part.length;
+        this.#chunks.push(part);
+        return part.length;
+      },
+      writable: () => (this.#room > 0 ? null : this.#changed.wait()),
+    };
+  }
+
+  /** What was taken so far. */
+  get taken(): Buffer {
+    return Buffer.concat(this.#chunks);
+  }
+
+  makeRoom(octets: number): void {
+    this.#room = octets;
+    this.#changed.wake();
+  }
 }
 
 export class RecordedHttp implements IncomingHttp {

@@ -20,6 +20,7 @@ import {
 } from '../../protocol/released.ts';
 import type { Rollout } from '../../protocol/rollouts.ts';
 import { ToldReleases } from '../../protocol/told-releases.ts';
+import { WakeLoop } from '../../waiting/wake-loop.ts';
 import type { Sealer } from '../accounts/sealer.ts';
 import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
@@ -67,9 +68,7 @@ export class SharedReleaseFeed implements ReleaseFeed {
   #revision: number;
   /** The last write: writes of one control are made one after the other, in the order of their calls. */
   #writing: Promise<unknown> = Promise.resolve();
-  #following: Promise<void> | null = null;
-  #isWoken = false;
-  #isClosed = false;
+  readonly #loop = new WakeLoop(() => this.#follow());
 
   private constructor(options: SharedReleaseFeedOptions, revision: number) {
     this.#options = options;
@@ -227,35 +226,28 @@ export class SharedReleaseFeed implements ReleaseFeed {
 
   /** Tells the changes that are stored and not told yet. Resolves when all that were stored before the call are told. */
   follow(): Promise<void> {
-    this.#isWoken = true;
-    this.#following ??= this.#follow().finally(() => {
-      this.#following = null;
-    });
-    return this.#following;
+    return this.#loop.wake();
   }
 
   /** Ends following; waits for a write in progress. */
   async close(): Promise<void> {
-    this.#isClosed = true;
     clearInterval(this.#timer);
+    const closed = this.#loop.close();
     await this.#writing.catch(() => {});
-    await this.#following?.catch(() => {});
+    await closed;
   }
 
   async #follow(): Promise<void> {
-    while (this.#isWoken && !this.#isClosed) {
-      this.#isWoken = false;
-      for (let more = true; more; ) {
-        const rows = await this.#options.db
-          .selectFrom('released')
-          .select(['key', 'revision', 'content'])
-          .where('revision', '>', this.#revision)
-          .orderBy('revision')
-          .limit(feedLimits.rows)
-          .execute();
-        more = rows.length === feedLimits.rows;
-        for (const row of rows) this.#tell(row.key, row.revision, this.#unsealed(row));
-      }
+    for (let more = true; more; ) {
+      const rows = await this.#options.db
+        .selectFrom('released')
+        .select(['key', 'revision', 'content'])
+        .where('revision', '>', this.#revision)
+        .orderBy('revision')
+        .limit(feedLimits.rows)
+        .execute();
+      more = rows.length === feedLimits.rows;
+      for (const row of rows) this.#tell(row.key, row.revision, this.#unsealed(row));
     }
   }
 

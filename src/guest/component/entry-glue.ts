@@ -1,5 +1,6 @@
 /** Writes the entry point of the linked module, which calls the exported function of the component. */
 import { constant, emptyBlock, op } from '../wasm/format/instructions.ts';
+import type { ByteWriter } from '../wasm/format/writer.ts';
 import { callbackType, reallocType } from './flatten.ts';
 import { type GlueCall, hostEventHandle, hostEventPayload, hostNextEvent } from './glue-hosts.ts';
 import type { GluePieces } from './glue-pieces.ts';
@@ -36,6 +37,30 @@ interface Entering {
   readonly tasks: TaskGlue | null;
 }
 
+/** Writes the begin of an entry point: its part is marked as entered, and `call` gets the results of `before`. */
+function enter(
+  code: ByteWriter,
+  {
+    entered,
+    select,
+    before,
+    call,
+  }: {
+    readonly entered: number | null;
+    readonly select: (code: ByteWriter) => void;
+    readonly before: readonly number[];
+    readonly call: number;
+  },
+): void {
+  if (entered !== null) {
+    constant(code, 1);
+    code.instruction(op.globalSet, entered);
+  }
+  select(code);
+  for (const index of before) code.instruction(op.call, index);
+  code.instruction(op.call, call);
+}
+
 /**
  * Adds the entry point under `name`. It calls `func` with the results of `args`, calls `postReturn` with the result,
  * and returns the result.
@@ -59,13 +84,7 @@ export function addEntry(
     type: { params: [], results: take === null ? func.type.results : [] },
     locals: result === undefined ? 0 : 1,
     write: (code) => {
-      if (entered !== null) {
-        constant(code, 1);
-        code.instruction(op.globalSet, entered);
-      }
-      select(code);
-      for (const index of before) code.instruction(op.call, index);
-      code.instruction(op.call, call);
+      enter(code, { entered, select, before, call });
       if (take !== null) {
         code.instruction(op.localSet, 0);
         select(code);
@@ -117,13 +136,7 @@ export function addAsyncEntry(
     type: { params: [], results: finished.type.results },
     locals: 2,
     write: (code) => {
-      if (entered !== null) {
-        constant(code, 1);
-        code.instruction(op.globalSet, entered);
-      }
-      select(code);
-      for (const index of before) code.instruction(op.call, index);
-      code.instruction(op.call, call);
+      enter(code, { entered, select, before, call });
       if (again !== null) {
         code.instruction(op.localSet, 0);
         code.raw(Uint8Array.of(op.loop, emptyBlock));

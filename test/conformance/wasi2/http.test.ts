@@ -1,9 +1,7 @@
 /** wasi:http of a component that answers, row by row. Specification: WebAssembly/wasi-http, wit/types.wit. */
 import { describe, expect, it } from 'vitest';
-import { Wakeup } from '../../../src/guest/kernel/net/wakeup.ts';
 import { ComponentGuest } from '../../support/component-guest.ts';
-import { fromFields, RecordedHttp, type RequestOptions } from '../../support/incoming-http.ts';
-import { sink } from '../../support/run-guest.ts';
+import { fromFields, RecordedHttp, type RequestOptions, SlowClient } from '../../support/incoming-http.ts';
 
 const handler = 'trisiel:http/incoming-handler';
 const types = 'wasi:http/types';
@@ -254,31 +252,17 @@ describe('an outgoing-response', () => {
   });
 
   it('goes out no faster than the client takes it', async () => {
-    const changed = new Wakeup();
-    const chunks: Uint8Array[] = [];
-    let room = 2;
-    const target = {
-      ...sink('stdout', chunks),
-      write: (bytes: Uint8Array) => {
-        if (room === 0) return changed.wait();
-        const part = bytes.slice(0, room);
-        room -= part.length;
-        chunks.push(part);
-        return part.length;
-      },
-      writable: () => (room > 0 ? null : changed.wait()),
-    };
-    const { http, guest, http2, outparam } = await answering({ target });
+    const client = new SlowClient(2);
+    const { http, guest, http2, outparam } = await answering(client);
     const { response, body, stream } = await responding(http2);
     await http2(set, outparam, { ok: response });
     const writing = guest.call(streams, write, stream, 'hello');
     expect(await guest.call(streams, '[method]output-stream.check-write', stream)).toEqual({ ok: 0n });
-    room = 100;
-    changed.wake();
+    client.makeRoom(100);
     expect(await writing).toStrictEqual(done);
     await guest.call(streams, '[resource-drop]output-stream', stream);
     await http2(finish, body, null);
-    expect([Buffer.concat(chunks).toString(), http.events.at(-1)]).toEqual(['hello', ['end', {}]]);
+    expect([client.taken.toString(), http.events.at(-1)]).toEqual(['hello', ['end', {}]]);
   });
 
   it('is cut off where its body is dropped, or left behind', async () => {

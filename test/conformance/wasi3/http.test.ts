@@ -2,14 +2,12 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { elementName } from '../../../src/guest/component/element-name.ts';
 import { sentType, trailersType } from '../../../src/guest/kernel/abi/wasi3/http/body.ts';
-import { Wakeup } from '../../../src/guest/kernel/net/wakeup.ts';
 import { networkSchemes } from '../../../src/guest/kernel/resources/network.ts';
 import { SchemeRegistry } from '../../../src/guest/kernel/scheme-registry.ts';
 import type { Policy } from '../../../src/protocol/nouns.ts';
 import { ComponentGuest } from '../../support/component-guest.ts';
-import { fromFields, RecordedHttp, type RequestOptions } from '../../support/incoming-http.ts';
+import { fromFields, RecordedHttp, type RequestOptions, SlowClient } from '../../support/incoming-http.ts';
 import { canary, cleanUp, httpServer, world } from '../../support/net.ts';
-import { sink } from '../../support/run-guest.ts';
 
 afterEach(cleanUp);
 
@@ -178,21 +176,8 @@ describe('a response', () => {
   });
 
   it('goes out no faster than the client takes it', async () => {
-    const changed = new Wakeup();
-    const chunks: Uint8Array[] = [];
-    let room = 2;
-    const target = {
-      ...sink('stdout', chunks),
-      write: (bytes: Uint8Array) => {
-        if (room === 0) return changed.wait();
-        const part = bytes.slice(0, room);
-        room -= part.length;
-        chunks.push(part);
-        return part.length;
-      },
-      writable: () => (room > 0 ? null : changed.wait()),
-    };
-    const one = answering({ target });
+    const client = new SlowClient(2);
+    const one = answering(client);
     const { readable, writable } = await one.guest.ends('stream', 'u8');
     const [response, sent] = await one.call(
       '[static]response.new',
@@ -204,14 +189,13 @@ describe('a response', () => {
     // The host takes the first part and keeps it until the client has room: the second one waits.
     expect(await one.guest.canon('stream.write u8', writable, 0, 100)).toBe(100 << 4);
     expect(await one.guest.canon('stream.write async u8', writable, 0, 100)).toBe(-1);
-    room = 1000;
-    changed.wake();
+    client.makeRoom(1000);
     const set = (await one.guest.canon('waitable-set.new')) as number;
     await one.guest.canon('waitable.join', writable, set);
     expect(await one.guest.canon('waitable-set.wait', set, 512)).toBe(3);
     await one.guest.canon('stream.drop-writable u8', writable);
     expect(await one.guest.valueOf(sent, sentType)).toStrictEqual(done);
-    expect(Buffer.concat(chunks)).toHaveLength(200);
+    expect(client.taken).toHaveLength(200);
   });
 
   it('may lie in memory', async () => {
