@@ -140,11 +140,13 @@ export function buildProgram(environment: Environment, out: Output): { program: 
     });
   program
     .command('docs')
-    .description('print the functions that guests can import')
+    .description('print the functions that guests can import, and the address of the book')
     .action(async () => {
       const { Client } = await import('./client/client.ts');
-      const text = await new Client(await context.session()).imports();
+      const session = await context.session();
+      const text = await new Client(session).imports();
       context.result({ imports: text }, [text.trimEnd()]);
+      context.out.note(`the book: ${session.server}/docs`);
     });
   addCompletionCommand(program, context);
   program

@@ -198,7 +198,10 @@ export class Teams {
       .where('name', '=', name)
       .where('deleted_ms', 'is', null)
       .executeTakeFirst();
-    if (row === undefined) throw new PlatformError('not_found', 'there is no user of this name');
+    if (row === undefined)
+      throw new PlatformError('not_found', 'there is no user of this name', {
+        hints: ['who has no account yet needs an invite: wasmcloud invites create'],
+      });
     return row.id;
   }
 

@@ -222,7 +222,9 @@ test('invocations --cancel ends one that runs, and refuses others', async () => 
 test('namegen, docs and completion work without a login', async () => {
   const nobody = await Home.make(control);
   expect((await nobody.wasmcloud(['namegen', '-n', '3'])).stdout.split('\n').filter(Boolean)).toHaveLength(3);
-  expect((await nobody.wasmcloud(['docs'])).stdout).toContain('cwa.log_write  (i32, i32, i32)');
+  const docs = await nobody.wasmcloud(['docs']);
+  expect(docs.stdout).toContain('cwa.log_write  (i32, i32, i32)');
+  expect(docs.stderr).toContain(`the book: ${control.url}/docs\n`);
   expect((await nobody.wasmcloud(['completion', 'fish'])).stdout).toContain('-a rollback');
 });
 

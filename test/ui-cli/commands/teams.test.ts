@@ -40,7 +40,9 @@ test('a team is made, used and left', async () => {
 });
 
 test('a handler is offered, declined, withdrawn and accepted', async () => {
-  expect((await ada.wasmcloud(['transfer', 'otter', 'nobody'])).stderr).toContain('there is no user of this name');
+  const toNobody = (await ada.wasmcloud(['transfer', 'otter', 'nobody'])).stderr;
+  expect(toNobody).toContain('there is no user of this name');
+  expect(toNobody).toContain('invites create');
   expect(await ok(ada, 'transfer', 'otter', 'bob')).toMatch(/^otter is offered to bob until /);
   expect(await ok(bob, 'transfers', 'decline', 'otter')).toBe('declined otter\n');
   await ok(ada, 'transfer', 'otter', 'bob');
