@@ -17,6 +17,7 @@ import { ArtifactStore } from '../control/artifacts/artifact-store.ts';
 import { AuditLog } from '../control/audit/audit-log.ts';
 import { type DatabaseEvent, openDatabase } from '../control/db/database.ts';
 import { Membership } from '../control/db/membership.ts';
+import { openSharedClock } from '../control/db/shared-clock.ts';
 import { Deployments } from '../control/deploy/deployments.ts';
 import { LostHomes } from '../control/deploy/lost-homes.ts';
 import { VetPool } from '../control/deploy/vet/vet-pool.ts';
@@ -89,7 +90,6 @@ export interface ControlOptions {
 
 /** Resolves when both ports serve. Throws PlatformError where a folder or port cannot be used. */
 export async function startControl({ config, gitEnvironment, log, traceExporter }: ControlOptions): Promise<Control> {
-  const now = Date.now;
   const data = (name: string): string => join(config.dataFolder, name);
   const report = (message: string, error: unknown): void => log.error({ err: error }, message);
   const bootId = randomUUID();
@@ -106,10 +106,18 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
     ...identity.location(config.database),
     onEvent: (event) => logDatabaseEvent(log, event),
     beforeUpgrade: async (last) => {
-      const kept = await keepBeforeUpgrade({ dataFolder: config.dataFolder, databaseUrl: config.database, last, now });
+      const kept = await keepBeforeUpgrade({
+        dataFolder: config.dataFolder,
+        databaseUrl: config.database,
+        last,
+        now: Date.now,
+      });
       log.info({ kept }, 'the database is of an earlier version: it was backed up and is brought up to date now');
     },
   });
+  const elapsedMs = (): number => performance.now();
+  const clock = await openSharedClock({ db, wallMs: Date.now, elapsedMs, report });
+  const { now } = clock;
   const platformId = await readSetting(db, 'platform_id', randomUUID);
   await identity.bind(platformId);
   const lease = await takeFolderLease(db, identity, log);
@@ -188,7 +196,7 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
       logs: (handlerId, bytes) => logs.trim(handlerId, bytes),
       usage: (handlerId, bytes) => usage.trim(handlerId, bytes),
     },
-    now: () => performance.now(),
+    now: elapsedMs,
     report,
   });
   const vet = new VetPool({ cacheFolder: data('vet-cache') });
@@ -302,7 +310,6 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
   many?.keeper.onTaken((id) => deployments.settleTaken(id));
   const clientOf = (req: IncomingMessage): string =>
     config.trustedProxies.clientOf(req.socket.remoteAddress, req.headers).address;
-  const elapsedMs = (): number => performance.now();
   const forwarder = many === null ? null : new Forwarder({ ...many, bootId, addressOf: clientOf, now: elapsedMs });
   const door = createGitDoor({
     db,
@@ -486,6 +493,7 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
     await usage.close();
     await lease.close();
     await spans?.close();
+    await clock.close();
     await db.close();
   }
 }

@@ -1,6 +1,7 @@
 /** Runs the platform, or a node of a cluster, as a child process, for the demo and for end-to-end tests. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
@@ -32,15 +33,20 @@ export interface NodeChild extends ProgramChild {
 /** Characters kept of a program's stderr; older text is dropped. */
 const logCharsMax = 4 * 1024 * 1024;
 
+/** Folder of this platform's own programs. */
+const ownPrograms = fileURLToPath(new URL('.', import.meta.url));
+
 /**
- * Starts `serve` with `env` added to this process's environment, and with the flags `nodeFlags` of Node. Rejects when
- * the platform exits before it is ready.
+ * Starts `serve` with `env` added to this process's environment, and with the flags `nodeFlags` of Node. `programs`: folder
+ * `src/bin` of another version; absent: of this one. Rejects when the platform exits before it is ready.
  */
 export async function startPlatformChild(
   env: Readonly<Record<string, string>>,
   nodeFlags: readonly string[] = [],
+  programs: string = ownPrograms,
 ): Promise<PlatformChild> {
-  const { match, program } = await startChild('serve.ts', /^ready control=(\S+) run=(\S+)$/, env, nodeFlags);
+  const ready = /^ready control=(\S+) run=(\S+)$/;
+  const { match, program } = await startChild(join(programs, 'serve.ts'), ready, env, nodeFlags);
   return { ...program, controlUrl: match[1] as string, runUrl: match[2] as string };
 }
 
@@ -48,8 +54,10 @@ export async function startPlatformChild(
 export async function startNodeChild(
   env: Readonly<Record<string, string>>,
   nodeFlags: readonly string[] = [],
+  programs: string = ownPrograms,
 ): Promise<NodeChild> {
-  const { match, program } = await startChild('node.ts', /^ready node=\S+ id=(\S+) run=(\S+)$/, env, nodeFlags);
+  const ready = /^ready node=\S+ id=(\S+) run=(\S+)$/;
+  const { match, program } = await startChild(join(programs, 'node.ts'), ready, env, nodeFlags);
   return { ...program, id: match[1] as string, runUrl: match[2] as string };
 }
 
@@ -59,7 +67,7 @@ async function startChild(
   env: Readonly<Record<string, string>>,
   nodeFlags: readonly string[],
 ): Promise<{ readonly match: RegExpExecArray; readonly program: ProgramChild }> {
-  const child = spawn(process.execPath, [...nodeFlags, fileURLToPath(new URL(file, import.meta.url))], {
+  const child = spawn(process.execPath, [...nodeFlags, file], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
   });
@@ -80,7 +88,7 @@ async function startChild(
     });
     child.once('error', reject);
     child.once('close', (status, signal) =>
-      reject(new Error(`${file} ended before it was ready (${status ?? signal}):\n${log}`)),
+      reject(new Error(`${basename(file)} ended before it was ready (${status ?? signal}):\n${log}`)),
     );
   });
   const match = await ready;

@@ -2,23 +2,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openDatabase } from '../../src/control/db/database.ts';
 import { TestCluster, type TestNode } from '../support/cluster.ts';
+import { logsQuery } from '../support/cluster-guests.ts';
 import { startLoad } from '../support/cluster-load.ts';
 import { api, commit, makeRepo, push, removeTemporaryFolders } from '../support/e2e.ts';
-import { assemble, printing } from '../support/e2e-guests.ts';
+import { printing } from '../support/e2e-guests.ts';
 import { storedLines } from '../support/logs.ts';
 import { onCluster } from '../support/nats.ts';
-import { cwaGuest } from '../support/wat.ts';
-
-/** Writes the query to the log and answers with it. */
-const logsQuery = assemble(
-  cwaGuest({
-    data: ['(data (i32.const 0) "QUERY_STRING")'],
-    body: `
-    (local.set $n (call $env (i32.const 0) (i32.const 12) (i32.const 1024) (i32.const 64)))
-    (call $log (i32.const 6) (i32.const 1024) (local.get $n))
-    (drop (call $write (call $stdout) (i32.const 1024) (local.get $n)))`,
-  }),
-);
 
 onCluster('a cluster whose processes are killed', () => {
   let cluster: TestCluster;

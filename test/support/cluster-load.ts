@@ -23,7 +23,14 @@ export function startLoad(
     nodes = cluster.nodes,
     clients = 2,
     prefix = 'n',
-  }: { readonly nodes?: readonly TestNode[]; readonly clients?: number; readonly prefix?: string } = {},
+    passesOver = false,
+  }: {
+    readonly nodes?: readonly TestNode[];
+    readonly clients?: number;
+    readonly prefix?: string;
+    /** Whether a call that gets no answer from a node is made on the next one, as proxies do with GET. */
+    readonly passesOver?: boolean;
+  } = {},
 ): Load {
   const answered: string[] = [];
   const failed: string[] = [];
@@ -34,9 +41,15 @@ export function startLoad(
     while (!isOver) {
       const text = `${prefix}${next}`;
       next += 1;
-      const answer: Answered = await cluster
-        .call(node, handler, { path: `/?${text}` })
-        .catch((error: unknown) => ({ status: 0, body: String(error) }));
+      const turn = nodes.indexOf(node);
+      const inOrder = passesOver ? [...nodes.slice(turn), ...nodes.slice(0, turn)] : [node];
+      let answer: Answered = { status: 0, body: '' };
+      for (const one of inOrder) {
+        answer = await cluster
+          .call(one, handler, { path: `/?${text}` })
+          .catch((error: unknown) => ({ status: 0, body: String(error) }));
+        if (answer.status !== 0) break;
+      }
       if (answer.status === 200) answered.push(text);
       else failed.push(`${node.name}: ${answer.status} ${answer.body}`);
       for (const wake of watchers) wake();

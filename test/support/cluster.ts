@@ -26,6 +26,8 @@ export interface TestNode {
   readonly name: string;
   readonly folder: string;
   readonly env: Readonly<Record<string, string>>;
+  /** Folder of the programs of its version; absent: of this one. A restart takes the present one. */
+  programs?: string | undefined;
   /** The process; null after it was killed. */
   node: NodeChild | null;
 }
@@ -33,6 +35,8 @@ export interface TestNode {
 export interface TestControl {
   readonly folder: string;
   readonly env: Readonly<Record<string, string>>;
+  /** Folder of the programs of its version; absent: of this one. A restart takes the present one. */
+  programs?: string | undefined;
   control: PlatformChild;
 }
 
@@ -54,16 +58,19 @@ export class TestCluster {
     controls = 2,
     nodes = 3,
     startNats = temporaryNats,
+    programs = [],
   }: {
     readonly controls?: number;
     readonly nodes?: number;
     readonly startNats?: () => Promise<ClusterNats>;
+    /** Folder of the programs of each control; absent: of this version. */
+    readonly programs?: readonly string[];
   } = {}): Promise<TestCluster> {
     const [postgres, nats] = await Promise.all([startPostgres(), startNats()]);
     await command(postgres, 'create database trisiel');
     const cluster = new TestCluster(postgres, nats);
     try {
-      for (let index = 0; index < controls; index += 1) await cluster.addControl();
+      for (let index = 0; index < controls; index += 1) await cluster.addControl(programs[index]);
       cluster.user = await createUser(cluster.control());
       await cluster.makeAdmin(cluster.user.name);
       await Promise.all(Array.from({ length: nodes }, (_, index) => cluster.addNode(`node-${index + 1}`)));
@@ -81,7 +88,7 @@ export class TestCluster {
     return control.control;
   }
 
-  async addControl(): Promise<TestControl> {
+  async addControl(programs?: string): Promise<TestControl> {
     const folder = await temporaryFolder();
     await mkdir(folder, { recursive: true });
     const first = this.controls[0];
@@ -96,7 +103,7 @@ export class TestCluster {
       TRISIEL_NATS: this.nats.url,
       TRISIEL_NATS_NODES: this.nats.nodeUrl,
     };
-    const control = { folder, env, control: await startPlatformChild(env, flags) };
+    const control = { folder, env, programs, control: await startPlatformChild(env, flags, programs) };
     this.controls.push(control);
     return control;
   }
@@ -111,11 +118,11 @@ export class TestCluster {
   async restartControl(index: number): Promise<void> {
     const control = this.controls[index];
     if (control === undefined) throw new Error('no such control');
-    control.control = await startPlatformChild(control.env, flags);
+    control.control = await startPlatformChild(control.env, flags, control.programs);
   }
 
   /** Adds a node by the two commands that an administrator types, and starts it. */
-  async addNode(name: string, settings: Readonly<Record<string, string>> = {}): Promise<TestNode> {
+  async addNode(name: string, settings: Readonly<Record<string, string>> = {}, programs?: string): Promise<TestNode> {
     const { status, body } = await api(this.control(), this.user, 'POST', '/nodes', { name });
     if (status !== 201) throw new Error(`nodes add: ${status} ${JSON.stringify(body)}`);
     const { join: joining } = body as { readonly join: string };
@@ -130,7 +137,7 @@ export class TestCluster {
       TRISIEL_GRACE_S: '600',
       ...settings,
     };
-    const node: TestNode = { name, folder, env, node: await startNodeChild(env, flags) };
+    const node: TestNode = { name, folder, env, programs, node: await startNodeChild(env, flags, programs) };
     this.nodes.push(node);
     return node;
   }
@@ -146,14 +153,14 @@ export class TestCluster {
   }
 
   async restartNode(node: TestNode): Promise<NodeChild> {
-    node.node = await startNodeChild(node.env, flags);
+    node.node = await startNodeChild(node.env, flags, node.programs);
     return node.node;
   }
 
   /** Starts a second process with the token of a node, in another folder and on another port. */
-  async addTwin(node: TestNode): Promise<NodeChild> {
+  async addTwin(node: TestNode, programs = node.programs): Promise<NodeChild> {
     const env = { ...node.env, TRISIEL_DATA: await temporaryFolder(), TRISIEL_RUN_PORT: String(await freePort()) };
-    return startNodeChild(env, flags);
+    return startNodeChild(env, flags, programs);
   }
 
   /** Base URL of the functions on a node. */

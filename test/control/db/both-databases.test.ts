@@ -19,6 +19,7 @@ const onOne: Readonly<Record<string, string>> = {
   'book/server': 'pages that are files; nothing of them is stored',
   'db/database': 'SQLite alone; db/dialects has what both must do',
   'db/postgres': 'PostgreSQL alone',
+  'db/shared-clock': 'what differs between the two; each test says of which database',
   'db/vacuum': 'the file of SQLite',
   'ports/blobs': 'each version of the port with the database that it stands on',
   'quota/disk-space': 'SQLite on a full disk',
