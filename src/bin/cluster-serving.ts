@@ -166,7 +166,8 @@ export async function clusterServing(options: ClusterServingOptions): Promise<Se
     readyUrl: () => options.runUrl ?? `http://${options.domain}:${live.pick()?.port ?? options.runPort}`,
     target: (label) => {
       const node = live.pick(feed.placedOf(label));
-      return node === null ? null : { host: node.host, port: node.port, key: keyOf(node.id) };
+      if (node === null) return null;
+      return { host: node.host, port: node.port, key: keyOf(node.id), onRefused: () => live.refused(node.id) };
     },
     handles: (request) => door.handles(request),
     handle: (request, response) => void door.handle(request, response),

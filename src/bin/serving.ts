@@ -1,6 +1,7 @@
 /** How a control lets functions be served: by runners of its own, or by the nodes of a cluster. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { NodeRegister } from '../control/api/operations/nodes.ts';
+import type { CallTarget } from '../control/queues/function-caller.ts';
 import type { PlacedHandler } from '../protocol/placement.ts';
 import type { Nodes, ReleaseFeed } from '../protocol/ports.ts';
 
@@ -14,7 +15,7 @@ export interface Serving {
   /** URL of functions to tell whoever starts this control. */
   readyUrl(): string;
   /** Returns where calls of queues and schedules of `label` go, and the key that the runners there know; null: nothing serves it. */
-  target(label: string): { readonly host: string; readonly port: number; readonly key: string } | null;
+  target(label: string): CallTarget | null;
   /** Whether a request to control's port is for this station. */
   handles(request: IncomingMessage): boolean;
   handle(request: IncomingMessage, response: ServerResponse): void;

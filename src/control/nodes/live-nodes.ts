@@ -55,6 +55,8 @@ interface Living {
   alive: Alive;
   /** Monotonic time of its last message. */
   heardMs: number;
+  /** Whether nothing listened at its port after that message. */
+  isRefusing: boolean;
 }
 
 export class LiveNodes implements Nodes {
@@ -124,17 +126,27 @@ export class LiveNodes implements Nodes {
 
   /**
    * Returns the address of a node that serves, another one each time; null: none serves. Nodes that are cut off from all
-   * controls come last. `placed`: only nodes that hold this function count; null: it is one that all hold.
+   * controls come last, and those at whose port nothing listens. `placed`: only nodes that hold this function count; null: it is one that all hold.
    */
   pick(
     placed: PlacedHandler | null = null,
   ): { readonly id: string; readonly host: string; readonly port: number } | null {
-    const all = placed === null ? this.#serving() : this.#holders(placed);
+    const serves = this.#serving();
+    const listening = serves.filter(({ id }) => this.#living.get(id)?.isRefusing !== true);
+    const nodes = listening.length > 0 ? listening : serves;
+    // Of a holder that has gone the next node in order takes the place, as the nodes themselves will find.
+    const all = placed === null ? nodes : holdersAmong(placed, nodes);
     const current = all.filter(({ isStale }) => !isStale);
     const serving = current.length > 0 ? current : all;
     this.#next += 1;
     const one = serving[this.#next % Math.max(1, serving.length)];
     return one === undefined ? null : { id: one.id, host: one.host, port: one.port };
+  }
+
+  /** Notes that nothing listens at the port of a node: `pick` passes it over until it says again that it lives. */
+  refused(nodeId: string): void {
+    const living = this.#living.get(nodeId);
+    if (living !== undefined) living.isRefusing = true;
   }
 
   async prepare(spec: DeploymentSpec): Promise<void> {
@@ -234,8 +246,7 @@ export class LiveNodes implements Nodes {
 
   /** Nodes that hold a function, as the nodes themselves find it. */
   #holders(placed: PlacedHandler): readonly Alive[] {
-    const nodes = this.#serving().map((alive) => ({ id: alive.id, labels: alive.nodeLabels ?? {}, alive }));
-    return holdersOf(placed, nodes).map(({ alive }) => alive);
+    return holdersAmong(placed, this.#serving());
   }
 
   #countNewest(nodes: readonly Alive[]): number {
@@ -306,7 +317,7 @@ export class LiveNodes implements Nodes {
     const before = this.#living.get(id) ?? this.#lost.get(id);
     const isNew = !this.#living.has(id);
     this.#lost.delete(id);
-    this.#living.set(id, { alive, heardMs: performance.now() });
+    this.#living.set(id, { alive, heardMs: performance.now(), isRefusing: false });
     // Another process of the node: calls that ran in the runners of the one before may still run in its orphans.
     if (before !== undefined && before.alive.bootId !== alive.bootId) this.#end(before);
     if (isNew) this.#options.onChange?.('lives', id);
@@ -359,4 +370,9 @@ export class LiveNodes implements Nodes {
       this.#watchers.add(done);
     });
   }
+}
+
+function holdersAmong(placed: PlacedHandler, serving: readonly Alive[]): readonly Alive[] {
+  const nodes = serving.map((alive) => ({ id: alive.id, labels: alive.nodeLabels ?? {}, alive }));
+  return holdersOf(placed, nodes).map(({ alive }) => alive);
 }

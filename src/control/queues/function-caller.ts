@@ -29,6 +29,10 @@ export interface CallTarget {
   readonly port: number;
   /** Key by which the runners there recognise calls of the platform. */
   readonly key: string;
+  /**
+   * Is called when nothing listens there, so that `target` returns another address next; absent: there is no other one.
+   */
+  readonly onRefused?: () => void;
 }
 
 /** Answer of the runner. */
@@ -81,6 +85,9 @@ const bodiless = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT'
  */
 const lateMs = 15_000;
 
+/** Addresses that are tried for one call while nothing listens there: nodes of which it is not known yet that they have gone. */
+const targetsMax = 3;
+
 /** Bytes of an answer that are read: the captured output, or a problem document. */
 const answerBytes = 2 * 1024 * 1024;
 
@@ -105,11 +112,20 @@ export class FunctionCaller {
   }
 
   /** Resolves with the answer as the runner gave it; never rejects. */
-  exchange(call: TriggeredCall): Promise<Answered | Unanswered> {
+  async exchange(call: TriggeredCall): Promise<Answered | Unanswered> {
+    for (let tried = 1; ; tried += 1) {
+      const target = this.#options.target(call.handler);
+      if (target === null) return { kind: 'unanswered', isAway: true, reason: 'no node serves' };
+      const result = await this.#exchange(call, target);
+      const isRefused = result.kind === 'unanswered' && result.isAway;
+      if (!isRefused || target.onRefused === undefined) return result;
+      target.onRefused();
+      if (tried === targetsMax) return result;
+    }
+  }
+
+  #exchange(call: TriggeredCall, { key, host, port }: CallTarget): Promise<Answered | Unanswered> {
     const { domain } = this.#options;
-    const target = this.#options.target(call.handler);
-    if (target === null) return Promise.resolve({ kind: 'unanswered', isAway: true, reason: 'no node serves' });
-    const { key, host, port } = target;
     const trigger = { kind: call.kind, name: call.name, label: call.handler, env: call.env, timeoutMs: call.timeoutMs };
     const headers = [
       ...['host', call.authority ?? `${call.handler}.${domain}`],

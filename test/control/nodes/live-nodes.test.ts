@@ -276,6 +276,24 @@ test('what a manifest asks of nodes decides which are asked, counted and called'
   expect(live.pick({ ...placed, placement: { replicas: null, labels: { zone: 'mars' } } })).toBeNull();
 });
 
+test('a node at whose port nothing listens is called no more, until it says again that it lives', () => {
+  say('a');
+  say('b');
+  live.refused('a');
+  expect([live.pick()?.id, live.pick()?.id]).toEqual(['b', 'b']);
+  // Of one replica the next node in order takes the place.
+  const placed = { handlerId: handlerIdOf('h'), placement: { replicas: 1, labels: {} } };
+  const holder = live.pick(placed)?.id;
+  expect(holder).toBe('b');
+  // Pushes count it until its lease ends.
+  expect(live.list()).toHaveLength(2);
+  say('a');
+  expect(new Set([live.pick()?.id, live.pick()?.id])).toEqual(new Set(['a', 'b']));
+  live.refused('a');
+  live.refused('b');
+  expect(new Set([live.pick()?.id, live.pick()?.id])).toEqual(new Set(['a', 'b']));
+});
+
 test('labels that no node has refuse a push, which is told what nodes have', async () => {
   say('a', { nodeLabels: { zone: 'eu', disk: 'ssd' } });
   say('b');

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
-import { FunctionCaller } from '../../../src/control/queues/function-caller.ts';
+import { FunctionCaller, type TriggeredCall } from '../../../src/control/queues/function-caller.ts';
 
 let server: Server | null = null;
 afterEach(() => {
@@ -68,4 +68,38 @@ it('an answer that breaks off is a failure', async () => {
 it('2xx is dealt with; output that was not kept is counted', async () => {
   const result = await callOf((_, response) => response.writeHead(200, { 'trisiel-lost-output': '3' }).end('out'));
   expect(result).toMatchObject({ kind: 'ok', lostBytes: 3, output: Buffer.from('out') });
+});
+
+const callOfOtter: TriggeredCall = {
+  ...{ kind: 'queue', name: 'work', handler: 'otter', path: '/', env: {}, contentType: 'text/plain' },
+  ...{ body: Buffer.from('message'), timeoutMs: 10_000 },
+};
+
+it('where nothing listens the next node is called at once: the call has not begun', async () => {
+  server = createServer((_, response) => response.writeHead(200).end('here')).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const refused: string[] = [];
+  const target = () =>
+    refused.length > 0
+      ? { host: '127.0.0.1', port, key: 'key' }
+      : { host: '127.0.0.1', port: 1, key: 'key', onRefused: () => void refused.push('a') };
+  const caller = new FunctionCaller({ target, domain: 'localhost' });
+  expect(await caller.call(callOfOtter)).toMatchObject({ kind: 'ok', output: Buffer.from('here') });
+  expect(refused).toEqual(['a']);
+  caller.close();
+});
+
+it('where nothing listens anywhere the attempt does not count, and a few nodes are tried', async () => {
+  let tried = 0;
+  const onRefused = (): void => {
+    tried += 1;
+  };
+  const caller = new FunctionCaller({
+    target: () => ({ host: '127.0.0.1', port: 1, key: 'key', onRefused }),
+    domain: 'localhost',
+  });
+  expect(await caller.call(callOfOtter)).toEqual({ kind: 'refused', reason: 'no runner serves' });
+  expect(tried).toBe(3);
+  caller.close();
 });
