@@ -55,6 +55,12 @@ export async function answerRunner(
       const { status, fields, body } = await calls.answer(request.handlerId, request.id);
       return Buffer.concat([Buffer.from(`${JSON.stringify({ status, fields })}\n`), body]);
     }
+    default:
+      // No runner of this version sends it: an unknown request is refused, so that it never looks done.
+      throw new PlatformError(
+        'bad_request',
+        `a runner asks what control does not know: ${(request as { op: unknown }).op}`,
+      );
   }
 }
 

@@ -1,6 +1,7 @@
 /** Messages between controls and nodes: their kinds, and schemas that a receiver checks. */
 import { z } from 'zod';
 import { gasProfileLimits } from '../protocol/gas-profile.ts';
+import type { HandlerId } from '../protocol/names.ts';
 import { labelPattern, placementLimits } from '../protocol/placement.ts';
 import { decodeMessage } from './codec.ts';
 
@@ -179,6 +180,40 @@ export const kinds = {
 export function readMessage<T extends z.ZodType>(data: Uint8Array, kind: string, schema: T): z.infer<T> {
   return schema.parse(decodeMessage(data, [kind]).body);
 }
+
+const bytes = z.instanceof(Uint8Array);
+const handlerId = z
+  .string()
+  .min(1)
+  .max(100)
+  .transform((text) => text as HandlerId);
+const kvPlace = { handlerId, preview: z.string().max(200).nullable(), bucket: z.string(), key: z.string() };
+const callPlace = { handlerId, id: z.string().max(200) };
+const callRequestSchema = z.object({
+  ...{ method: z.string(), path: z.string(), label: z.string().nullable(), authority: z.string().nullable() },
+  fields: z.array(z.tuple([z.string(), z.string()])),
+  env: z.record(z.string(), z.string()),
+  timeoutMs: z.number().positive(),
+});
+
+/** What a node asks for its runners. The stations check lengths and what exists. */
+export const runnerRequestSchema = z.discriminatedUnion('op', [
+  z.object({ op: z.literal('kv.get'), ...kvPlace }),
+  z.object({ op: z.literal('kv.put'), ...kvPlace, value: bytes }),
+  z.object({ op: z.literal('kv.replace'), ...kvPlace, value: bytes, expected: bytes.nullable() }),
+  z.object({ op: z.literal('kv.delete'), ...kvPlace }),
+  z.object({
+    op: z.literal('kv.keys'),
+    ...{ handlerId, preview: kvPlace.preview, bucket: z.string(), after: z.string() },
+  }),
+  z.object({ op: z.literal('queue.publish'), handlerId, queue: z.string(), message: bytes }),
+  z.object({
+    op: z.literal('call.accept'),
+    ...{ ...callPlace, request: callRequestSchema, body: bytes, attemptsMax: z.int().positive() },
+  }),
+  z.object({ op: z.literal('call.show'), ...callPlace }),
+  z.object({ op: z.literal('call.answer'), ...callPlace }),
+]);
 
 /** Answer of a control to a request of a runner. */
 export const replySchema = z.union([

@@ -206,6 +206,8 @@ export class NodeAgent {
     // It listens on a port, not on a socket file.
     this.#fleet = this.#makeFleet(joined, (this.#takeover.address() as AddressInfo).port);
     this.#hear(bus, joined);
+    // What was released since it was read.
+    this.#follow();
     this.#timers = [
       setInterval(() => this.#everySecond(), busLimits.aliveMs),
       setInterval(() => this.#contact.watch(), nodeLimits.retryMs),
@@ -417,6 +419,8 @@ export class NodeAgent {
   }
 
   #follow(): void {
+    // Nobody would take changes yet.
+    if (this.#fleet === null) return;
     // A control that cannot be reached now is asked again in a second.
     void this.#follower.follow().then(
       () => {

@@ -7,7 +7,7 @@ import { PlatformError } from '../protocol/errors.ts';
 import type { DeploymentSpec, ElsewhereLabel } from '../protocol/messages.ts';
 import type { Elsewhere, PlacedHandler } from '../protocol/placement.ts';
 import type { ReleaseChange, ReleaseFeed, ReleaseState } from '../protocol/ports.ts';
-import { changeOf, nothingOf, type Released } from '../protocol/released.ts';
+import { changeOf, insteadOfUnknown, isKnownEntry, nothingOf, type Released } from '../protocol/released.ts';
 import { WakeLoop } from '../waiting/wake-loop.ts';
 import type { Controls } from './controls.ts';
 import type { ReleaseCache } from './release-cache.ts';
@@ -222,10 +222,11 @@ export class Follower implements Pick<ReleaseFeed, 'changes' | 'current'> {
         hasChanged = true;
         break;
       }
-      for (const { key, revision, content } of page.rows) await this.#inTurn(() => this.#apply(key, revision, content));
-      hasChanged ||= page.rows.length > 0 || page.revision > this.#revision;
+      const rows = this.#known(page.rows);
+      for (const { key, revision, content } of rows) await this.#inTurn(() => this.#apply(key, revision, content));
+      hasChanged ||= rows.length > 0 || page.revision > this.#revision;
       this.#revision = page.revision;
-      if (hasChanged) this.#keep(page.rows, page.revision, false);
+      if (hasChanged) this.#keep(rows, page.revision, false);
       ({ more } = page);
     }
     if (!hasChanged) return;
@@ -266,10 +267,21 @@ export class Follower implements Pick<ReleaseFeed, 'changes' | 'current'> {
     let revision = 0;
     for (let more = true; more; ) {
       const page = await this.#options.controls.releases(revision);
-      rows.push(...page.rows);
+      rows.push(...this.#known(page.rows));
       ({ more, revision } = page);
     }
     return { rows, revision };
+  }
+
+  /** Returns rows without kinds of entries that this program does not know: those are refused, not guessed. */
+  #known(rows: readonly Row[]): readonly Row[] {
+    return rows.map((row) => {
+      if (isKnownEntry(row.content)) return row;
+      const { kind } = row.content as { readonly kind: unknown };
+      const error = new PlatformError('bad_request', `an entry of an unknown kind came: ${kind}`);
+      this.#options.report(`${row.key} cannot be served: a newer control has released it`, error);
+      return { ...row, content: insteadOfUnknown(row.key) };
+    });
   }
 
   async #apply(key: string, revision: number, content: Released | null): Promise<void> {

@@ -18,6 +18,13 @@ export type Released =
   | { readonly kind: 'domain'; readonly domain: string; readonly to: string | null }
   | { readonly kind: 'owner'; readonly owner: OwnerState };
 
+const kinds: ReadonlySet<unknown> = new Set<Released['kind']>(['release', 'announce', 'redirect', 'domain', 'owner']);
+
+/** Whether an entry is of a kind that this program knows; a newer control may have stored another one. */
+export function isKnownEntry(content: Released | null): boolean {
+  return content === null || kinds.has(content.kind);
+}
+
 /** Returns the key under which the entry of a label is stored. */
 export function labelKey(label: string): string {
   return `label/${label}`;
@@ -36,6 +43,15 @@ export function ownerKey(ownerId: string): string {
 /** Returns the label of a key; null: it is the key of something else. */
 export function labelOfKey(key: string): string | null {
   return key.startsWith('label/') ? key.slice('label/'.length) : null;
+}
+
+/**
+ * Returns what holds in place of an entry of an unknown kind: its label serves nothing, rather than an old version;
+ * anything else has no entry.
+ */
+export function insteadOfUnknown(key: string): Released | null {
+  const label = labelOfKey(key);
+  return label === null ? null : { kind: 'announce', label };
 }
 
 /** Returns the change that an entry makes; null: none, because the entry of a User or domain is missing. */

@@ -24,6 +24,7 @@ let admitting: () => Promise<void>;
 /** Where a function goes that asks something of nodes; null: here. */
 let elsewhere: Elsewhere | null;
 let follower: Follower;
+let reports: string[];
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'trisiel-follower-'));
@@ -34,6 +35,7 @@ beforeEach(async () => {
   caughtUp = 0;
   admitting = async () => {};
   elsewhere = null;
+  reports = [];
   follower = make();
 });
 afterEach(async () => {
@@ -41,14 +43,13 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-function make(): Follower {
+function make(isThere = true): Follower {
   const made = new Follower({
     controls: {
-      releases: async (after) => ({
-        rows: rows.filter(({ revision }) => revision > after),
-        more: false,
-        revision: newest,
-      }),
+      releases: async (after) => {
+        if (!isThere) throw new PlatformError('unavailable', 'no control can be reached');
+        return { rows: rows.filter(({ revision }) => revision > after), more: false, revision: newest };
+      },
     },
     cache,
     fleet: () => ({ admit: () => admitting(), forget: () => {} }),
@@ -58,7 +59,7 @@ function make(): Follower {
     onCaughtUp: () => {
       caughtUp += 1;
     },
-    report: () => {},
+    report: (message) => void reports.push(message),
   });
   made.changes((change) => changes.push(change));
   return made;
@@ -149,4 +150,22 @@ test('a function that this node should hold stays where it was until its code ca
   admitting = async () => {};
   await follower.place();
   expect([told(), follower.mustPlace, follower.labels]).toEqual([['otter=v1'], false, 1]);
+});
+
+test('an entry of a kind that only a newer control knows is refused: its label serves nothing, and nothing is guessed', async () => {
+  release('otter', 'v1');
+  release('heron', 'v1');
+  await follower.load();
+  put('label/otter', { kind: 'mirror', label: 'otter', of: 'heron' } as unknown as Released);
+  put('weather/eu', { kind: 'weather', to: 'heron', domain: 'a.example' } as unknown as Released);
+  release('heron', 'v2');
+  await follower.follow();
+  expect(told()).toEqual(['announce otter', 'heron=v2']);
+  expect(reports.map((text) => text.split(' ')[0])).toEqual(['label/otter', 'weather/eu']);
+  // The same after a start, from a control and from the disk.
+  for (const isThere of [true, false]) {
+    const again = make(isThere);
+    await again.load();
+    expect(await again.current()).toMatchObject({ known: ['otter'], domains: [], releases: [{ label: 'heron' }] });
+  }
 });

@@ -5,9 +5,10 @@
  */
 import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { z } from 'zod';
 import { decodeMessage, encodeMessage } from '../../bus/codec.ts';
 import { digestField, epochField, nodeDoorPath } from '../../bus/door.ts';
-import { type Joined, kinds } from '../../bus/messages.ts';
+import { type Joined, kinds, runnerRequestSchema } from '../../bus/messages.ts';
 import { PlatformError, toProblem } from '../../protocol/errors.ts';
 import { MIB } from '../../protocol/limits.ts';
 import type { BusRequest, CallBusRequest, DeploymentSpec } from '../../protocol/messages.ts';
@@ -111,8 +112,12 @@ export class NodeDoor {
 
   async #request(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { body } = decodeMessage(await read(request), [kinds.request]);
-    const asked = body as BusRequest | CallBusRequest; // the caller has proved to be a node of this platform
-    const reply = await this.#options.onRequest(asked).then(
+    const asked = runnerRequestSchema.safeParse(body);
+    if (!asked.success)
+      throw new PlatformError('bad_request', `this is no request of a runner: ${z.prettifyError(asked.error)}`, {
+        hints: ['a newer node asks what only a newer control answers: upgrade the controls first'],
+      });
+    const reply = await this.#options.onRequest(asked.data).then(
       (value) => ({ ok: true, value }),
       (error: unknown) => ({
         ok: false,

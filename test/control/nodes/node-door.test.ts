@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { encodeMessage } from '../../../src/bus/codec.ts';
 import { epochField, nodeDoorPath } from '../../../src/bus/door.ts';
 import { NodeDoor } from '../../../src/control/nodes/node-door.ts';
 import type { NodeRow } from '../../../src/control/nodes/node-store.ts';
@@ -39,7 +40,10 @@ beforeEach(async () => {
         return new TextEncoder().encode('code');
       },
     },
-    onRequest: async () => null,
+    onRequest: async (request) => {
+      asked.push(request.op);
+      return null;
+    },
     report: () => {},
   });
   server = createServer((request, response) => void door.handle(request, response));
@@ -117,4 +121,43 @@ test('a request of more than 8 MiB is refused before it is read whole', async ()
   expect(await refused.json()).toMatchObject({ code: 'body_too_large' });
   // One at the limit is read, and is no message.
   expect((await post(8 * MIB)).status).not.toBe(413);
+});
+
+const kv = { handlerId: 'h1', preview: null, bucket: 'b', key: 'k' };
+const asks = (body: unknown, kind = 'request') =>
+  fetch(`${url}request`, { method: 'POST', headers: good, body: Buffer.from(encodeMessage(kind, body)) });
+
+test.each<[string, unknown]>([
+  ['an operation that only a newer control knows', { op: 'kv.swap', ...kv }],
+  ['no operation', kv],
+  ['nothing', null],
+  ['a list', [{ op: 'kv.get', ...kv }]],
+  ['a value that is a text', { op: 'kv.put', ...kv, value: 'text' }],
+  ['no value', { op: 'kv.put', ...kv }],
+  ['no value to compare with', { op: 'kv.replace', ...kv, value: Buffer.from('v') }],
+  ['a key that is a list', { op: 'kv.get', ...kv, key: ['k'] }],
+  ['a key that is bytes', { op: 'kv.get', ...kv, key: Buffer.from('k') }],
+  ['a handler that is an object', { op: 'kv.delete', ...kv, handlerId: { toString: 'h1' } }],
+  ['a handler without a name', { op: 'kv.keys', handlerId: '', preview: null, bucket: 'b', after: '' }],
+  ['a message that is a number', { op: 'queue.publish', handlerId: 'h1', queue: 'q', message: 7 }],
+  [
+    'a call with fields that are no pairs',
+    {
+      ...{ op: 'call.accept', handlerId: 'h1', id: 'c1', body: Buffer.from(''), attemptsMax: 1 },
+      request: { method: 'GET', path: '/', label: null, authority: null, fields: ['a: b'], env: {}, timeoutMs: 1 },
+    },
+  ],
+])('a request with %s is refused, and no station is asked', async (_what, body) => {
+  const answer = await asks(body);
+  expect(answer.status).toBe(400);
+  expect(await answer.json()).toMatchObject({ code: 'bad_request' });
+  expect(asked).toEqual([]);
+});
+
+test('a request of a runner reaches the stations as it was; properties that only a newer control knows are left out', async () => {
+  expect((await asks({ op: 'kv.get', ...kv, hint: 'hot' })).status).toBe(200);
+  expect(asked).toEqual(['kv.get']);
+  // Another kind of message is no request.
+  expect((await asks({ op: 'kv.get', ...kv }, 'request-2')).status).toBe(400);
+  expect(asked).toEqual(['kv.get']);
 });
