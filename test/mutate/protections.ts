@@ -83,6 +83,8 @@ export const protections: readonly Protection[] = [
     find: 'if (plan.memory !== null && isCut) return;',
     replace: '',
     tests: ['test/bin/try-start.test.ts'],
+  },
+  {
     name: 'calls of queues: a node at whose port nothing listens is passed over',
     file: 'src/control/nodes/live-nodes.ts',
     find: '.filter(({ id }) => this.#living.get(id)?.isRefusing !== true)',
