@@ -1,9 +1,11 @@
 /** Runners that die, hang or cannot be started; deployments while that happens. */
 import { once } from 'node:events';
 import { Agent, get, type IncomingMessage } from 'node:http';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { measureModule } from '../../../src/bin/measure-module.ts';
 import { fleetLimits } from '../../../src/control/fleet/limits.ts';
+import { moduleAbis } from '../../../src/guest/kernel/abi/modules.ts';
 import { call, compileWat, deploymentOf, fixture, TestFleet, writer } from '../../support/fleet.ts';
 import { openQuery, slowly } from '../../support/wat.ts';
 
@@ -144,6 +146,44 @@ describe('a runner that hangs', () => {
     // Another version is another matter.
     await fleet.deployWat('hanger', openQuery);
     expect((await call(`${fleet.url}/hanger/?null:`)).text).toBe('opened\n');
+  });
+});
+
+describe('a function that the push accepts and whose every call makes a slow instance', () => {
+  it('gets no neighbour blamed, whose calls stand between its own, when runners abort meanwhile', async () => {
+    // A table that code changes is made anew for each call, and the trap comes when that has been done.
+    const wasm = await compileWat(`(module (memory (export "memory") 1) (table 900000 funcref) (func $f)
+      (elem declare func $f)
+      (func (export "cwa_main") (result i32) (table.set (i32.const 0) (ref.func $f)) unreachable))`);
+    const slow = deploymentOf('slow', wasm);
+    const measured = await measureModule(slow.bytes, slow.spec.module, { name: 'slow.wasm', abis: moduleAbis });
+    const fleet = await startFleet();
+    await fleet.deployWat('neighbour', writer('fine'));
+    await fleet.deploy({
+      ...slow,
+      spec: { ...slow.spec, module: { ...slow.spec.module, ...measured.measures } },
+    });
+    const get = (handler: string) => `GET /${handler}/ HTTP/1.1\r\nHost: localhost\r\n\r\n`;
+    for (let deaths = 1; deaths <= fleetLimits.quarantineDeaths + 1; deaths++) {
+      await fleet.until(() => (started(fleet) === deaths ? true : undefined));
+      const socket = connect(Number(new URL(fleet.url).port), '127.0.0.1').on('error', () => {});
+      socket.write(`${get('neighbour')}${get('slow')}`.repeat(4));
+      // Four answers: both have had the thread, and others of both wait.
+      let answers = 0;
+      for await (const chunk of socket) {
+        answers += String(chunk).split('HTTP/1.1 ').length - 1;
+        if (answers >= 4) break;
+      }
+      expect(answers).toBeGreaterThanOrEqual(4);
+      // As V8 ends a process that is out of memory or code space.
+      process.kill(pidsOf(fleet)[0]!, 'SIGABRT');
+      await fleet.until(() => (ended(fleet).length === deaths ? true : undefined));
+    }
+    await fleet.until(() => (started(fleet) === fleetLimits.quarantineDeaths + 2 ? true : undefined));
+    expect(fleet.events.filter(({ kind }) => kind === 'quarantined')).toEqual([]);
+    // Nor is the other: what ended the runners was neither's code.
+    expect(fleet.lines.filter(({ text }) => text.startsWith('ended a runner of the platform'))).toEqual([]);
+    expect((await call(`${fleet.url}/neighbour/`)).text).toBe('fine');
   });
 });
 
