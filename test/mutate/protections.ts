@@ -190,6 +190,20 @@ export const protections: readonly Protection[] = [
     tests: ['test/guest/kernel/gas-sampler.test.ts'],
   },
   {
+    name: 'components: resources in values that were not copied stay with the writer',
+    file: 'src/guest/kernel/canonical/async/copy-end.ts',
+    find: 'else buffer.giveBack();',
+    replace: '',
+    tests: ['test/guest/component/tasks.test.ts'],
+  },
+  {
+    name: 'components: a resource that is copied leaves the writer',
+    file: 'src/guest/kernel/canonical/async/buffer.ts',
+    find: 'for (const hold of this.#holds.get(place) ?? []) hold.take();',
+    replace: '',
+    tests: ['test/guest/component/tasks.test.ts'],
+  },
+  {
     name: 'components: a sink that no stream uses is forgotten',
     file: 'src/guest/kernel/abi/wasi2/io/sink.ts',
     find: 'if (this.#users === 0 && this.pending === null) this.#unused();',

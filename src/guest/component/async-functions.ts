@@ -1,6 +1,6 @@
 /** The canonical functions of asynchronous calls, as functions that the host provides. */
 import type { FuncType } from '../../protocol/module.ts';
-import { elementName, otherElement } from './element-name.ts';
+import { elementWord } from './element-name.ts';
 import { hasLists } from './flatten.ts';
 import type { Glue, HostCall } from './glue.ts';
 import { asyncModule } from './glue-hosts.ts';
@@ -28,9 +28,8 @@ export function asyncHostFunction(
   let name: string = canon.op;
   let isDelivering = delivering.has(canon.op);
   if ('of' in canon) {
-    const element = elementName(canon.of);
     const isAsync = canon.options?.async === true || canon.async ? ' async' : '';
-    name = `${canon.op}${isAsync} ${elements.has(element) ? element : otherElement}`;
+    name = `${canon.op}${isAsync} ${elementWord(canon.of, elements)}`;
     isDelivering = canon.op.endsWith('read') && canon.of !== null && hasLists(canon.of);
   }
   return { host: { kind: 'host', module: asyncModule, name, type }, isDelivering };
@@ -63,8 +62,7 @@ export function waitingFunction(
 
 /** Returns the host function that passes an end of a stream or future on to another part. */
 export function passEndFunction(type: EndType, elements: ReadonlySet<string>): HostTarget {
-  const element = elementName(type.of);
-  const name = `${type.kind}.pass ${elements.has(element) ? element : otherElement}`;
+  const name = `${type.kind}.pass ${elementWord(type.of, elements)}`;
   return { kind: 'host', module: asyncModule, name, type: core(3, 1) };
 }
 

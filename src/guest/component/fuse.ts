@@ -12,7 +12,7 @@ import { componentCaps } from './caps.ts';
 import { CoreModules } from './core-modules.ts';
 import { FusedLines } from './fused-lines.ts';
 import { NumberedUnits } from './number-units.ts';
-import type { KeptExport, MergedMemories, Unit } from './unit.ts';
+import type { HostTarget, KeptExport, MergedMemories, Unit } from './unit.ts';
 import { checkFusedBytes, FusedWriter } from './write-fused.ts';
 
 export interface FuseOptions {
@@ -29,6 +29,8 @@ export interface Fused {
   readonly bytes: Uint8Array;
   /** Source lines of its code (lines/rows.ts); null: no unit brings any. */
   readonly lines: SourceLines | null;
+  /** Functions of the host that it imports. */
+  readonly hosts: readonly HostTarget[];
 }
 
 /**
@@ -43,5 +45,5 @@ export function fuse(units: readonly Unit[], keep: readonly KeptExport[], option
   const numbers = new NumberedUnits(units, { subject, modules, memories });
   const lines = new FusedLines();
   const fused = new FusedWriter(numbers, subject, fusedBytesMax).write(keep, bytes, lines);
-  return { bytes: fused, lines: lines.finish() };
+  return { bytes: fused, lines: lines.finish(), hosts: numbers.hosts.map(({ target }) => target) };
 }

@@ -45,8 +45,10 @@ export interface LinkedComponent {
   readonly entry: string;
   /** Names of the component's imports. */
   readonly imports: readonly string[];
-  /** Number of host functions that the linked module imports. */
+  /** Number of host functions that the component imports. */
   readonly functions: number;
+  /** Functions of the host that the linked module imports, those for code of the linker included. */
+  readonly hosts: readonly HostTarget[];
 }
 
 export interface LinkComponentOptions {

@@ -2,9 +2,12 @@
 import { createHash } from 'node:crypto';
 import type { ProvidedFunction, RewrittenModule } from '../../protocol/module.ts';
 import { type VetOptions, vetModule } from '../wasm/rewrite.ts';
+import { lastWord, spelledType } from './element-name.ts';
+import { asyncModule } from './glue-hosts.ts';
 import type { ProvidedWit } from './host-imports.ts';
 import { linkComponent } from './link.ts';
 import { isComponent, LINKER_VERSION } from './recognise.ts';
+import type { HostTarget } from './unit.ts';
 
 export interface VetProgramOptions extends VetOptions {
   /** Functions that components may import, by interface and type. */
@@ -27,7 +30,7 @@ export function vetProgram(
   const component = linkComponent(bytes, { provided: interfaces, elements, name: options.name });
   const { bytes: rewritten, module } = vetModule(component.bytes, {
     ...options,
-    provided: linked,
+    provided: [...linked, ...spelled(component.hosts)],
     lines: component.lines,
   });
   const { world, entry, functions } = component;
@@ -41,4 +44,11 @@ export function vetProgram(
       component: { linkerVersion: LINKER_VERSION, entry, functions },
     },
   };
+}
+
+/** Returns functions whose names spell their types out: the host makes them when they are bound. */
+function spelled(hosts: readonly HostTarget[]): readonly ProvidedFunction[] {
+  return hosts
+    .filter(({ module, name }) => module === asyncModule && spelledType(lastWord(name)) !== null)
+    .map(({ module, name, type }) => ({ module, name, abi: 'wasi3', signatures: [type] }));
 }

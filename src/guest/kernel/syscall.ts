@@ -38,6 +38,8 @@ export interface Abi {
   /** Names of the import modules that contain the rows. */
   readonly modules: readonly string[];
   readonly syscalls: readonly Syscall[];
+  /** Makes the row of a function that is not in `syscalls`: its name tells its type. Undefined: there is no such function. */
+  readonly make?: (name: string) => Syscall | undefined;
   /** Whether only the linker's code imports the rows, under names that it makes. The pages of ABIs do not list them. */
   readonly isOfLinker?: boolean;
   /**
@@ -83,7 +85,21 @@ export function findSyscall(abis: readonly Abi[], declared: FunctionImport): Sys
     index = indexRows(abis);
     indexes.set(abis, index);
   }
-  return index.get(`${declared.module}\0${declared.name}`)?.find((row) => accepts(row, declared));
+  const rows = index.get(`${declared.module}\0${declared.name}`) ?? madeFor(abis, declared);
+  return rows.find((row) => accepts(row, declared));
+}
+
+/** Rows that were made for an import, of which a plan has one for all instances. */
+const made = new WeakMap<FunctionImport, readonly Syscall[]>();
+
+function madeFor(abis: readonly Abi[], declared: FunctionImport): readonly Syscall[] {
+  let rows = made.get(declared);
+  if (rows === undefined) {
+    const makers = abis.filter(({ modules }) => modules.includes(declared.module));
+    rows = makers.flatMap(({ make }) => make?.(declared.name) ?? []);
+    made.set(declared, rows);
+  }
+  return rows;
 }
 
 function indexRows(abis: readonly Abi[]): ReadonlyMap<string, readonly Syscall[]> {

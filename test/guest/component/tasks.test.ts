@@ -56,6 +56,27 @@ describe('calls between parts', () => {
   });
 });
 
+describe('streams and futures between parts', () => {
+  const values = async (name: string) => (await runGuest(fixture(`component/composed/values-${name}`))).end;
+
+  it.each([
+    ['records', 'a part of the records that are offered is taken, with their texts and resources'],
+    ['all', 'all are taken'],
+    ['cancelled', 'resources in a copy that is cancelled stay with the writer'],
+    ['future', 'a future of a resource'],
+  ])('%s: %s', async (name) => {
+    expect(await values(name)).toEqual({ kind: 'exit', status: 0 });
+  });
+
+  it.each([
+    ['gone', 'there is no resource handle 1'],
+    ['offered', 'resource handle 2 is given up while a call in progress borrows it'],
+    ['twice', 'resource handle 1 is given up while a call in progress borrows it'],
+  ])('trap (%s): %s', async (name, message) => {
+    expect(await values(name)).toEqual({ kind: 'trap', message });
+  });
+});
+
 it('a part that waits for a call is not called by it', async () => {
   const { end } = await runGuest(fixture('component/composed/reenter'));
   expect(end).toEqual({ kind: 'trap', message: 'a part is called while a call of its own is in progress' });

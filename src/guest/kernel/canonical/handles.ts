@@ -33,6 +33,27 @@ interface Entry {
   lends: number;
 }
 
+/** A handle that a copy in progress will take. Until then its owner has it, and cannot give it up. */
+export class Hold {
+  readonly #entry: Entry;
+  readonly #remove: () => void;
+
+  constructor(entry: Entry, remove: () => void) {
+    this.#entry = entry;
+    this.#remove = remove;
+    entry.lends += 1;
+  }
+
+  take(): void {
+    this.#entry.lends -= 1;
+    this.#remove();
+  }
+
+  giveBack(): void {
+    this.#entry.lends -= 1;
+  }
+}
+
 /** Handles that a call in progress has borrowed. */
 export class Lent {
   readonly #entries: Entry[] = [];
@@ -96,6 +117,8 @@ export class HandleTable {
   #size = 0;
   /** Takes the handles that the arguments of an asynchronous call borrow; null while there is no such call. */
   lent: Lent | null = null;
+  /** Takes the handles that `take` would remove; null: they are removed. */
+  holds: Hold[] | null = null;
   /** What the synchronous call of each component instance has borrowed. An instance runs one such call at a time. */
   readonly #loans = new Map<number, Loans>();
   /** Takes what the arguments of an asynchronous call between component instances borrow; null while there is no such call. */
@@ -163,12 +186,20 @@ export class HandleTable {
 
   /**
    * Removes `handle` and returns its value. Throws GuestFault if it is no handle of a `resource`, or is lent to a call
-   * in progress.
+   * in progress. While `holds` is set, the handle is held instead.
    */
   take<Value extends object>(resource: ResourceOf<Value>, handle: number): Value {
-    const { value } = this.#owned(this.#entry(resource, handle), handle);
-    this.#remove(handle);
-    return value as Value; // as in `get`
+    const entry = this.#owned(this.#entry(resource, handle), handle);
+    if (this.holds === null) this.#remove(handle);
+    else {
+      const table = this.#current;
+      const remove = (): void => {
+        table.remove(handle);
+        this.#size -= 1;
+      };
+      this.holds.push(new Hold(entry, remove));
+    }
+    return entry.value as Value; // as in `get`
   }
 
   /**

@@ -11,6 +11,7 @@ import { alignment, elementBytes } from '../../../component/flatten.ts';
 import type { TextEncoding } from '../../../component/wit.ts';
 import { GuestFault } from '../../memory.ts';
 import type { Process } from '../../process.ts';
+import type { Hold } from '../handles.ts';
 import { beginLifting, type Lifter, lifter } from '../lift.ts';
 import { type Lowerer, lowerer } from '../lower.ts';
 import type { Unstored } from '../state.ts';
@@ -75,6 +76,8 @@ export class GuestBuffer implements Destination, Origin, Unstored {
   readonly #isOfPart: boolean;
   /** Values of the range, taken when the copy began; null: they are read when they are copied. */
   #taken: Chunk | null = null;
+  /** Handles in the values that were taken and not copied, by the place of the value. */
+  readonly #holds = new Map<number, readonly Hold[]>();
   /** Number of values copied so far. */
   progress = 0;
 
@@ -97,7 +100,7 @@ export class GuestBuffer implements Destination, Origin, Unstored {
     guest.memory.check(this.#pointer, bytes);
     if (this.#pointer % layout.align !== 0)
       throw new GuestFault(`values at 0x${this.#pointer.toString(16)}, not aligned to ${layout.align}`);
-    if (this.#isOfPart && side === 'writable') this.#taken = this.#load(this.#pointer, this.#length).slice();
+    if (this.#isOfPart && side === 'writable') this.#taken = this.#load(this.#pointer, this.#length, true).slice();
   }
 
   get remain(): number {
@@ -112,23 +115,49 @@ export class GuestBuffer implements Destination, Origin, Unstored {
     const from = this.progress;
     const start = this.#at();
     this.progress += count;
-    return this.#taken?.slice(from, from + count) ?? this.#load(start, count);
+    if (this.#taken === null) return this.#load(start, count, false);
+    for (let place = from; place < this.progress && this.#holds.size > 0; place += 1) {
+      for (const hold of this.#holds.get(place) ?? []) hold.take();
+      this.#holds.delete(place);
+    }
+    return this.#taken.slice(from, this.progress);
   }
 
-  #load(start: number, count: number): Chunk {
+  /** Gives the handles in values that were not copied back to the part. Called once, when the copy has ended. */
+  giveBack(): void {
+    for (const holds of this.#holds.values()) for (const hold of holds) hold.giveBack();
+    this.#holds.clear();
+  }
+
+  /** Reads `count` values. `isHolding`: handles in them stay with the part until the values are copied. */
+  #load(start: number, count: number, isHolding: boolean): Chunk {
     const { type, name } = this.element;
     const layout = this.#layout;
     if (type === 'u8') return this.#guest.memory.bytes(start, count);
-    if (name === otherElement) throw new GuestFault('values of a type that no interface of the platform has');
+    if (name === otherElement) throw new GuestFault('values of a type that cannot be copied');
     if (layout === null) return new Array<undefined>(count).fill(undefined);
     this.#guest.work(count * layout.bytes);
     beginLifting();
     const values: unknown[] = [];
     this.#guest.component.withEncoding(this.#encoding, () => {
-      for (let index = 0; index < count; index += 1)
-        values.push(layout.lift.load(this.#guest, start + index * layout.bytes));
+      for (let index = 0; index < count; index += 1) {
+        const load = (): unknown => layout.lift.load(this.#guest, start + index * layout.bytes);
+        values.push(isHolding ? this.#hold(index, load) : load());
+      }
     });
     return values;
+  }
+
+  #hold(place: number, load: () => unknown): unknown {
+    const { handles } = this.#guest.component;
+    const holds: Hold[] = [];
+    handles.holds = holds;
+    try {
+      return load();
+    } finally {
+      handles.holds = null;
+      if (holds.length > 0) this.#holds.set(place, holds);
+    }
   }
 
   write(chunk: Chunk): void {

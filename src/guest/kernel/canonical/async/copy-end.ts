@@ -108,6 +108,7 @@ export class CopyEnd extends Waitable implements End {
       const isOver = result === copyResult.dropped || (this.kind === 'future' && result === copyResult.completed);
       this.#state = isOver ? 'done' : 'idle';
       if (this.side === 'readable') buffer.deliver();
+      else buffer.giveBack();
       return this.kind === 'future' ? result : result | (buffer.progress << 4);
     });
   }

@@ -7,6 +7,7 @@
  *
  * Spec: component-model, CanonicalABI.md "canon waitable-set.new" to "canon error-context.drop".
  */
+import { elementName, lastWord, spelledType } from '../../../../component/element-name.ts';
 import { GuestBuffer } from '../../../canonical/async/buffer.ts';
 import { makeEnds } from '../../../canonical/async/channel.ts';
 import { blocked, type CopyEnd } from '../../../canonical/async/copy-end.ts';
@@ -367,9 +368,9 @@ function payloadOf(waitable: Waitable): SyscallResult {
   return waitable.hasEvent ? waitable.take().payload : waitable.happened().then(() => waitable.take().payload);
 }
 
-/** Returns the rows of streams or futures of one type of values. Names end in that of the type. */
-function copyRows(kind: Kind, element: Element): readonly Syscall[] {
-  const name = (operation: string) => `${kind}.${operation} ${element.name}`;
+/** Returns the rows of streams or futures of one type of values. Names end in `word`, by which the linker knows the type. */
+function copyRows(kind: Kind, element: Element, word = element.name): readonly Syscall[] {
+  const name = (operation: string) => `${kind}.${operation} ${word}`;
   const copyParams = kind === 'stream' ? ['end', 'values', 'count'] : ['end', 'value'];
   const copy = (side: Side, operation: string): readonly Syscall[] => {
     const start = (guest: Process, args: readonly number[]): CopyEnd => {
@@ -439,12 +440,22 @@ function copyRows(kind: Kind, element: Element): readonly Syscall[] {
   ];
 }
 
+/** Makes the row of a function whose name spells its type out; undefined for other names. */
+function spelledRow(name: string): Syscall | undefined {
+  const word = lastWord(name);
+  const type = spelledType(word);
+  if (type === null) return undefined;
+  const kind = name.startsWith('stream.') ? 'stream' : 'future';
+  return copyRows(kind, { name: elementName(type), type }, word).find((one) => one.name === name);
+}
+
 /** Returns the table. Call it when the tables of all interfaces have been made: their types have rows. */
 export function asyncFunctions(): Abi {
   return {
     name: 'wasi3',
     modules: [moduleName],
     isOfLinker: true,
+    make: spelledRow,
     syscalls: [
       ...waitableSetRows,
       ...subtaskRows,
