@@ -16,6 +16,8 @@ export const configVariable = 'TRISIEL_CONFIG';
 const defaultFile = 'trisiel.toml';
 /** Bytes of a file; the longest sensible one has some thousand. */
 const fileBytesMax = 256 * 1024;
+/** Mistakes of one file that are told besides the first: a page of a terminal. */
+const problemsShown = 20;
 
 export interface LoadedSettings {
   /** Values by name, as readConfig takes them: variables, and the file's values of names that no variable sets. */
@@ -52,7 +54,8 @@ export function settingNames(): readonly string[] {
 /**
  * Returns the settings of this process. `file`: path of the file; absent: the one that TRISIEL_CONFIG names, else
  * trisiel.toml in the working directory. An empty variable counts as unset. Throws `bad_request` that names the file and
- * the line for a file that cannot be read, an unknown key, a value of the wrong type.
+ * the line for a file that cannot be read, an unknown key, a value of the wrong type; the error's details have the further
+ * keys and values.
  */
 export function loadSettings(env: Environment, file?: string): LoadedSettings {
   const named = file ?? (env[configVariable] || undefined);
@@ -114,24 +117,26 @@ function parseSettings(text: string, path: string): Readonly<Record<string, stri
   const lines = new TomlLines(text);
   const known = new Set(settingNames());
   const values: Record<string, string> = {};
+  const problems: { readonly text: string; readonly hint?: string }[] = [];
   for (const [name, value] of Object.entries(document)) {
-    const where = `${path}, line ${lines.of([name])}`;
-    if (!known.has(name)) {
-      const shown = JSON.stringify(name.slice(0, 80));
-      const nearest = nearestSetting(name);
-      throw new PlatformError('bad_request', `${where}: ${shown} is no setting`, {
-        hints: [nearest === null ? 'the settings: trisiel config show' : `did you mean ${nearest}?`],
-      });
-    }
     const asText = textOf(value);
-    if (asText === null)
-      throw new PlatformError(
-        'bad_request',
-        `${where}: ${name} is neither text, nor a whole number, nor a list of these`,
-      );
-    values[name] = asText;
+    const line = `line ${lines.of([name])}`;
+    if (!known.has(name)) {
+      const nearest = nearestSetting(name);
+      problems.push({
+        text: `${line}: ${JSON.stringify(name.slice(0, 80))} is no setting`,
+        hint: nearest === null ? 'the settings: trisiel config show' : `did you mean ${nearest}?`,
+      });
+    } else if (asText === null)
+      problems.push({ text: `${line}: ${name} is neither text, nor a whole number, nor a list of these` });
+    else values[name] = asText;
   }
-  return values;
+  const [first, ...others] = problems;
+  if (first === undefined) return values;
+  throw new PlatformError('bad_request', `${path}, ${first.text}`, {
+    details: others.slice(0, problemsShown).map(({ text, hint }) => (hint === undefined ? text : `${text}; ${hint}`)),
+    hints: first.hint === undefined ? [] : [first.hint],
+  });
 }
 
 /** Returns a TOML value as the text of a variable, lists with commas; null for a value that no variable can have. */

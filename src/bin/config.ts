@@ -97,11 +97,18 @@ const quotaBytes = { min: MIB, max: 2 ** 50, standard: 2048 * MIB } as const;
 /** Readers of settings: each reads one from the environment, or throws `bad_request`. */
 type Readers<T> = { readonly [K in keyof T]: (env: Environment) => T[K] };
 
+const runPort = (env: Environment): number => integer(env, 'TRISIEL_RUN_PORT', 3003, 0, 65_535);
+
 const serverReaders: Readers<ServerConfig> = {
   dataFolder: (env) => resolve(text(env, 'TRISIEL_DATA', './data')),
   host: (env) => text(env, 'TRISIEL_HOST', '127.0.0.1', /^[0-9A-Za-z.:_-]+$/, 'a host name or IP address'),
   port: (env) => integer(env, 'TRISIEL_PORT', 3002, 0, 65_535),
-  runPort: (env) => integer(env, 'TRISIEL_RUN_PORT', 3003, 0, 65_535),
+  runPort: (env) => {
+    const taken = integer(env, 'TRISIEL_PORT', 3002, 0, 65_535);
+    const port = runPort(env);
+    if (port === taken && port !== 0) throw bad('TRISIEL_RUN_PORT', String(port), 'another port than TRISIEL_PORT');
+    return port;
+  },
   runners: (env) => integer(env, 'TRISIEL_RUNNERS', availableParallelism(), 1, runnersMax),
   registration: (env) => oneOf(env, 'TRISIEL_REGISTRATION', ['invite', 'open', 'closed']),
   domain: (env) =>
@@ -130,7 +137,7 @@ const serverReaders: Readers<ServerConfig> = {
   cluster,
 };
 
-const { host, runPort, runners, egressAllow, trustedProxies, graceS, traces } = serverReaders;
+const { host, runners, egressAllow, trustedProxies, graceS, traces } = serverReaders;
 
 const nodeReaders: Readers<NodeConfig> = {
   ...{ host, runPort, runners, egressAllow, trustedProxies, graceS, traces },

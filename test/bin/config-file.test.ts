@@ -71,6 +71,20 @@ describe('the configuration file', () => {
     if (hint !== undefined) expect(error.hints.join()).toContain(hint);
   });
 
+  it('has each further mistake told beside the first', async () => {
+    const { message, hints, details } = await failure(
+      'TRISIEL_PROT = 1\nTRISIEL_PORT = true\ncolour = 1\nTRISIEL_DATTA = 1',
+    );
+    expect(message).toContain('line 1: "TRISIEL_PROT" is no setting');
+    expect(hints).toEqual(['did you mean TRISIEL_PORT?']);
+    expect(details).toEqual([
+      'line 2: TRISIEL_PORT is neither text, nor a whole number, nor a list of these',
+      'line 3: "colour" is no setting; the settings: trisiel config show',
+      'line 4: "TRISIEL_DATTA" is no setting; did you mean TRISIEL_DATA?',
+    ]);
+    expect((await failure(Array.from({ length: 1000 }, (_, n) => `x${n} = 1`).join('\n'))).details).toHaveLength(20);
+  });
+
   it('is refused where it is no UTF-8, too long, a folder, or named but missing', async () => {
     await writeFile(file, Buffer.from([0x54, 0xff]));
     expect(() => loadSettings({ TRISIEL_CONFIG: file })).toThrow('not UTF-8');

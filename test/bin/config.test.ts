@@ -151,6 +151,7 @@ describe('the server configuration', () => {
     ['TRISIEL_PORT', '70000'],
     ['TRISIEL_PORT', '80x'],
     ['TRISIEL_RUN_PORT', '-1'],
+    ['TRISIEL_RUN_PORT', '3002'],
     ['TRISIEL_RUNNERS', '0'],
     ['TRISIEL_REGISTRATION', 'maybe'],
     ['TRISIEL_DOMAIN', 'Exa mple'],
