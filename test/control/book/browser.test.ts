@@ -1,4 +1,5 @@
 /** The book in Chromium: search, theme and keys, on the server under its policy and in a folder without any server. */
+import { globSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -52,6 +53,19 @@ describe.skipIf(browserMissing !== null)('the book in a browser', () => {
     // Browsers ask for an icon, which there is none of.
     expect(complaints.filter((text) => !text.includes('404'))).toEqual([]);
     expect(value[0]).toEqual([`${found()}#handlerpolicy`, 'wasmcloud.toml: handler.policy']);
+  });
+
+  it('has no page that is wider than a telephone, or that axe finds fault with', { timeout: 600_000 }, async () => {
+    const pages = globSync('**/*.html', { cwd: folder });
+    expect(pages.length).toBeGreaterThan(50);
+    const found: string[] = [];
+    for (const page of pages) {
+      const { href } = pathToFileURL(join(folder, page));
+      const { overflow, violations } = await browser.look(href, { width: 360, dark: page < 'm' });
+      if (overflow > 0) found.push(`${page} is ${overflow} pixels too wide`);
+      found.push(...violations.map((violation) => `${page}: ${violation}`));
+    }
+    expect(found).toEqual([]);
   });
 
   it('shows what is found as text', async () => {
