@@ -85,16 +85,20 @@ export async function tryStart(compiled: WebAssembly.Module, plan: InstancePlan,
   const timer = setTimeout(stop, trial.timeoutMs);
   const end = await instance.run(guest);
   clearTimeout(timer);
-  const refused = (what: string, hint: string) =>
+  const refused = (what: string, ...hints: readonly string[]) =>
     new PlatformError('module_invalid', `${name} cannot start: ${subject(plan)} ${what}`, {
       details: guest.stack.slice(0, stackShown),
-      hints: [`no call of it could succeed: this runs before its entry point, the same in each call`, hint],
+      hints: ['no call could succeed: it runs first in each of them, alike', ...hints],
     });
   switch (end.kind) {
     case 'trap': {
       const isCut = pages < Math.min(limits.memoryPages, plan.memory?.maximumPages ?? limits.memoryPages);
       if (plan.memory !== null && isCut) return;
-      throw refused(`traps: ${end.message}`, `its memory may grow to ${pages} pages, by [limits] memory-pages`);
+      const isOfMemory = /memory/.test(end.message) && (plan.memory?.maximumPages ?? Number.POSITIVE_INFINITY) > pages;
+      throw refused(
+        `traps: ${end.message}`,
+        ...(isOfMemory ? [`its memory may grow to ${pages} pages: [limits] memory-pages`] : []),
+      );
     }
     case 'gas':
       if (gas < limits.gas) return;

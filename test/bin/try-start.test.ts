@@ -71,7 +71,12 @@ describe('a start that can only fail is refused', () => {
 
   test('one that its own memory limit ends', async () => {
     const text = `(memory 1) (func $f (drop ${grown})) (start $f)`;
-    await expect(start(text, { limits: { memoryPages: 50 } })).rejects.toThrow('out of bounds');
+    await expect(start(text, { limits: { memoryPages: 50 } })).rejects.toMatchObject({
+      message: expect.stringContaining('out of bounds'),
+      hints: [expect.any(String), 'its memory may grow to 50 pages: [limits] memory-pages'],
+    });
+    // No limit would help here.
+    await expect(start('(func $f unreachable) (start $f)')).rejects.toMatchObject({ hints: [expect.any(String)] });
     await expect(start(text, { limits: { memoryPages: 101 } })).resolves.toBeUndefined();
   });
 });
