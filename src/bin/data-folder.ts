@@ -1,6 +1,6 @@
 /** Makes control's data folder, checks that it can be written, and holds it for one control at a time. */
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { PlatformError } from '../protocol/errors.ts';
@@ -35,8 +35,13 @@ const holderName = 'control.pid';
  */
 export function takeDataFolder({ path, readableByGuests }: DataFolderOptions): DataFolder {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
-    checkPlace(path, readableByGuests);
+    const made = mkdirSync(path, { recursive: true, mode: 0o700 });
+    try {
+      checkPlace(path, readableByGuests);
+    } catch (error) {
+      if (made !== undefined) rmSync(made, { recursive: true });
+      throw error;
+    }
     const lock = takeLock(join(path, lockName), path);
     writeFileSync(join(path, holderName), `${process.pid}\n`, { mode: 0o600 });
     held.add(lock);

@@ -80,6 +80,8 @@ describe('the data folder', () => {
     expect(() => takeDataFolder(within)).toThrow('which runners may read');
     expect(() => takeDataFolder({ ...within, path: join(folder, 'link', 'data') })).toThrow('which runners may read');
     expect(() => takeDataFolder({ ...within, path })).toThrow('which runners may read');
+    // It leaves nothing behind in the program's own folders.
+    expect(await readdir(path)).toEqual([]);
     takeDataFolder({ ...within, path: join(folder, 'beside') }).release();
   });
 
