@@ -53,7 +53,7 @@ export function isAudited({ id, method }: Pick<Operation, 'id' | 'method'>): boo
 }
 
 export interface AuditedCall {
-  readonly operation: Pick<Operation, 'id' | 'method'>;
+  readonly operation: Pick<Operation, 'id' | 'method' | 'path'>;
   readonly caller: Caller | null;
   readonly address: string;
   readonly params: Readonly<Record<string, string>>;
@@ -71,10 +71,11 @@ export async function auditDone(
 ): Promise<void> {
   if (!isAudited(call.operation)) return;
   // For a sign-up and a log-in the result names the user; for operations that make or take over a handler it names the
-  // handler.
+  // handler. Who declines one is no member, so the call has named none.
   const user = call.caller?.user ?? fieldOf<AuditEvent['user']>(result, 'user');
   if (user === undefined) throw new Error(`${call.operation.id} does not say who did it`);
-  const name = fieldOf<{ readonly name: string }>(result, 'handler')?.name;
+  const offered = call.operation.path.startsWith('/transfers/') ? call.params.name : undefined;
+  const name = fieldOf<{ readonly name: string }>(result, 'handler')?.name ?? offered;
   const handler = call.handler ?? (name === undefined ? null : await handlers.find(name));
   await audit.write(eventOf(call, { user, handler, outcome: 'ok' }));
 }

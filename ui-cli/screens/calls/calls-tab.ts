@@ -14,7 +14,7 @@ import type { HandlerContext } from '../handler/tab.ts';
 const callDetailRows = 5;
 
 /** States in the order of the key that goes through them; null: all. Asynchronous requests are never skipped. */
-const shownStates = [null, ...callStates.filter((state) => state !== 'skipped')] as const;
+const shownStates: readonly (CallState | null)[] = [null, ...callStates.filter((state) => state !== 'skipped')];
 
 /**
  * Shows asynchronous requests of the handler's callers. The answer of a call is for its caller alone, who has its
@@ -114,7 +114,7 @@ export class CallsTab extends PagedListScreen<CallView, string> {
   }
 
   #nextState(): void {
-    this.state = shownStates[(shownStates.findIndex((one) => one === this.state) + 1) % shownStates.length] ?? null;
+    this.state = shownStates[(shownStates.indexOf(this.state) + 1) % shownStates.length] ?? null;
     this.list.set([]);
     this.loader.data = null;
     this.startAnew();
