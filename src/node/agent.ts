@@ -65,6 +65,8 @@ export interface NodeAgentOptions {
   readonly traces: { readonly sampling: TraceSampling; readonly take: NonNullable<FleetOptions['onSpans']> } | null;
   readonly programFolder: string;
   readonly version: string;
+  /** Milliseconds for which a start looks for a control, before it goes on with what is kept; absent: nodeLimits.joinMs. */
+  readonly joinMs?: number;
   /** Flags of Node for the runners, for tests. */
   readonly nodeFlags?: readonly string[];
   /** Returns the files of a bundle. */
@@ -285,7 +287,7 @@ export class NodeAgent {
   }
 
   async #join(): Promise<Joined> {
-    const endMs = performance.now() + nodeLimits.joinMs;
+    const endMs = performance.now() + (this.#options.joinMs ?? nodeLimits.joinMs);
     for (;;) {
       try {
         const joined = await this.#controls.join();

@@ -160,13 +160,13 @@ onCluster('one node', () => {
     expect((await call(`${first.agent.url}/otter/`)).text).toBe('kept');
     await first.agent.stop({ runners: 'end', graceMs: 0 });
     const nowhere = 'http://127.0.0.1:9';
-    const { agent, stop } = await makeAgent([nowhere], token, { dataFolder: first.folder });
+    const { agent, stop } = await makeAgent([nowhere], token, { dataFolder: first.folder, joinMs: 1_000 });
     await parts.close();
     opened.pop();
     await agent.start();
     expect((await call(`${agent.url}/otter/`)).text).toBe('kept');
     await stop();
-    const empty = await makeAgent([nowhere], token);
+    const empty = await makeAgent([nowhere], token, { joinMs: 1_000 });
     await expect(empty.agent.start()).rejects.toMatchObject({ code: 'unavailable' });
     await empty.agent.abandon();
   });

@@ -78,6 +78,8 @@ export async function controlParts(
   const nodes = new NodeStore({ db, now: Date.now, randomBytes });
   const bus = new Bus({ url: shared.nats.url, name: 'test', role: 'control', report });
   await bus.ready(10_000);
+  // As a control does: without it a node that ends waits until it may give up its last reports.
+  await bus.makeStream();
   const feed: SharedReleaseFeed = await SharedReleaseFeed.open({
     ...{ db, sealer: shared.sealer, shelf, read, now: Date.now, report },
     wake: (revision) => bus.publish(subjects.all, kinds.command, { command: 'releases', revision }),
