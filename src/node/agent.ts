@@ -4,7 +4,7 @@
  *
  *     joining --> loading --> serving --drained, removed, replaced or cut off--> ended
  */
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -292,6 +292,7 @@ export class NodeAgent {
       try {
         const joined = await this.#controls.join();
         this.#cache.setFact('joined', JSON.stringify(joined));
+        this.#cache.setFact('joined by', this.#tokenDigest());
         // A node that is stopped before its first watch may start without any control, too.
         keepContact(this.#cache, Date.now());
         return joined;
@@ -307,11 +308,22 @@ export class NodeAgent {
             hints: ['check that one runs, and that its URL in TRISIEL_JOIN can be reached from this machine'],
             cause: error,
           });
+        // Otherwise two nodes would have one id. Absent: kept by an earlier version.
+        if ((this.#cache.fact('joined by') ?? this.#tokenDigest()) !== this.#tokenDigest())
+          throw new PlatformError('unavailable', 'no control can be reached, and this data folder is of another node', {
+            hints: ['give each node a data folder of its own (TRISIEL_DATA), not a copy of another one'],
+            cause: error,
+          });
         const joined = joinedSchema.parse(JSON.parse(known));
         this.#controls.resume(joined.epoch);
         return joined;
       }
     }
+  }
+
+  /** Tells whose the data folder is, without the token itself. */
+  #tokenDigest(): string {
+    return createHash('sha256').update(this.#options.join.token).digest('hex');
   }
 
   #makeFleet(joined: Joined, takeoverPort: number): RunnerFleet {

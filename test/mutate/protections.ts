@@ -15,6 +15,20 @@ export interface Protection {
 
 export const protections: readonly Protection[] = [
   {
+    name: 'orphans: runners of the original of a copied data folder are left alone',
+    file: 'src/control/fleet/orphan-record.ts',
+    find: 'isOwn(entry) && isAlive(entry)',
+    replace: 'isAlive(entry)',
+    tests: ['test/control/fleet/orphans.test.ts'],
+  },
+  {
+    name: 'node: a copy of a data folder does not start as the original',
+    file: 'src/node/agent.ts',
+    find: "(this.#cache.fact('joined by') ?? this.#tokenDigest()) !== this.#tokenDigest()",
+    replace: 'false',
+    tests: ['test/node/node.test.ts'],
+  },
+  {
     name: 'releases: what the platform refuses is no failure of a version',
     file: 'src/control/deploy/rollouts.ts',
     find: 'failures: Number(row.failures ?? 0) - Number(row.refusals ?? 0),',

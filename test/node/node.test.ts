@@ -1,8 +1,11 @@
 /** One node against a real control's door, with bad input from either side. */
 
 import { once } from 'node:events';
+import { cp, mkdtemp } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { sql } from 'kysely';
@@ -169,6 +172,35 @@ onCluster('one node', () => {
     const empty = await makeAgent([nowhere], token, { joinMs: 1_000 });
     await expect(empty.agent.start()).rejects.toMatchObject({ code: 'unavailable' });
     await empty.agent.abandon();
+  });
+
+  test('a node whose data folder is a copy of another one is itself, and does not start as the other one', async () => {
+    const parts = await control();
+    const [original, own] = await Promise.all(['original', 'of-the-copy'].map((name) => parts.nodes.add(name)));
+    const first = await makeAgent([parts.url], original!.token);
+    await first.agent.start();
+    const copies = [];
+    for (let n = 0; n < 2; n += 1) {
+      const copy = await mkdtemp(join(tmpdir(), 'trisiel-node-'));
+      await cp(first.folder, copy, { recursive: true });
+      copies.push(copy);
+    }
+    const second = await makeAgent([parts.url], own!.token, { dataFolder: copies[0]! });
+    await second.agent.start();
+    expect(second.agent.id).toBe(own!.id);
+    await parts.live.until(() => parts.live.list().length === 2, 30_000);
+    expect(new Set(parts.live.list().map(({ id }) => id))).toEqual(new Set([original!.id, own!.id]));
+    // The runners of the original are not taken for those of an earlier start.
+    expect((await call(`${first.agent.url}/nobody/`)).status).toBe(404);
+    await second.stop();
+    await first.stop();
+    await parts.closeDoor();
+    const away = await makeAgent([parts.url], own!.token, { dataFolder: copies[1]!, joinMs: 1_000 });
+    await expect(away.agent.start()).rejects.toMatchObject({
+      code: 'unavailable',
+      message: 'no control can be reached, and this data folder is of another node',
+    });
+    await away.agent.abandon();
   });
 
   test('a node that hears the bus and reaches no control says so in its answers, and nothing waits for it', async () => {

@@ -2,8 +2,9 @@
  * Lists in a file the runners of this data folder. A runner that outlives its control ends by itself when the next
  * control serves, but one that hangs cannot; the next control finds it in this file and ends it.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 
 interface Entry {
   readonly pid: number;
@@ -12,23 +13,29 @@ interface Entry {
    * different one.
    */
   readonly startTicks: number;
+  /** Folder of the record, without symbolic links; absent: written by an earlier version. */
+  readonly folder?: string;
 }
 
 export class OrphanRecord {
   readonly #file: string;
+  readonly #folder: string;
   readonly #orphans: readonly Entry[];
   readonly #own = new Map<number, Entry>();
   #writing: Promise<void> = Promise.resolve();
 
   constructor(file: string) {
     this.#file = file;
-    this.#orphans = read(file).filter(isAlive);
+    this.#folder = realFolder(dirname(file));
+    // In a copy of a data folder stand the runners of the original, which may serve.
+    const isOwn = ({ folder = this.#folder }: Entry): boolean => folder === this.#folder;
+    this.#orphans = read(file).filter((entry) => isOwn(entry) && isAlive(entry));
   }
 
   add(pid: number): void {
     const startTicks = startTicksOf(pid);
     if (startTicks === null) return;
-    this.#own.set(pid, { pid, startTicks });
+    this.#own.set(pid, { pid, startTicks, folder: this.#folder });
     this.#write();
   }
 
@@ -73,6 +80,14 @@ export class OrphanRecord {
   }
 }
 
+function realFolder(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return resolve(path);
+  }
+}
+
 function read(file: string): readonly Entry[] {
   try {
     const value: unknown = JSON.parse(readFileSync(file, 'utf8'));
@@ -85,6 +100,7 @@ function read(file: string): readonly Entry[] {
 function isEntry(value: unknown): value is Entry {
   if (typeof value !== 'object' || value === null || !('pid' in value) || !('startTicks' in value)) return false;
   // Process ids below 2 are init and process groups.
+  if ('folder' in value && typeof value.folder !== 'string') return false;
   return Number.isInteger(value.pid) && Number(value.pid) > 1 && Number.isInteger(value.startTicks);
 }
 

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -178,6 +178,21 @@ describe('runners whose control has been killed', () => {
     while (first.pids.some(isAlive)) await pause();
     expect(second.pids.every(isAlive)).toBe(true);
     await rm(folder, { recursive: true });
+  });
+
+  it('of a data folder are left alone by a control with a copy of it', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'trisiel-record-'));
+    const record = join(folder, 'runners.json');
+    const first = await startControl({ record });
+    await kill(first);
+    const copy = await mkdtemp(join(tmpdir(), 'trisiel-record-'));
+    await cp(folder, copy, { recursive: true });
+    // Its runners serve on another port, and it has waited for those that it takes for its own.
+    await startControl({ bootId: 'b-2', record: join(copy, 'runners.json') });
+    expect(first.pids.every(isAlive)).toBe(true);
+    expect((await call(first.url)).status).toBe(200);
+    await rm(folder, { recursive: true });
+    await rm(copy, { recursive: true });
   });
 
   it('are no longer asked when the next control is ready', async () => {
