@@ -72,6 +72,8 @@ export interface InstancePlan {
    * request through wasi:http, without CGI; absent: false.
    */
   readonly entry: { readonly name: string; readonly returnsStatus: boolean; readonly isHttp?: boolean };
+  /** Export name of the function that runs a task on a stack of its own; absent: the module has no tasks. */
+  readonly taskEntry?: string;
   /** ABIs that the module's imports belong to. */
   readonly abis: readonly AbiName[];
   /**

@@ -43,12 +43,12 @@ export interface AdapterCalls extends CopyCalls {
   readonly callee: AdapterSide;
   readonly target: number;
   readonly postReturn: number | null;
-  /** Host function that ends the loans of a call. */
+  /** Host functions that begin and end the loans of a call. */
+  readonly called: number;
   readonly returned: number;
-  /** Global that is 1 while code of the callee's component runs. */
-  readonly entered: number;
-  /** Globals of the callee's context, which is 0 when a call begins. */
-  readonly context: readonly number[];
+  /** Globals of the calls that run in the caller and in the callee (GluePieces.callGlobals); the caller's may be left out. */
+  readonly callerGlobals: readonly number[];
+  readonly calleeGlobals: readonly [number, number, number];
 }
 
 /** What an asynchronous call gives the adapter besides. Functions are indices of host functions in the glue module. */

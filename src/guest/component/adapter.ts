@@ -72,13 +72,24 @@ class Adapter {
 
   write(): Uint8Array {
     const code = this.#code;
-    const { type, target, postReturn, entered, confined, context } = this.#calls;
+    const { type, target, postReturn, confined, callerGlobals, calleeGlobals } = this.#calls;
     code.get(confined, op.globalGet);
-    code.get(entered, op.globalGet);
-    code.ops(op.i32Or);
     code.trapIf();
-    code.setGlobal(entered, 1);
-    for (const slot of context) code.setGlobal(slot, 0);
+    // Others may call either part before this call returns: the callee itself, or tasks that it starts.
+    const kept = [...callerGlobals, ...calleeGlobals].map((global) => {
+      const local = code.local('i32');
+      code.get(global, op.globalGet);
+      code.set(local);
+      return { global, local };
+    });
+    calleeGlobals.forEach((global, index) => {
+      code.setGlobal(global, index < 2 ? 0 : 1);
+    });
+    const isLending = type.params.some((param) => hasBorrows(param.type));
+    if (isLending) {
+      constant(code, this.#calls.callee.component);
+      code.instruction(op.call, this.#calls.called);
+    }
     const flat = this.#calls.type.params.flatMap((param) => flattenType(param.type));
     const given = flat.length > flatParamsMax ? [0] : flat.keys();
     const params = this.#params(
@@ -90,7 +101,7 @@ class Adapter {
     const lifted = flattenFunction(type, 'lift').results[0];
     const result = lifted === undefined ? null : { local: code.local(lifted as FlatType), type: lifted };
     if (result !== null) code.set(result.local);
-    if (type.params.some((param) => hasBorrows(param.type))) {
+    if (isLending) {
       constant(code, this.#calls.callee.component);
       code.instruction(op.call, this.#calls.returned);
     }
@@ -104,7 +115,10 @@ class Adapter {
       code.instruction(op.call, postReturn);
       code.setGlobal(confined, 0);
     }
-    code.setGlobal(entered, 0);
+    for (const { global, local } of kept) {
+      code.get(local);
+      code.get(global, op.globalSet);
+    }
     if (returned !== null) code.get(returned);
     code.ops(op.end);
     return code.body();
@@ -112,7 +126,7 @@ class Adapter {
 
   writeTask({ lowering, lifting, enter, arg, result, returned, keep, lends, leave, select }: TaskCalls): Uint8Array {
     const code = this.#code;
-    const { type, target, postReturn, entered, confined, context } = this.#calls;
+    const { type, target, postReturn, confined, calleeGlobals } = this.#calls;
     const lowered = flattenFunction(type, 'lower', lowering);
     const resultCount = type.result === null ? 0 : flattenType(type.result).length;
     const isStored = resultCount > (lowering === 'async' ? 0 : flatResultsMax);
@@ -125,8 +139,7 @@ class Adapter {
       code.set(local);
       return { local, type: one };
     });
-    code.setGlobal(entered, 1);
-    for (const slot of context) code.setGlobal(slot, 0);
+    for (const global of calleeGlobals) code.setGlobal(global, 0);
     code.get(0);
     code.instruction(op.call, enter);
     const isLending = type.params.some((param) => hasBorrows(param.type));
@@ -165,14 +178,13 @@ class Adapter {
       }
     }
     code.get(0);
-    for (const slot of context) code.get(slot, op.globalGet);
+    for (const global of calleeGlobals.slice(0, 2)) code.get(global, op.globalGet);
     code.instruction(op.call, keep);
     select(code);
     code.get(0);
     if (lifting === 'callback') code.get(how);
     else constant(code, 0);
     code.instruction(op.call, leave);
-    code.setGlobal(entered, 0);
     code.ops(op.end);
     return code.body();
   }

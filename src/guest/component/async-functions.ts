@@ -35,6 +35,15 @@ export function asyncHostFunction(
   return { host: { kind: 'host', module: asyncModule, name, type }, isDelivering };
 }
 
+/** Returns whether `canon` waits, which a function must not do whose type is not asynchronous. */
+export function isWaiting(canon: AsyncCanon): boolean {
+  if (canon.op === 'waitable-set.wait') return true;
+  if (canon.op === 'subtask.cancel') return !canon.async;
+  if (!('of' in canon)) return false;
+  if (canon.op.includes('cancel')) return !canon.async;
+  return canon.options !== null && !canon.options.async;
+}
+
 /**
  * Adds the function that runs tasks of other parts while the part waits. Returns the name of its export; null for a function
  * that does not wait.
@@ -47,7 +56,7 @@ export function waitingFunction(
   const { host, type, part } = call;
   if (canon.op === 'waitable-set.wait' || canon.op === 'thread.yield') {
     const wait = canon.op === 'thread.yield' ? 'turn' : 'set';
-    return glue.waiting(glue.host(call), type, part, wait);
+    return glue.waiting(wait === 'turn' ? null : glue.host(call), type, part);
   }
   if (canon.op === 'subtask.cancel') {
     const cancel = { kind: 'host', module: asyncModule, name: 'subtask-cancel', type: core(1, 0) } as const;

@@ -83,7 +83,7 @@ export class CanonDefinitions {
       }
       case 'waitable-set.wait':
       case 'waitable-set.poll':
-        return { op: canon.op, memory: this.#evaluation.get(scope, 'core memory', canon.memory) };
+        return { ...canon, memory: this.#evaluation.get(scope, 'core memory', canon.memory) };
       case 'error-context.new':
       case 'error-context.debug-message':
         return { op: canon.op, options: this.#options(scope, canon.options) };

@@ -11,17 +11,27 @@ export function readCanon(reader: DefinitionReader): Canon {
   const zero = (): void => {
     if (reader.u8('0x00') !== 0) reader.fail('0x00 was expected', reader.pos - 1);
   };
+  const flag = (what: string): boolean => {
+    const value = reader.u8(what);
+    if (value > 1) reader.fail(`invalid ${what} 0x${value.toString(16)}`, reader.pos - 1);
+    return value === 1;
+  };
+  /** Waits have had this option in earlier versions of the specification; callbacks alone are told of a cancellation. */
+  const checkNotCancellable = (): void => {
+    if (flag('cancellable')) throw unsupportedComponent(reader.subject, `the option cancellable (@+${offset})`);
+  };
   const plain = plainOf[code];
   if (plain !== undefined) {
-    const isAsync = (plain === 'subtask.cancel' || plain === 'thread.yield') && reader.u8('async') === 1;
-    return plain === 'subtask.cancel' ? { op: plain, async: isAsync } : { op: plain };
+    if (plain === 'subtask.cancel') return { op: plain, async: flag('async') };
+    if (plain === 'thread.yield') checkNotCancellable();
+    return { op: plain };
   }
   const stream = streamOf[code];
   if (stream !== undefined) {
     const type = reader.u32('type index');
     const takesOptions = /\.(read|write)$/.test(stream);
     const isCancel = stream.includes('cancel');
-    const async = isCancel && reader.u8('async') === 1;
+    const async = isCancel && flag('async');
     return { op: stream, type, options: takesOptions ? readOptions(reader, 'other') : null, async };
   }
   switch (code) {
@@ -61,7 +71,7 @@ export function readCanon(reader: DefinitionReader): Canon {
       return { op: 'error-context.debug-message', options: readOptions(reader, 'other') };
     case 0x20:
     case 0x21:
-      reader.u8('async');
+      checkNotCancellable();
       return { op: code === 0x20 ? 'waitable-set.wait' : 'waitable-set.poll', memory: reader.u32('memory index') };
     default:
       throw unsupportedComponent(reader.subject, `canonical function 0x${code.toString(16)} (@+${offset})`);

@@ -54,7 +54,7 @@ function addDelivery(
   found.set(component, { memory: known.memory ?? memory, realloc: known.realloc ?? realloc });
 }
 
-/** Returns whether a part of a component calls another one asynchronously, or calls a function that is lifted so. */
+/** Returns whether a part of a component calls a function of another one whose type is asynchronous. */
 export function hasTasks({ instances }: Graph): boolean {
   return instances.some(({ args }) =>
     [...args.values()].some(
@@ -65,7 +65,7 @@ export function hasTasks({ instances }: Graph): boolean {
             one.kind === 'canon' &&
             one.canon.op === 'lower' &&
             one.canon.func.kind === 'lifted' &&
-            (one.canon.options.async || one.canon.func.options.async),
+            (one.canon.options.async || one.canon.func.options.async || one.canon.func.type.async),
         ),
     ),
   );

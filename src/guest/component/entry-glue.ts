@@ -2,7 +2,7 @@
 import { constant, emptyBlock, op } from '../wasm/format/instructions.ts';
 import type { ByteWriter } from '../wasm/format/writer.ts';
 import { callbackType, reallocType } from './flatten.ts';
-import { type GlueCall, hostEventHandle, hostEventPayload, hostNextEvent } from './glue-hosts.ts';
+import { type GlueCall, hostEntryEvent, hostEventHandle, hostEventPayload, hostNextEvent } from './glue-hosts.ts';
 import type { GluePieces } from './glue-pieces.ts';
 import type { Part } from './graph.ts';
 import type { TaskGlue } from './task-glue.ts';
@@ -19,10 +19,12 @@ export interface EntryCalls {
   /** Host function that takes the pointer to a result in memory; absent: the result is that of the entry point. */
   readonly result?: GlueCall;
   readonly postReturn: ImportTarget | null;
+  /** Whether the type of the function is asynchronous: it may wait. */
+  readonly isAsync: boolean;
   readonly encoding: TextEncoding;
 }
 
-export interface AsyncEntryCalls extends Omit<EntryCalls, 'postReturn' | 'encoding'> {
+export interface AsyncEntryCalls extends Omit<EntryCalls, 'postReturn' | 'encoding' | 'isAsync'> {
   /** The component's callback, which gets events; null: the entry point itself waits, and returns at its end. */
   readonly callback: ImportTarget | null;
   /** Host function that checks that the task has returned. Its result is that of the entry point. */
@@ -37,25 +39,23 @@ interface Entering {
   readonly tasks: TaskGlue | null;
 }
 
-/** Writes the begin of an entry point: its part is marked as entered, and `call` gets the results of `before`. */
+/** Writes the beginning of an entry point: `begin` stands before all, and `call` gets the results of `before`. */
 function enter(
   code: ByteWriter,
   {
-    entered,
+    begin,
     select,
     before,
     call,
   }: {
-    readonly entered: number | null;
+    /** Null: there are no tasks. */
+    readonly begin: ((code: ByteWriter) => void) | null;
     readonly select: (code: ByteWriter) => void;
     readonly before: readonly number[];
     readonly call: number;
   },
 ): void {
-  if (entered !== null) {
-    constant(code, 1);
-    code.instruction(op.globalSet, entered);
-  }
+  begin?.(code);
   select(code);
   for (const index of before) code.instruction(op.call, index);
   code.instruction(op.call, call);
@@ -68,13 +68,14 @@ function enter(
 export function addEntry(
   { pieces, tasks }: Entering,
   name: string,
-  { part, args, func, result: taken, postReturn, encoding }: EntryCalls,
+  { part, args, func, result: taken, postReturn, isAsync, encoding }: EntryCalls,
 ): void {
   const { module } = pieces;
   const [result] = func.type.results;
   const select = pieces.selector(part);
   const encode = pieces.encoder(encoding);
-  const entered = part === null ? null : module.global(`entered ${part.component}`);
+  const unwaiting = part === null || isAsync ? null : pieces.callGlobals(part.component)[2];
+  const begin = tasks === null || part === null ? null : tasks.beginEntry(part, true);
   const take = taken === undefined ? null : module.import(taken.target, taken.type);
   const before = args.map(({ target, type }) => module.import(target, type));
   const call = module.import(func.target, func.type);
@@ -84,7 +85,11 @@ export function addEntry(
     type: { params: [], results: take === null ? func.type.results : [] },
     locals: result === undefined ? 0 : 1,
     write: (code) => {
-      enter(code, { entered, select, before, call });
+      if (unwaiting !== null) {
+        constant(code, 1);
+        code.instruction(op.globalSet, unwaiting);
+      }
+      enter(code, { begin, select, before, call });
       if (take !== null) {
         code.instruction(op.localSet, 0);
         select(code);
@@ -120,23 +125,23 @@ export function addAsyncEntry(
 ): void {
   const { module } = pieces;
   const select = pieces.selector(part);
-  const entered = part === null ? null : module.global(`entered ${part.component}`);
+  const begin = tasks === null || part === null ? null : tasks.beginEntry(part, callback !== null);
   const before = args.map(({ target, type }) => module.import(target, type));
   const call = module.import(func.target, func.type);
   const after = module.import(finished.target, finished.type);
   const again = callback === null ? null : module.import(callback, callbackType);
-  const [next, handle, payload] = [hostNextEvent, hostEventHandle, hostEventPayload].map((target) =>
+  const nextEvent = tasks === null ? hostNextEvent : hostEntryEvent;
+  const [next, handle, payload] = [nextEvent, hostEventHandle, hostEventPayload].map((target) =>
     module.import(target, target.type),
   ) as [number, number, number]; // as many as above
   const fill = realloc === null ? null : pieces.filler(module.import(realloc, reallocType), part);
-  const waitFor = tasks === null || part === null ? null : tasks.waitFor('set', part);
-  const round = tasks?.round() ?? null;
+  const waitEntry = tasks === null || part === null ? null : tasks.waitEntry(part);
   const waitForAll = tasks?.waitForAll() ?? (() => undefined);
   module.addExport(name, {
     type: { params: [], results: finished.type.results },
-    locals: 2,
+    locals: 5,
     write: (code) => {
-      enter(code, { entered, select, before, call });
+      enter(code, { begin, select, before, call });
       if (again !== null) {
         code.instruction(op.localSet, 0);
         code.raw(Uint8Array.of(op.loop, emptyBlock));
@@ -144,21 +149,7 @@ export function addAsyncEntry(
         constant(code, 15);
         code.u8(op.i32And);
         code.raw(Uint8Array.of(op.if, emptyBlock));
-        if (waitFor !== null && round !== null) {
-          code.instruction(op.localGet, 0);
-          constant(code, 15);
-          code.u8(op.i32And);
-          constant(code, 2);
-          code.raw(Uint8Array.of(op.i32Eq, op.if, emptyBlock));
-          waitFor(code, () => {
-            code.instruction(op.localGet, 0);
-            constant(code, 4);
-            code.u8(op.i32ShrU);
-          });
-          code.u8(op.else);
-          module.call(code, round);
-          code.u8(op.end);
-        }
+        waitEntry?.(code, 0, 2);
         select(code);
         code.instruction(op.localGet, 0);
         code.instruction(op.call, next);

@@ -34,6 +34,7 @@ export const hostOwns = ofResources('owns', 2, 1);
 export const hostLendRep = ofResources('lend-rep', 4, 1);
 export const hostPass = ofResources('pass', 4, 1);
 export const hostLend = ofResources('lend', 4, 1);
+export const hostCalled = ofResources('called', 1, 0);
 export const hostReturned = ofResources('returned', 1, 0);
 
 /** Import module of asynchronous calls; src/guest/kernel/abi/wasi3/component/async.ts provides its functions. */
@@ -48,6 +49,20 @@ export const hostCopyStore = {
   type: { params: [], results: [] },
 } as const;
 export const hostTake = asyncFunction('waitable-take', ['i32']);
+/** Host function that stores the result of the function for which a task has waited. */
+export const hostStoreResult = {
+  kind: 'host',
+  module: asyncModule,
+  name: 'store-result',
+  type: { params: [], results: [] },
+} as const;
+/** Host function that ends the guest: a function that must not wait does. */
+export const hostMustNotWait = {
+  kind: 'host',
+  module: asyncModule,
+  name: 'must-not-wait',
+  type: { params: [], results: [] },
+} as const;
 export const passType: FuncType = { params: ['i32', 'i32', 'i32'], results: ['i32'] };
 /** Host function that passes an error context on to another part. */
 export const hostPassContext = {
@@ -57,6 +72,8 @@ export const hostPassContext = {
   type: passType,
 } as const;
 export const hostNextEvent = asyncFunction('next-event', ['i32']);
+/** The event of the entry point of a component with tasks, for which it has waited. */
+export const hostEntryEvent = asyncFunction('entry-event', ['i32']);
 export const hostEventHandle = asyncFunction('event-handle', []);
 export const hostEventPayload = asyncFunction('event-payload', []);
 

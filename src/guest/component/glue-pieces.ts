@@ -2,7 +2,7 @@
 import type { FuncType } from '../../protocol/module.ts';
 import { constant, emptyBlock, op } from '../wasm/format/instructions.ts';
 import type { ByteWriter } from '../wasm/format/writer.ts';
-import { hostEncode, hostNext, hostPut, hostSelect } from './glue-hosts.ts';
+import { hostEncode, hostMustNotWait, hostNext, hostPut, hostSelect } from './glue-hosts.ts';
 import type { GlueModule } from './glue-module.ts';
 import type { Part } from './graph.ts';
 import { type TextEncoding, textEncodings } from './wit.ts';
@@ -34,6 +34,49 @@ export class GluePieces {
     if (part === null) return;
     constant(code, value);
     code.instruction(op.globalSet, this.confined);
+  }
+
+  /**
+   * Globals that belong to the call that runs in component instance `component`: its context, and whether it must not wait,
+   * as the type of its function is not asynchronous.
+   */
+  callGlobals(component: number): readonly [number, number, number] {
+    return [
+      this.module.global(`context ${component} 0`),
+      this.module.global(`context ${component} 1`),
+      this.module.global(`unwaiting ${component}`),
+    ];
+  }
+
+  /**
+   * Returns a function that writes `act`, during which other calls may run in the part: the globals of this call are the
+   * same after it. It uses three locals from `local` on; what `act` leaves on the stack stays there.
+   */
+  callKeeper({ component }: Pick<Part, 'component'>): (code: ByteWriter, local: number, act: () => void) => void {
+    const globals = this.callGlobals(component);
+    return (code, local, act) => {
+      globals.forEach((global, index) => {
+        code.instruction(op.globalGet, global);
+        code.instruction(op.localSet, local + index);
+      });
+      act();
+      globals.forEach((global, index) => {
+        code.instruction(op.localGet, local + index);
+        code.instruction(op.globalSet, global);
+      });
+    };
+  }
+
+  /** Returns a function that writes a trap for a call of the part that must not wait. */
+  unwaitingTrap({ component }: Part): (code: ByteWriter) => void {
+    const call = this.module.import(hostMustNotWait, hostMustNotWait.type);
+    const [, , unwaiting] = this.callGlobals(component);
+    return (code) => {
+      code.instruction(op.globalGet, unwaiting);
+      code.raw(Uint8Array.of(op.if, emptyBlock));
+      code.instruction(op.call, call);
+      code.u8(op.end);
+    };
   }
 
   /** Returns a function that writes code that tells the host which part makes the next call. */

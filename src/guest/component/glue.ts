@@ -22,12 +22,15 @@ import { type CallStyle, callbackType, flattenFunction, reallocType } from './fl
 import {
   asyncModule,
   type GlueCall,
+  hostCalled,
   hostCopyPart,
   hostCopyStore,
   hostLend,
   hostLendRep,
+  hostMustNotWait,
   hostPass,
   hostReturned,
+  hostStoreResult,
   hostTake,
   hostText,
   hostTranscode,
@@ -54,6 +57,8 @@ export interface HostCall {
   readonly encoding: TextEncoding;
   /** Parts that may read what the call writes, with their memories; absent: the call writes to nobody. */
   readonly readers?: readonly Part[];
+  /** Whether the call waits, or may, as one of an asynchronous function does. A function that must not wait traps at it. */
+  readonly isWaiting?: boolean;
 }
 
 /** One side of a call between parts. */
@@ -95,6 +100,11 @@ export class Glue {
     this.#pieces = new GluePieces(this.#module);
   }
 
+  /** Says that there are asynchronous calls between parts. Must be called before functions are added. */
+  useTasks(): void {
+    void this.tasks;
+  }
+
   /**
    * Returns the functions of asynchronous calls between parts; the linker uses them if there are such calls.
    */
@@ -107,9 +117,10 @@ export class Glue {
         ),
       add: (type, locals, write) => this.#module.add(type, locals, write),
       addBody: (type, body) => this.#module.addBody(type, body),
+      addExport: (name, locals, write) =>
+        this.#module.addExport(name, { type: { params: [], results: [] }, locals, write }),
       call: (code, name) => this.#module.call(code, name),
-      selector: (part) => this.#pieces.selector(part),
-      trapIfConfined: (code) => this.#pieces.trapIfConfinedAnyhow(code),
+      pieces: this.#pieces,
     });
     return this.#tasks;
   }
@@ -144,19 +155,19 @@ export class Glue {
     );
   }
 
-  /** Adds a function that waits as `wait` says and then calls the function `name` of the glue module. */
-  waiting(name: string, type: FuncType, part: Part, wait: 'set' | 'turn'): string {
-    if (wait === 'turn') {
-      const round = this.tasks.round();
-      return this.#module.add(type, 0, (code) => {
-        this.#module.call(code, round);
-        putParams(code, type.params);
-        this.#module.call(code, name);
-      });
+  /**
+   * Adds a function that waits until the waitable set of its first parameter has an event, and then calls the function
+   * `name` of the glue module; null: one that lets other tasks go first.
+   */
+  waiting(name: string | null, type: FuncType, part: Part): string {
+    const local = type.params.length;
+    if (name === null) {
+      const turn = this.tasks.turn(part);
+      return this.#module.add(type, 3, (code) => turn(code, local));
     }
-    const waitFor = this.tasks.waitFor(wait, part);
-    return this.#module.add(type, 0, (code) => {
-      waitFor(code, () => code.instruction(op.localGet, 0));
+    const waitFor = this.tasks.waitFor('set', part);
+    return this.#module.add(type, 3, (code) => {
+      waitFor(code, local, () => code.instruction(op.localGet, 0));
       putParams(code, type.params);
       this.#module.call(code, name);
     });
@@ -170,27 +181,29 @@ export class Glue {
     const { host, type, realloc, part, readers } = started;
     if (part === null) throw new Error('a part was expected');
     const waitFor = this.tasks.waitFor('waitable', part);
-    const round = this.tasks.round();
     const select = this.#pieces.selector(part);
+    const keep = this.#pieces.callKeeper(part);
+    const trapIfUnwaiting = this.#pieces.unwaitingTrap(part);
     const start = this.#module.import(host, type);
     const take = this.#module.import(hostTake, hostTake.type);
     const fill = realloc === null ? null : this.#pieces.filler(this.#module.import(realloc, reallocType), part);
     const payload = type.params.length;
     const settle = this.#settle(readers);
-    return this.#module.add({ params: type.params, results: ['i32'] }, 1, (code) => {
+    return this.#module.add({ params: type.params, results: ['i32'] }, 4, (code) => {
       this.#pieces.trapIfConfined(code, part);
+      if (!isAsync) trapIfUnwaiting(code);
       select(code);
-      putParams(code, type.params);
-      code.instruction(op.call, start);
+      keep(code, payload + 1, () => {
+        putParams(code, type.params);
+        code.instruction(op.call, start);
+      });
+      select(code);
       if (hasPayload) code.instruction(op.localTee, payload);
       else constant(code, -1);
       constant(code, -1);
       code.raw(Uint8Array.of(op.i32Eq, op.if, emptyBlock));
       settle(code);
-      if (isAsync) {
-        this.#module.call(code, round);
-        select(code);
-      } else waitFor(code, () => code.instruction(op.localGet, 0));
+      if (!isAsync) waitFor(code, payload + 1, () => code.instruction(op.localGet, 0));
       code.instruction(op.localGet, 0);
       code.instruction(op.call, take);
       code.instruction(op.localSet, payload);
@@ -234,20 +247,32 @@ export class Glue {
   }
 
   /** Adds a function that calls a function of the host and allocates the lists of its result. Returns the name of its export. */
-  host({ host, type, realloc, part, encoding, readers }: HostCall): string {
+  host({ host, type, realloc, part, encoding, readers, isWaiting = false }: HostCall): string {
     const settle = this.#settle(readers);
     const call = this.#module.import(host, type);
     const select = this.#pieces.selector(part);
     const encode = this.#pieces.encoder(encoding);
     const fill = realloc === null ? null : this.#pieces.filler(this.#module.import(realloc, reallocType), part);
-    return this.#module.add(type, 0, (code) => {
+    const trapIfUnwaiting = isWaiting && part !== null ? this.#pieces.unwaitingTrap(part) : null;
+    const switching =
+      isWaiting && part !== null && this.#tasks !== null
+        ? { keep: this.#pieces.callKeeper(part), store: this.#module.import(hostStoreResult, hostStoreResult.type) }
+        : null;
+    return this.#module.add(type, switching === null ? 0 : 3, (code) => {
       this.#pieces.trapIfConfined(code, part);
+      trapIfUnwaiting?.(code);
       select(code);
       encode(code, encoding);
-      type.params.forEach((_, index) => {
-        code.instruction(op.localGet, index);
-      });
-      code.instruction(op.call, call);
+      const callHost = (): void => {
+        putParams(code, type.params);
+        code.instruction(op.call, call);
+      };
+      if (switching === null) callHost();
+      else {
+        switching.keep(code, type.params.length, callHost);
+        select(code);
+        code.instruction(op.call, switching.store);
+      }
       if (fill !== null) this.#module.call(code, fill);
       encode(code, 'utf8');
       settle(code);
@@ -273,13 +298,14 @@ export class Glue {
       transcoded: this.#module.import(hostTranscoded, hostTranscoded.type),
       pass: this.#module.import(hostPass, hostPass.type),
       lend: this.#module.import(hostLend, hostLend.type),
+      called: this.#module.import(hostCalled, hostCalled.type),
       returned: this.#module.import(hostReturned, hostReturned.type),
       lendRep: this.#module.import(hostLendRep, hostLendRep.type),
       passEnd: new Map([...ends].map(([name, target]) => [name, this.#module.import(target, passType)])),
       definers,
-      entered: this.#module.global(`entered ${callee.component}`),
       confined: this.#pieces.confined,
-      context: [0, 1].map((slot) => this.#module.global(`context ${callee.component} ${slot}`)),
+      callerGlobals: this.#tasks === null ? [] : this.#pieces.callGlobals(caller.component),
+      calleeGlobals: this.#pieces.callGlobals(callee.component),
     };
   }
 
@@ -310,6 +336,15 @@ export class Glue {
           code.instruction(op.localGet, 0);
           code.instruction(op.globalSet, global);
         });
+  }
+
+  /** Adds a function of `type` that ends the guest, which must not wait. Returns the name of its export. */
+  mustNotWait(type: FuncType): string {
+    const call = this.#module.import(hostMustNotWait, hostMustNotWait.type);
+    return this.#module.add(type, 0, (code) => {
+      code.instruction(op.call, call);
+      code.u8(op.unreachable);
+    });
   }
 
   /** Adds a function of `type` that traps. Returns the name of its export. */

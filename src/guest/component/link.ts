@@ -4,7 +4,7 @@
  */
 import { PlatformError } from '../../protocol/errors.ts';
 import type { SourceLines } from '../wasm/lines/rows.ts';
-import { type AsyncCanon, asyncHostFunction, passEndFunction, waitingFunction } from './async-functions.ts';
+import { type AsyncCanon, asyncHostFunction, isWaiting, passEndFunction, waitingFunction } from './async-functions.ts';
 import { lowerUsesMemory, usesMemory } from './canon-options.ts';
 import { CoreModules } from './core-modules.ts';
 import { decodeComponent } from './decode.ts';
@@ -31,6 +31,7 @@ import { HostImports, type ProvidedWit } from './host-imports.ts';
 import { Memories } from './memories.ts';
 import { invalidComponent, unsupportedComponent } from './refusals.ts';
 import { checkSignatures } from './signatures.ts';
+import { taskEntry } from './task-glue.ts';
 import { endName, endsIn, hasErrorContexts } from './type-contents.ts';
 import type { HostTarget, ImportTarget, KeptExport, Unit } from './unit.ts';
 import { func, own, sameWitType, type TextEncoding, type WitType } from './wit.ts';
@@ -41,6 +42,8 @@ export interface LinkedComponent {
   /** Source lines of the linked module, from debug information in the core modules; null: there is none. */
   readonly lines: SourceLines | null;
   readonly world: World;
+  /** Name of the export that runs a task on a stack of its own (task-glue.ts); absent: there are no tasks. */
+  readonly taskEntry?: string;
   /** Name of the component's export that `_start` calls: `wasi:http/incoming-handler@0.2.3`. */
   readonly entry: string;
   /** Names of the component's imports. */
@@ -102,6 +105,7 @@ class Linker {
     const { areMerged, placed } = this.#memories;
     this.#isComposed = areMerged || new Set(graph.instances.map(({ component }) => component)).size > 1;
     this.#glue = new Glue(subject, areMerged ? { unit: this.#memoriesUnit, count: placed.length } : null);
+    if (this.#hasTasks) this.#glue.useTasks();
     this.#entry = findEntry(graph, subject);
     this.#deliveries = findDeliveries({
       graph,
@@ -126,7 +130,11 @@ class Linker {
     this.#makeEntry(entry);
     this.#imports.refuseUnknown();
     return {
-      ...this.#fuse(units, [{ unit: glueUnit, name: '_start' }]),
+      ...this.#fuse(
+        units,
+        ['_start', ...(this.#hasTasks ? [taskEntry] : [])].map((name) => ({ unit: glueUnit, name })),
+      ),
+      ...(this.#hasTasks ? { taskEntry } : {}),
       world: entry.kind.world,
       entry: entry.name,
       imports: this.#graph.imports,
@@ -286,6 +294,8 @@ class Linker {
     const options = 'options' in canon ? canon.options : null;
     const part = this.#deliveringPart(component, options);
     const { encoding = 'utf8' } = options ?? {};
+    const waits = isWaiting(canon);
+    if (waits && this.#mustNotWait(part)) return this.#ofGlue(this.#glue.mustNotWait(host.type));
     if (part === null) return this.#called(host, realloc, part, encoding);
     const call: HostCall & { readonly part: Part } = {
       host,
@@ -293,10 +303,16 @@ class Linker {
       realloc,
       part,
       encoding,
+      isWaiting: waits,
       ...(canon.op.endsWith('.write') ? { readers: this.#readers() } : {}),
     };
     const waiting = this.#hasTasks ? waitingFunction(this.#glue, canon, call) : null;
     return this.#ofGlue(waiting ?? this.#glue.host(call));
+  }
+
+  /** Returns whether no call of a component that is not composed may wait: its entry point has no asynchronous type. */
+  #mustNotWait(part: Part | null): boolean {
+    return part === null && this.#entry !== null && !this.#entry.kind.type.async;
   }
 
   /** Returns the parts that have a memory for what they read. */
@@ -336,7 +352,11 @@ class Linker {
       options.realloc === null || item.type.result === null || !hasLists(item.type.result)
         ? null
         : this.#target(options.realloc);
-    return this.#called(host, realloc, part, options.encoding);
+    if (!item.type.async || options.async) return this.#called(host, realloc, part, options.encoding);
+    if (this.#mustNotWait(part)) return this.#ofGlue(this.#glue.mustNotWait(host.type));
+    if (part === null) return this.#called(host, realloc, part, options.encoding);
+    const { encoding } = options;
+    return this.#ofGlue(this.#glue.host({ host, type: host.type, realloc, part, encoding, isWaiting: true }));
   }
 
   /** Returns the function with which `part` calls `host`: the host function itself, if nothing is done around the call. */
@@ -356,7 +376,7 @@ class Linker {
     const types = [...type.params.map((param) => param.type), ...(type.result === null ? [] : [type.result])];
     const caller = this.#partOf(component, options);
     const callee = this.#partOf(item.component, item.options);
-    const isTask = options.async || item.options.async;
+    const isTask = options.async || item.options.async || type.async;
     const isInMemory = usesMemory(type) || (options.async && lowerUsesMemory(type));
     if (isInMemory && (caller.memory === null || (usesMemory(type) && callee.memory === null)))
       throw unsupportedComponent(this.#subject, 'one memory in several components');
@@ -410,6 +430,7 @@ class Linker {
     this.#glue.entry('_start', {
       part: this.#part(item.component, options),
       args,
+      isAsync: kind.type.async,
       func: { target: this.#target(item.core), type: flattenFunction(kind.type, 'lift') },
       ...(kind.result === undefined ? {} : { result: { target: kind.result, type: kind.result.type } }),
       postReturn: postReturn === null ? null : this.#target(postReturn),

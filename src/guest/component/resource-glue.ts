@@ -63,8 +63,9 @@ function addDropOfPart(
   const owns = module.import(hostOwns, hostOwns.type);
   const drop = module.import(hostResources.drop, hostResources.drop.type);
   const after = module.import(destructor, destructorType);
-  const entered = definer === part.component ? null : module.global(`entered ${definer}`);
-  return module.add({ params: ['i32'], results: [] }, 1, (code) => {
+  const globals = pieces.callGlobals(definer);
+  const keep = pieces.callKeeper({ component: definer });
+  return module.add({ params: ['i32'], results: [] }, 4, (code) => {
     pieces.trapIfConfined(code, part);
     select(code);
     constant(code, resource);
@@ -77,18 +78,19 @@ function addDropOfPart(
     code.instruction(op.localSet, 0);
     code.instruction(op.localGet, 1);
     code.raw(Uint8Array.of(op.if, emptyBlock));
-    if (entered !== null) {
-      code.instruction(op.globalGet, entered);
-      code.raw(Uint8Array.of(op.if, emptyBlock, op.unreachable, op.end));
-      constant(code, 1);
-      code.instruction(op.globalSet, entered);
-    }
-    code.instruction(op.localGet, 0);
-    code.instruction(op.call, after);
-    if (entered !== null) {
-      constant(code, 0);
-      code.instruction(op.globalSet, entered);
-    }
+    const callDestructor = (): void => {
+      code.instruction(op.localGet, 0);
+      code.instruction(op.call, after);
+    };
+    if (definer === part.component) callDestructor();
+    else
+      keep(code, 2, () => {
+        globals.forEach((global, index) => {
+          constant(code, index < 2 ? 0 : 1);
+          code.instruction(op.globalSet, global);
+        });
+        callDestructor();
+      });
     code.u8(op.end);
   });
 }

@@ -1,12 +1,10 @@
 /**
  * Writes the functions of asynchronous calls between parts. A call makes a task of the callee, which the host numbers
- * (src/guest/kernel/canonical/async/tasks.ts) and code of the linker runs: no JavaScript frame may lie below code of the
- * guest, so whatever a part waits for, it waits in a loop that first runs the tasks that can go on:
+ * (src/guest/kernel/canonical/async/tasks.ts). The host runs it on a stack of its own, through the export `taskEntry`: it
+ * begins the task that the host says, or calls its callback. So a task waits wherever it wants, and its caller goes on.
  *
- *     loop { if (idle(what) == 0) break; round() }
- *
- * All tasks share one stack. A task leaves it when its callback or function returns; while it waits inside, its caller
- * waits too.
+ * Tasks of one part have the globals of its calls in common (GluePieces.callGlobals): code that hands the thread on keeps
+ * them in its locals, and selects its part again afterwards.
  */
 import type { FuncType } from '../../protocol/module.ts';
 import { constant, emptyBlock, op } from '../wasm/format/instructions.ts';
@@ -15,20 +13,24 @@ import { taskReturnType, writeReturn, writeTask } from './adapter.ts';
 import type { AdapterCalls, AdapterSide, TaskCalls } from './adapter-calls.ts';
 import { conversion, wordOf } from './adapter-code.ts';
 import { type CallStyle, flattenFunction } from './flatten.ts';
+import type { GluePieces } from './glue-pieces.ts';
 import type { Part } from './graph.ts';
 import { sameWitType, type WitType } from './wit.ts';
+
+/** Export name of the function that runs a task. */
+export const taskEntry = 'trisiel:task';
 
 /** What task functions use of the glue module. */
 export interface GlueParts {
   readonly host: (name: string, params: FuncType['params'], results: FuncType['results']) => number;
   readonly add: (type: FuncType, locals: number, write: (code: ByteWriter) => void) => string;
   readonly addBody: (type: FuncType, body: () => Uint8Array) => string;
+  readonly addExport: (name: string, locals: number, write: (code: ByteWriter) => void) => void;
   readonly call: (code: ByteWriter, name: string) => void;
-  readonly selector: (part: Part) => (code: ByteWriter) => void;
-  readonly trapIfConfined: (code: ByteWriter) => void;
+  readonly pieces: GluePieces;
 }
 
-/** A call of one part by another of which one side is asynchronous. */
+/** A call of one part by another whose type is asynchronous. */
 export interface TaskSite {
   readonly call: AdapterCalls;
   readonly lowering: 'sync' | 'async';
@@ -51,10 +53,10 @@ const i32 = 'i32';
 export class TaskGlue {
   readonly #glue: GlueParts;
   readonly #sites: Site[] = [];
-  #round: string | null = null;
 
   constructor(glue: GlueParts) {
     this.#glue = glue;
+    this.#addTaskEntry();
   }
 
   #host(name: string, params: FuncType['params'], results: FuncType['results'] = []): number {
@@ -64,6 +66,7 @@ export class TaskGlue {
   /** Adds the function through which the caller calls the callee. Returns the name of its export. */
   call(site: TaskSite): string {
     const { call, lowering, lifting, caller, callee } = site;
+    const { pieces } = this.#glue;
     const tasks: TaskCalls = {
       lowering,
       lifting,
@@ -74,30 +77,30 @@ export class TaskGlue {
       keep: this.#host('task-keep', [i32, i32, i32]),
       lends: this.#host('task-lends', [i32]),
       leave: this.#host('task-leave', [i32, i32]),
-      select: this.#glue.selector(callee),
+      select: pieces.selector(callee),
     };
     const begin = this.#glue.addBody({ params: [i32], results: [] }, () => writeTask(call, tasks));
     const number = this.#sites.push({ ...site, tasks, begin, resume: this.#resume(site, tasks) }) - 1;
-    const round = this.round();
     const host = {
       begin: this.#host('task-begin', [i32, i32, i32], [i32]),
       push: this.#host('task-push', ['i64']),
-      admit: this.#host('task-admit', [i32], [i32]),
-      queue: this.#host('task-queue', [i32]),
+      start: this.#host('task-start', [i32]),
       status: this.#host('task-status', [i32], [i32]),
-      idle: this.#host('idle-task', [i32], [i32]),
-      retry: this.#host('task-retry', []),
+      idle: this.#host('idle-task', [i32]),
       takeResult: this.#host('task-take-result', [i32], ['i64']),
     };
-    const select = this.#glue.selector(caller);
+    const select = pieces.selector(caller);
+    const keep = pieces.callKeeper(caller);
+    const trapIfUnwaiting = pieces.unwaitingTrap(caller);
     const type = flattenFunction(call.type, 'lower', lowering);
     const task = type.params.length;
     const [result] = type.results;
-    return this.#glue.add(type, 1, (code) => {
-      this.#glue.trapIfConfined(code);
+    return this.#glue.add(type, 4, (code) => {
+      pieces.trapIfConfined(code, caller);
+      if (lowering === 'sync') trapIfUnwaiting(code);
       constant(code, number);
-      constant(code, caller.component);
       constant(code, callee.component);
+      constant(code, lifting === 'async' ? 0 : 1);
       code.instruction(op.call, host.begin);
       code.instruction(op.localSet, task);
       type.params.forEach((one, index) => {
@@ -105,33 +108,18 @@ export class TaskGlue {
         wordOf(code, one);
         code.instruction(op.call, host.push);
       });
-      if (lowering === 'sync') {
-        // A part that is in the middle of a call would never take this one: its caller waits.
-        code.instruction(op.globalGet, call.entered);
-        code.raw(Uint8Array.of(op.if, emptyBlock, op.unreachable, op.end));
-      }
+      keep(code, task + 1, () => {
+        for (const wait of [host.start, ...(lowering === 'sync' ? [host.idle] : [])]) {
+          code.instruction(op.localGet, task);
+          code.instruction(op.call, wait);
+        }
+      });
+      select(code);
       code.instruction(op.localGet, task);
-      code.instruction(op.call, host.admit);
-      code.instruction(op.globalGet, call.entered);
-      code.raw(Uint8Array.of(op.i32Eqz, op.i32And, op.if, emptyBlock));
-      code.instruction(op.localGet, task);
-      this.#glue.call(code, begin);
-      code.u8(op.else);
-      code.instruction(op.localGet, task);
-      code.instruction(op.call, host.queue);
-      code.u8(op.end);
       if (lowering === 'async') {
-        select(code);
-        code.instruction(op.localGet, task);
         code.instruction(op.call, host.status);
         return;
       }
-      code.instruction(op.call, host.retry);
-      this.#waits(code, round, () => {
-        code.instruction(op.localGet, task);
-        code.instruction(op.call, host.idle);
-      });
-      code.instruction(op.localGet, task);
       code.instruction(op.call, host.takeResult);
       if (result === undefined) code.u8(op.drop);
       if (result === 'i32' || result === 'f32') code.u8(conversion.i32WrapI64);
@@ -148,8 +136,9 @@ export class TaskGlue {
     const handle = this.#host('event-handle', [], [i32]);
     const payload = this.#host('event-payload', [], [i32]);
     return this.#glue.add({ params: [i32], results: [] }, 2, (code) => {
-      constant(code, 1);
-      code.instruction(op.globalSet, call.entered);
+      const [first, second, unwaiting] = call.calleeGlobals;
+      constant(code, 0);
+      code.instruction(op.globalSet, unwaiting);
       tasks.select(code);
       code.instruction(op.localGet, 0);
       code.instruction(op.call, take);
@@ -157,7 +146,7 @@ export class TaskGlue {
       code.instruction(op.localGet, 0);
       code.instruction(op.call, tasks.enter);
       if (fill !== null) this.#glue.call(code, fill);
-      call.context.forEach((global, slot) => {
+      [first, second].forEach((global, slot) => {
         code.instruction(op.localGet, 0);
         constant(code, slot);
         code.instruction(op.call, context);
@@ -169,68 +158,60 @@ export class TaskGlue {
       code.instruction(op.call, callback);
       code.instruction(op.localSet, 2);
       code.instruction(op.localGet, 0);
-      for (const global of call.context) code.instruction(op.globalGet, global);
+      for (const global of [first, second]) code.instruction(op.globalGet, global);
       code.instruction(op.call, tasks.keep);
       tasks.select(code);
       code.instruction(op.localGet, 0);
       code.instruction(op.localGet, 2);
       code.instruction(op.call, tasks.leave);
-      constant(code, 0);
-      code.instruction(op.globalSet, call.entered);
     });
   }
 
-  /** Returns the name of the function that runs every task once that can run. */
-  round(): string {
-    if (this.#round !== null) return this.#round;
-    const begin = this.#host('round', []);
-    const next = this.#host('round-next', [], [i32]);
-    const task = this.#host('round-task', [], [i32]);
-    const putOff = this.#host('round-put-off', []);
-    this.#round = this.#glue.add({ params: [], results: [] }, 1, (code) => {
-      code.instruction(op.call, begin);
-      code.raw(Uint8Array.of(op.loop, emptyBlock));
-      code.instruction(op.call, next);
+  /** Adds the export that begins the current task of the host, or goes on with it. */
+  #addTaskEntry(): void {
+    const current = this.#host('task-current', [], [i32]);
+    const siteOf = this.#host('task-place', [i32], [i32]);
+    const hasStarted = this.#host('task-started', [i32], [i32]);
+    this.#glue.addExport(taskEntry, 2, (code) => {
+      code.instruction(op.call, current);
       code.instruction(op.localTee, 0);
-      code.raw(Uint8Array.of(op.if, emptyBlock));
-      this.#sites.forEach(({ call, begin: first, resume }, number) => {
-        code.instruction(op.localGet, 0);
-        constant(code, 1);
-        code.u8(op.i32ShrU);
-        constant(code, number + 1);
+      code.instruction(op.call, siteOf);
+      code.instruction(op.localSet, 1);
+      this.#sites.forEach(({ begin, resume }, number) => {
+        code.instruction(op.localGet, 1);
+        constant(code, number);
         code.raw(Uint8Array.of(op.i32Eq, op.if, emptyBlock));
-        code.instruction(op.globalGet, call.entered);
-        code.raw(Uint8Array.of(op.if, emptyBlock));
-        code.instruction(op.call, putOff);
-        code.u8(op.else);
         code.instruction(op.localGet, 0);
-        constant(code, 1);
-        code.raw(Uint8Array.of(op.i32And, op.if, emptyBlock));
-        if (resume !== null) {
-          code.instruction(op.call, task);
+        code.instruction(op.call, hasStarted);
+        code.raw(Uint8Array.of(op.if, emptyBlock));
+        if (resume === null) code.u8(op.unreachable);
+        else {
+          code.instruction(op.localGet, 0);
           this.#glue.call(code, resume);
         }
         code.u8(op.else);
-        code.instruction(op.call, task);
-        this.#glue.call(code, first);
-        code.raw(Uint8Array.of(op.end, op.end, op.end));
+        code.instruction(op.localGet, 0);
+        this.#glue.call(code, begin);
+        code.raw(Uint8Array.of(op.end, op.return, op.end));
       });
-      code.instruction(op.br, 1);
-      code.raw(Uint8Array.of(op.end, op.end));
     });
-    return this.#round;
   }
 
-  /** Returns a function that writes a wait of `part` until the set, or the waitable, of which `put` puts the handle has what it waits for. */
-  waitFor(what: 'set' | 'waitable', part: Part): (code: ByteWriter, put: () => void) => void {
-    const round = this.round();
-    const idle = this.#host(`idle-${what}`, [i32], [i32]);
-    const retry = this.#host('task-retry', []);
-    const select = this.#glue.selector(part);
-    return (code, put) => {
-      code.instruction(op.call, retry);
-      this.#waits(code, round, () => {
-        select(code);
+  /**
+   * Returns a function that writes a wait of `part` until the set, or the waitable, of which `put` puts the handle has what
+   * it waits for. Uses three locals from `local` on.
+   */
+  waitFor(what: 'set' | 'waitable', part: Part): (code: ByteWriter, local: number, put: () => void) => void {
+    const { pieces } = this.#glue;
+    const idle = this.#host(`idle-${what}`, [i32]);
+    const select = pieces.selector(part);
+    const keep = pieces.callKeeper(part);
+    const trapIfUnwaiting = pieces.unwaitingTrap(part);
+    return (code, local, put) => {
+      pieces.trapIfConfined(code, part);
+      trapIfUnwaiting(code);
+      select(code);
+      keep(code, local, () => {
         put();
         code.instruction(op.call, idle);
       });
@@ -238,25 +219,54 @@ export class TaskGlue {
     };
   }
 
-  /** Returns a function that writes the end of the entry point: a wait for tasks that go on after they have returned. */
-  waitForAll(): (code: ByteWriter) => void {
-    const round = this.round();
-    const idle = this.#host('idle-end', [], [i32]);
-    const retry = this.#host('task-retry', []);
-    return (code) => {
-      code.instruction(op.call, retry);
-      this.#waits(code, round, () => code.instruction(op.call, idle));
+  /**
+   * Returns a function that writes code by which `part` lets other tasks go first, unless it must not wait. Leaves 0 on the
+   * stack. Uses three locals from `local` on.
+   */
+  turn(part: Part): (code: ByteWriter, local: number) => void {
+    const { pieces } = this.#glue;
+    const idle = this.#host('idle-turn', []);
+    const [, , unwaiting] = pieces.callGlobals(part.component);
+    const keep = pieces.callKeeper(part);
+    return (code, local) => {
+      pieces.trapIfConfined(code, part);
+      code.instruction(op.globalGet, unwaiting);
+      code.raw(Uint8Array.of(op.i32Eqz, op.if, emptyBlock));
+      keep(code, local, () => code.instruction(op.call, idle));
+      code.u8(op.end);
+      constant(code, 0);
     };
   }
 
-  /** Writes `loop { if (idle() == 0) break; round() }`. */
-  #waits(code: ByteWriter, round: string, idle: () => void): void {
-    code.raw(Uint8Array.of(op.loop, emptyBlock));
-    idle();
-    code.raw(Uint8Array.of(op.if, emptyBlock));
-    this.#glue.call(code, round);
-    code.instruction(op.br, 1);
-    code.raw(Uint8Array.of(op.end, op.end));
+  /** Returns a function that writes the beginning of the entry point, which is in `part`. */
+  beginEntry(part: Part, isExclusive: boolean): (code: ByteWriter) => void {
+    const begin = this.#host('entry-begin', [i32, i32]);
+    return (code) => {
+      constant(code, part.component);
+      constant(code, isExclusive ? 1 : 0);
+      code.instruction(op.call, begin);
+    };
+  }
+
+  /** Returns a function that writes the wait for which the callback of the entry point asks by the code in local `wanted`. */
+  waitEntry(part: Part): (code: ByteWriter, wanted: number, local: number) => void {
+    const { pieces } = this.#glue;
+    const wait = this.#host('entry-wait', [i32]);
+    const select = pieces.selector(part);
+    const keep = pieces.callKeeper(part);
+    return (code, wanted, local) => {
+      select(code);
+      keep(code, local, () => {
+        code.instruction(op.localGet, wanted);
+        code.instruction(op.call, wait);
+      });
+    };
+  }
+
+  /** Returns a function that writes the end of the entry point: a wait for tasks that go on after they have returned. */
+  waitForAll(): (code: ByteWriter) => void {
+    const idle = this.#host('idle-end', []);
+    return (code) => code.instruction(op.call, idle);
   }
 
   /**
@@ -288,8 +298,13 @@ export class TaskGlue {
             ),
           );
     });
+    const { pieces } = this.#glue;
+    const [, , unwaiting] = pieces.callGlobals(side.component);
     return this.#glue.add(type, 2, (code) => {
-      this.#glue.trapIfConfined(code);
+      pieces.trapIfConfinedAnyhow(code);
+      // A call of a function that is not asynchronous has no task, though it may run beside one of its part.
+      code.instruction(op.globalGet, unwaiting);
+      code.raw(Uint8Array.of(op.if, emptyBlock, op.unreachable, op.end));
       constant(code, side.component);
       code.instruction(op.call, running);
       code.instruction(op.localTee, task);

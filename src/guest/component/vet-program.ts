@@ -28,12 +28,13 @@ export function vetProgram(
 ): { readonly module: RewrittenModule; readonly bytes: Uint8Array } {
   if (!isComponent(bytes)) return vetModule(bytes, options);
   const component = linkComponent(bytes, { provided: interfaces, elements, name: options.name });
+  const { world, entry, functions, taskEntry } = component;
   const { bytes: rewritten, module } = vetModule(component.bytes, {
     ...options,
     provided: [...linked, ...spelled(component.hosts)],
     lines: component.lines,
+    ...(taskEntry === undefined ? {} : { taskEntry }),
   });
-  const { world, entry, functions } = component;
   return {
     bytes: rewritten,
     module: {

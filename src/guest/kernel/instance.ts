@@ -4,7 +4,7 @@
  */
 import { PAGE_BYTES } from '../../protocol/limits.ts';
 import type { InstancePlan } from '../../protocol/module.ts';
-import { GuestMemory } from './memory.ts';
+import { GuestFault, GuestMemory } from './memory.ts';
 import type { Process } from './process.ts';
 import { endOf, type ProcessEnd } from './process-end.ts';
 import { guestStacks, type StackJob, type StackPool } from './stacks.ts';
@@ -56,6 +56,10 @@ export class GuestInstance implements ProcessRef {
   #instance: WebAssembly.Instance | null = null;
   readonly #stacks: StackPool;
   #entries: readonly StackJob[] = [];
+  /** The entry of tasks that run on stacks of their own; null: the module has none. */
+  #task: StackJob | null = null;
+  /** Tasks that have not ended. */
+  readonly #tasks = new Set<Promise<void>>();
   #gas: { value: number } = { value: 0 };
   /** Hidden global with the pages of the reserve; null if the plan has none. */
   #reserve: WebAssembly.Global<'i32'> | null = null;
@@ -101,11 +105,13 @@ export class GuestInstance implements ProcessRef {
     if (plan.initialize !== null) names.push({ name: plan.initialize, returnsStatus: false });
     names.push(plan.entry);
     const begins = () => this.#begins();
-    this.#entries = names.map(({ name, returnsStatus }) => {
+    const job = ({ name, returnsStatus }: { readonly name: string; readonly returnsStatus: boolean }): StackJob => {
       const entry = instance.exports[name];
       if (typeof entry !== 'function') throw new Error(`no function is exported as ${name}`);
       return { entry, returnsStatus, begins };
-    });
+    };
+    this.#entries = names.map(job);
+    this.#task = plan.taskEntry === undefined ? null : job({ name: plan.taskEntry, returnsStatus: false });
     this.#gas = instance.exports[plan.gasGlobal] as WebAssembly.Global<'i32'>; // rewriting exports it
     const { memory } = plan;
     if (memory?.reserve !== undefined)
@@ -137,6 +143,7 @@ export class GuestInstance implements ProcessRef {
   discard(): void {
     this.#instance = null;
     this.#entries = [];
+    this.#task = null;
   }
 
   /**
@@ -150,6 +157,7 @@ export class GuestInstance implements ProcessRef {
     guest.memory = this.guestMemory;
     guest.counts = this.#counts.fill(0);
     guest.waitsMs = this.#waitsMs.fill(0);
+    guest.runTask = () => this.#runTask();
     let hasReturned = false;
     try {
       if (this.#instance === null) this.instantiate();
@@ -165,12 +173,9 @@ export class GuestInstance implements ProcessRef {
       if (hasReturned && this.#after.length > 0) await this.#finish(guest);
       if (guest.end === null) guest.end = { kind: 'exit', status };
     } catch (error) {
-      guest.kill(endOf(error));
-      if (guest.end?.kind !== 'exit') {
-        const { imports, functions } = this.plan;
-        guest.stack = wasmStack(error, { module: this.#module, imported: imports.length, functions });
-      }
+      this.#failed(error);
     }
+    if (this.#tasks.size > 0) await this.#endTasks();
     try {
       if (!hasReturned && guest.end?.kind === 'exit' && this.#after.length > 0) await this.#finishExited(guest);
     } finally {
@@ -182,6 +187,34 @@ export class GuestInstance implements ProcessRef {
     // depend on the places of the checks.
     if (guest.end?.kind === 'exit' && used > limit) guest.end = { kind: 'gas', used, limit };
     return guest.end as ProcessEnd; // set where the guest returned or threw
+  }
+
+  #failed(error: unknown): void {
+    const { guest } = this;
+    // An error that comes after the end of the Process is that with which it is unwound.
+    const isFirst = guest.end === null || guest.stack.length === 0;
+    guest.kill(endOf(error));
+    if (guest.end?.kind === 'exit' || !isFirst) return;
+    const { imports, functions } = this.plan;
+    guest.stack = wasmStack(error, { module: this.#module, imported: imports.length, functions });
+  }
+
+  #runTask(): Promise<void> {
+    if (this.#task === null) throw new GuestFault('a task of a module without tasks');
+    const task = this.#stacks.run(this.#task).then(
+      () => undefined,
+      (error: unknown) => this.#failed(error),
+    );
+    this.#tasks.add(task);
+    return task.finally(() => this.#tasks.delete(task));
+  }
+
+  /** Unwinds the tasks that are left at the end of the Process: the instance may serve another one only without them. */
+  async #endTasks(): Promise<void> {
+    while (this.#tasks.size > 0) {
+      this.guest.unwind();
+      await Promise.all(this.#tasks);
+    }
   }
 
   /**

@@ -162,9 +162,18 @@ export class Process {
   #environ: TextList | null = null;
   #component: ComponentState | null = null;
   #io: Map<string, SchemeUsage> | null = null;
+  /** Rejects the wait of the guest; null: it does not wait. */
   #rejectWait: ((reason: Error) => void) | null = null;
+  /** Reject further waits, of other stacks of the guest (runTask). */
+  #rejectOthers: Set<(reason: Error) => void> | null = null;
   #abort: AbortController | null = null;
   #atEnd: Set<() => void> | null = null;
+
+  /**
+   * Runs the task entry (InstancePlan.taskEntry) on a stack of its own, beside those that run. Resolves when it has ended,
+   * however that was. Set by the instance in which the Process runs.
+   */
+  runTask: () => Promise<void> = () => Promise.reject(new Error('the Process runs in no instance'));
 
   constructor(options: ProcessOptions) {
     this.options = options;
@@ -234,11 +243,20 @@ export class Process {
   kill(end: ProcessEnd): void {
     if (this.end !== null) return;
     this.end = end;
-    this.meter.endSlice();
     this.#signalEnd();
+    this.unwind();
+  }
+
+  /** Unwinds what still runs or waits of a Process that has ended. */
+  unwind(): void {
+    if (this.end === null) throw new Error('a Process is unwound that has not ended');
+    this.meter.endSlice();
     const reject = this.#rejectWait;
+    const others = this.#rejectOthers;
     this.#rejectWait = null;
-    reject?.(new ProcessEnded(end.kind));
+    this.#rejectOthers = null;
+    reject?.(new ProcessEnded(this.end.kind));
+    if (others !== null) for (const one of others) one(new ProcessEnded(this.end.kind));
   }
 
   /** Ends the Process and unwinds the guest, for host calls that never return. */
@@ -255,22 +273,30 @@ export class Process {
       return Promise.reject(new ProcessEnded(this.end.kind));
     }
     return new Promise<T>((resolve, reject) => {
-      this.#rejectWait = reject;
+      if (this.#rejectWait === null) this.#rejectWait = reject;
+      else {
+        this.#rejectOthers ??= new Set();
+        this.#rejectOthers.add(reject);
+      }
       promise.then(
         (value) => {
           if (this.end !== null) return;
-          this.#rejectWait = null;
-          this.options.resumed?.();
+          this.#waited(reject);
           resolve(value);
         },
         (error: unknown) => {
           if (this.end !== null) return;
-          this.#rejectWait = null;
-          this.options.resumed?.();
+          this.#waited(reject);
           reject(error);
         },
       );
     });
+  }
+
+  #waited(reject: (reason: Error) => void): void {
+    if (this.#rejectWait === reject) this.#rejectWait = null;
+    else this.#rejectOthers?.delete(reject);
+    this.options.resumed?.();
   }
 
   /**

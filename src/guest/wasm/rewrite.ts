@@ -64,6 +64,8 @@ export interface VetOptions extends RewriteOptions {
    * exports.
    */
   readonly keepsExports?: boolean;
+  /** Export name of a function without parameters that the kernel calls besides the entry point. */
+  readonly taskEntry?: string;
   /** Source lines of the module's code (lines/source-lines.ts), to be found again in the rewritten code. */
   readonly lines?: SourceLines | null;
 }
@@ -80,9 +82,11 @@ export function vetModule(bytes: Uint8Array, options: VetOptions): { module: Rew
   const inspection = inspect(processed, options);
   if (inspection.findings.length > 0 || inspection.entry === null) throw toError(subject, inspection.findings);
   const { entry, initialize } = inspection;
+  const { taskEntry } = options;
+  const kept = [entry.name, ...[initialize, taskEntry].flatMap((name) => name ?? [])];
   const rewritten = finish(processed, {
     tableEntriesMax: grownTableEntriesMax,
-    exportsKept: options.keepsExports === true ? null : [entry.name, ...(initialize === null ? [] : [initialize])],
+    exportsKept: options.keepsExports === true ? null : kept,
   });
   return {
     bytes: rewritten.bytes,
@@ -93,6 +97,7 @@ export function vetModule(bytes: Uint8Array, options: VetOptions): { module: Rew
       plan: {
         ...rewritten.plan,
         entry,
+        ...(taskEntry === undefined ? {} : { taskEntry }),
         abis: inspection.abis,
         initialize,
       },

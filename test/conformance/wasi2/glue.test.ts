@@ -68,9 +68,12 @@ describe('parts of a composed component', () => {
     // Each part numbers its handles from 1.
     expect([handle, other, await resources('pass', 3, handle, 1, 2)]).toEqual([1, 1, 2]);
     await expect(resources('lend-rep', 3, handle, 1, 1)).rejects.toThrow('no resource handle');
+    await expect(resources('lend-rep', 3, 2, 2, 3)).rejects.toThrow('component instance 3, which nobody calls');
+    await resources('called', 3);
     expect(await resources('lend-rep', 3, 2, 2, 3)).toBe(77);
     await expect(resources('pass', 3, 2, 2, 1)).rejects.toThrow('while a call in progress borrows it');
     await resources('returned', 3);
+    await resources('called', 1);
     const borrowed = await resources('lend', 3, 2, 2, 1);
     await expect(resources('returned', 1)).rejects.toThrow('1 borrowed');
     await expect(resources('pass', 3, borrowed, 1, 2)).rejects.toThrow('only borrowed');

@@ -45,9 +45,9 @@ const read = (memory: number): Canon => ({
   core: '(param i32 i32 i32) (result i32)',
 });
 const wait = (memory: number): Canon => ({ bytes: [0x20, 0, memory], core: '(param i32 i32) (result i32)' });
-const streamCancel: Canon = { bytes: [0x11, 1, 0], core: '(param i32) (result i32)' };
-const futureCancel: Canon = { bytes: [0x18, 2, 0], core: '(param i32) (result i32)' };
-const subtaskCancel: Canon = { bytes: [6, 0], core: '(param i32) (result i32)' };
+const streamCancel: Canon = { bytes: [0x11, 1, 1], core: '(param i32) (result i32)' };
+const futureCancel: Canon = { bytes: [0x18, 2, 1], core: '(param i32) (result i32)' };
+const subtaskCancel: Canon = { bytes: [6, 1], core: '(param i32) (result i32)' };
 const message = (realloc: number): Canon => ({
   bytes: [
     0x1d,
@@ -168,8 +168,8 @@ function calls(bytes: Uint8Array): readonly Seen[] {
 
 describe('an event of a part', () => {
   it.each([
-    ['stream.cancel-read', streamCancel, 'stream.cancel-read u8'],
-    ['future.cancel-read', futureCancel, 'future.cancel-read u8'],
+    ['stream.cancel-read', streamCancel, 'stream.cancel-read async u8'],
+    ['future.cancel-read', futureCancel, 'future.cancel-read async u8'],
     ['subtask.cancel', subtaskCancel, 'subtask.cancel'],
   ])('is stored in the memory of its calls by %s, which names none', (name, canon, host) => {
     const outer = { functions: { read: read(0), [name]: canon }, body: `(call $${name} (i32.const 1))` };

@@ -119,8 +119,8 @@ export class HandleTable {
   lent: Lent | null = null;
   /** Takes the handles that `take` would remove; null: they are removed. */
   holds: Hold[] | null = null;
-  /** What the synchronous call of each component instance has borrowed. An instance runs one such call at a time. */
-  readonly #loans = new Map<number, Loans>();
+  /** What the synchronous calls of each component instance have borrowed, the innermost at the end. */
+  readonly #loans = new Map<number, Loans[]>();
   /** Takes what the arguments of an asynchronous call between component instances borrow; null while there is no such call. */
   taskLoans: Loans | null = null;
 
@@ -250,28 +250,27 @@ export class HandleTable {
   }
 
   #noteLent(entry: Entry, to: number): Loans {
-    const loans = this.taskLoans ?? this.#loansOf(to);
+    const loans = this.taskLoans ?? this.#loans.get(to)?.at(-1);
+    if (loans === undefined) throw new GuestFault(`a handle is lent to component instance ${to}, which nobody calls`);
     loans.lent.add(entry);
     return loans;
   }
 
-  #loansOf(owner: number): Loans {
-    let loans = this.#loans.get(owner);
-    if (loans === undefined) {
-      loans = new Loans();
-      this.#loans.set(owner, loans);
-    }
-    return loans;
+  /** Begins a synchronous call of component instance `owner`, to which handles may be lent. */
+  beginCall(owner: number): void {
+    const calls = this.#loans.get(owner);
+    if (calls === undefined) this.#loans.set(owner, [new Loans()]);
+    else calls.push(new Loans());
   }
 
   /**
-   * Gives back the handles that were lent to component instance `owner`, whose synchronous call returns. Throws GuestFault if `owner`
-   * still holds borrowed handles.
+   * Gives back the handles that were lent to the call of component instance `owner` that began last, and returns. Throws
+   * GuestFault if `owner` still holds any of them.
    */
   endCall(owner: number): void {
-    const loans = this.#loansOf(owner);
-    loans.checkDropped();
-    loans.lent.giveBack();
+    const calls = this.#loans.get(owner);
+    calls?.at(-1)?.checkDropped();
+    calls?.pop()?.lent.giveBack();
   }
 
   #checkNotLent(entry: Entry, handle: number): void {

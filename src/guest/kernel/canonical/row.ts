@@ -214,11 +214,21 @@ function adapted(
 ): (guest: Process, ...args: CoreValue[]) => SyscallResult {
   const lift = argumentsLifter(type, flatParamsMax);
   const finish = finisher(type);
+  const isStored = type.result !== null && flattenType(type.result).length > 1;
   return (guest, ...args) => {
     if (!inRealloc) guest.component.allocations.checkCall();
     const returned = run(guest, ...lift(guest, args));
     if (!(returned instanceof Promise)) return finish(guest, args, returned);
     // A guest whose Process has ended takes no result: its memory may belong to another Process by then.
+    const { component } = guest;
+    if (component.waiting !== null && type.async) {
+      return component.waiting(returned).then((value) => {
+        if (guest.end !== null) return undefined;
+        if (!isStored) return finish(guest, args, value);
+        component.storeResult = () => finish(guest, args, value);
+        return undefined;
+      });
+    }
     return returned.then((value) => (guest.end === null ? finish(guest, args, value) : undefined));
   };
 }

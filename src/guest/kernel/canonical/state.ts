@@ -34,6 +34,13 @@ export class ComponentState {
   encoding: TextEncoding = 'utf8';
   /** Text on its way from one part to another, in the encoding of the latter; null: there is none. */
   transcoded: EncodedText | null = null;
+  /** Waits for a function of the host while other tasks of a composed component run; null: there are none. */
+  waiting: (<T>(promise: Promise<T>) => Promise<T>) | null = null;
+  /**
+   * Stores the result of a function for which a task has waited: other parts may have moved the memory of its own meanwhile,
+   * so code of the linker first selects it anew. Null: there is none.
+   */
+  storeResult: (() => void) | null = null;
   /** Signal that is aborted when the guest cancels the call that is being started; null for a call without that. */
   cancelled: AbortSignal | null = null;
 

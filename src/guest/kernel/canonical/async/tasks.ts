@@ -1,168 +1,92 @@
 /**
- * Asynchronous calls of one part of a composed component by another. Each makes a task of the callee. Code of the linker
- * (src/guest/component/task-glue.ts) runs tasks; this says which one may run, and what the caller learns of it.
+ * Asynchronous calls of one part of a composed component by another. Each makes a task of the callee, which runs on a stack
+ * of its own while code of it runs. One task runs at a time: it hands the thread on where it waits, so code of the guest
+ * never meets other code of the guest in the middle of a function.
  *
  *     starting --admitted--> started --task.return--> returned --the core function ends--> (gone)
  *        |                      +------task.cancel--> cancelled -----------^
  *        +--subtask.cancel--> cancelled before it started
  *
- * A task whose callback asked for an event runs when the event is there, one that yielded in the next round. A part runs one
- * task at a time: the linker puts a task off whose part is in the middle of a call.
+ * A call runs the task until it waits or ends; then its caller goes on. Of the tasks that wait, one that can go on is taken
+ * when the running one waits, that which ran last at the end. A task whose callback has returned has no stack.
  *
- * Spec: component-model, CanonicalABI.md "Task State", "Subtask State", "canon lift", "canon lower".
+ * Spec: component-model, CanonicalABI.md "Thread State", "Task State", "Subtask State", "canon lift", "canon lower".
  */
 import { GuestFault } from '../../memory.ts';
 import { Wakeup } from '../../net/wakeup.ts';
 import type { Process } from '../../process.ts';
-import { Loans } from '../handles.ts';
+import { endOf } from '../../process-end.ts';
 import type { StateOf } from '../state.ts';
 import { mayHostWake } from './deadlock.ts';
 import { subtaskResource } from './subtask.ts';
-import { type Event, eventCode, noEvent, Waitable, WaitableSet, waitableSetResource } from './waitable.ts';
+import { callState, type Parked, PartSubtask, Task } from './task.ts';
+import { type Event, noEvent, WaitableSet, waitableSetResource } from './waitable.ts';
 
 /** Most tasks of one Process that have not ended. */
 export const tasksMax = 4096;
 
+/** Stacks of the tasks of one Process that run, or wait inside a function. */
+export const taskStacks = {
+  max: 128,
+  /** Bytes that each counts as held for the guest (Process.held): the pages that a stack of ordinary depth has touched. */
+  bytes: 65_536,
+} as const;
+
 /** Host work (Process.work) of looking at one task, in bytes moved. */
 const taskWork = 64;
-
-/** Codes of the events of a call. */
-const callState = {
-  starting: 0,
-  started: 1,
-  returned: 2,
-  cancelledBeforeStarted: 3,
-  cancelledBeforeReturned: 4,
-} as const;
 
 /** Code of the event that tells a task of its cancellation. */
 const taskCancelled = 6;
 
-/** What the caller of a task holds. */
-export class PartSubtask extends Waitable {
-  protected readonly code = eventCode.subtask;
-  readonly task: Task;
-  #isKnown = false;
-
-  constructor(task: Task) {
-    super();
-    this.task = task;
-  }
-
-  override get isSettled(): boolean {
-    return this.hasEvent && this.task.isResolved;
-  }
-
-  /** Whether the caller has learned of the end. */
-  get isKnown(): boolean {
-    return this.#isKnown;
-  }
-
-  tell(state: number): void {
-    this.happen(() => {
-      if (state >= callState.returned) {
-        this.#isKnown = true;
-        this.task.loans.lent.giveBack();
-      }
-      return state;
-    });
-  }
-
-  override leave(): void {
-    if (!this.#isKnown) throw new GuestFault('a call is dropped whose end is not known');
-    super.leave();
-  }
-}
-
-export class Task {
-  readonly id: number;
-  /** Number of the place in the linked component that makes the call. */
-  readonly site: number;
-  readonly caller: number;
-  readonly callee: number;
-  /** Core arguments of the call. */
-  readonly args: bigint[] = [];
-  /** What the task has borrowed of its caller, until the caller learns that it has returned. */
-  readonly loans = new Loans();
-  /** Core result of a call whose caller waits; one in memory is stored there. */
-  result = 0n;
-  context: readonly [number, number] = [0, 0];
-  state: number = callState.starting;
-  call: PartSubtask | null = null;
-  #waits: WaitableSet | 'turn' | null = null;
-  cancel: 'none' | 'requested' | 'delivered' = 'none';
-  /** Whether the task is put off until a part ends a call. */
-  isPutOff = false;
-  isOver = false;
-  /** Whether the caller has gone on. */
-  isAnswered = false;
-
-  /** The task that made the call; null: that of the entry point, or one that a part ran on behalf of another. */
-  readonly parent: Task | null;
-
-  constructor(id: number, site: number, { caller, callee, parent }: Pick<Task, 'caller' | 'callee' | 'parent'>) {
-    this.id = id;
-    this.parent = parent;
-    this.site = site;
-    this.caller = caller;
-    this.callee = callee;
-  }
-
-  /** What the task waits for; null: it runs, or has not started. */
-  get waits(): WaitableSet | 'turn' | null {
-    return this.#waits;
-  }
-
-  set waits(waits: WaitableSet | 'turn' | null) {
-    if (this.#waits instanceof WaitableSet) this.#waits.waiting -= 1;
-    if (waits instanceof WaitableSet) waits.waiting += 1;
-    this.#waits = waits;
-  }
-
-  get isResolved(): boolean {
-    return this.state >= callState.returned;
-  }
-
-  /** Whether the task can go on after its wait. */
-  get isReady(): boolean {
-    if (this.waits === null || this.isPutOff) return false;
-    return this.waits === 'turn' || this.cancel === 'requested' || this.waits.hasEvent;
-  }
-}
-
-const state: StateOf<Tasks> = { make: () => new Tasks() };
+const state: StateOf<{ tasks: Tasks | null }> = { make: () => ({ tasks: null }) };
 
 /** Returns the tasks of `guest`. */
 export function tasksOf(guest: Process): Tasks {
-  return guest.component.of(state);
+  const held = guest.component.of(state);
+  held.tasks ??= new Tasks(guest);
+  return held.tasks;
 }
 
 class Tasks {
+  readonly #guest: Process;
   readonly #tasks = new Map<number, Task>();
+  /** Tasks that have not ended, and the entry point; that which ran last is at the end. */
+  readonly #order = new Set<Task>();
   /** Tasks that have not started, in the order of their calls. */
   readonly #queue = new Set<Task>();
-  /** The task that each part runs. */
-  readonly #running = new Map<number, Task>();
+  /** The task of each part beside which no other exclusive one runs. */
+  readonly #exclusive = new Map<number, Task>();
   readonly #backpressure = new Map<number, number>();
-  /** Tasks that the linker's code is running, one after the other. */
-  #round: Task[] = [];
-  #picked: Task | null = null;
+  #entry = new Task(0, { site: -1, callee: -1, isExclusive: false });
+  #current = this.#entry;
   #begun: Task | null = null;
   #ids = 0;
+  #stacks = 0;
+  /** Number of tasks that wait for a function of the host. */
+  #hostCalls = 0;
   readonly #changed = new Wakeup();
 
-  /**
-   * Makes a task, whose arguments `push` adds. Returns its number. Throws GuestFault for a callee that waits, directly or
-   * through others, for the task that calls.
-   */
-  begin(site: number, caller: number, callee: number): number {
+  constructor(guest: Process) {
+    this.#guest = guest;
+  }
+
+  /** Says that the entry point of `part` begins, or goes on after a wait. */
+  enterEntry(part: number, isExclusive: boolean): void {
+    this.#entry = new Task(0, { site: -1, callee: part, isExclusive });
+    this.#entry.state = callState.started;
+    this.#current = this.#entry;
+    this.#guest.component.waiting = (promise) => this.#hostCall(promise);
+    this.#order.add(this.#entry);
+    this.#take(this.#entry);
+  }
+
+  /** Makes a task, whose arguments `push` adds. Returns its number. */
+  begin(site: number, callee: number, isExclusive: boolean): number {
     if (this.#tasks.size >= tasksMax) throw new GuestFault(`more than ${tasksMax} asynchronous calls between parts`);
-    const parent = this.running(caller);
-    for (let one = parent; one !== null; one = one.parent)
-      if (one.caller === callee) throw new GuestFault('a part is called while a call of its own is in progress');
     this.#ids += 1;
-    const task = new Task(this.#ids, site, { caller, callee, parent });
+    const task = new Task(this.#ids, { site, callee, isExclusive });
     this.#tasks.set(task.id, task);
+    this.#order.add(task);
     this.#begun = task;
     return task.id;
   }
@@ -177,20 +101,14 @@ class Tasks {
     return task;
   }
 
-  /** Returns whether the callee takes calls now. */
-  admits(task: Task): boolean {
-    if (this.backpressure(task.callee) > 0) return false;
-    for (const { callee } of this.#queue) if (callee === task.callee) return false;
-    return true;
+  /** The task whose code runs. */
+  get current(): Task {
+    return this.#current;
   }
 
-  queue(task: Task): void {
-    this.#queue.add(task);
-  }
-
-  /** Accounts the host work of looking at every task. */
-  look(guest: Process): void {
-    guest.work(this.#tasks.size * taskWork);
+  /** Returns the task of a call that runs in `part`; null: that of the entry point, or a call without a task. */
+  running(part: number): Task | null {
+    return this.#current !== this.#entry && this.#current.callee === part ? this.#current : null;
   }
 
   backpressure(part: number): number {
@@ -202,44 +120,70 @@ class Tasks {
     this.#changed.wake();
   }
 
-  /** Says that the task begins, with its arguments taken, or goes on. */
+  /** Runs a task until it waits or ends, or queues it while its callee takes no calls. */
+  start(id: number): undefined | Promise<undefined> {
+    const task = this.of(id);
+    let isFirst = true;
+    for (const { callee } of this.#queue) if (callee === task.callee) isFirst = false;
+    if (isFirst && this.#isFree(task) && this.backpressure(task.callee) === 0) return this.#switchTo(task);
+    this.#queue.add(task);
+    return undefined;
+  }
+
+  /** Says that the current task begins, with its arguments taken, or goes on. */
   enter(task: Task): void {
-    this.#running.set(task.callee, task);
     task.waits = null;
     if (task.state !== callState.starting) return;
-    this.#queue.delete(task);
     task.state = callState.started;
     task.call?.tell(callState.started);
   }
 
   /** Takes what the core function returned: how the task goes on. Throws GuestFault for a task that ends unresolved. */
-  leave(guest: Process, task: Task, code: number): void {
-    this.#running.delete(task.callee);
-    for (const one of this.#tasks.values()) one.isPutOff = false;
+  leave(task: Task, code: number): void {
+    this.#giveUp(task);
     const how = code & 15;
     if (how === 0) {
       if (!task.isResolved) throw new GuestFault('a task ends without task.return');
       task.isOver = true;
+      this.#order.delete(task);
       if (task.isAnswered) this.#tasks.delete(task.id);
       return;
     }
-    if (how === 1) task.waits = 'turn';
-    else if (how === 2) task.waits = guest.component.handles.get(waitableSetResource, code >>> 4);
-    else throw new GuestFault(`a callback returned the code ${how}`);
+    task.waits = this.#wanted(how, code);
   }
 
-  /** Takes the event with which the task goes on. */
-  take(guest: Process, task: Task): Event {
+  #wanted(how: number, code: number): WaitableSet | 'turn' {
+    if (how === 1) return 'turn';
+    if (how !== 2) throw new GuestFault(`a callback returned the code ${how}`);
+    return this.#guest.component.handles.get(waitableSetResource, code >>> 4) as WaitableSet;
+  }
+
+  /** Takes the event with which the callback of a task goes on. */
+  take(task: Task): Event {
     if (task.cancel === 'requested') {
       task.cancel = 'delivered';
       return { ...noEvent, code: taskCancelled };
     }
-    return task.waits instanceof WaitableSet ? (task.waits.next(guest) ?? noEvent) : noEvent;
+    return task.waits instanceof WaitableSet ? (task.waits.next(this.#guest) ?? noEvent) : noEvent;
   }
 
-  /** Returns the task that `part` runs; null: that of the entry point. */
-  running(part: number): Task | null {
-    return this.#running.get(part) ?? null;
+  /** Waits as the callback of the entry point asks. */
+  waitEntry(code: number): undefined | Promise<undefined> {
+    const entry = this.#entry;
+    this.#giveUp(entry);
+    const wanted = this.#wanted(code & 15, code);
+    entry.waits = wanted;
+    if (wanted === 'turn') return this.wait({ isReady: () => this.#isFree(entry), isTurn: true });
+    return this.wait({ isReady: () => this.#isFree(entry) && wanted.hasEvent, changed: [wanted.changed] });
+  }
+
+  /** Returns the event with which the callback of the entry point goes on. */
+  eventOfEntry(): Event {
+    const entry = this.#entry;
+    this.#take(entry);
+    const { waits } = entry;
+    entry.waits = null;
+    return waits instanceof WaitableSet ? (waits.next(this.#guest) ?? noEvent) : noEvent;
   }
 
   /** Throws GuestFault if the task has returned, or was cancelled. */
@@ -267,11 +211,11 @@ class Tasks {
   }
 
   /** Returns what an asynchronous call returns: its state, with the handle of the call above it unless it has returned. */
-  status(guest: Process, task: Task): number {
+  status(task: Task): number {
     this.#answer(task);
     if (task.isResolved) return task.state;
     task.call = new PartSubtask(task);
-    task.call.handle = guest.component.handles.add(subtaskResource, task.call);
+    task.call.handle = this.#guest.component.handles.add(subtaskResource, task.call);
     return task.state | (task.call.handle << 4);
   }
 
@@ -288,94 +232,172 @@ class Tasks {
     if (task.isOver) this.#tasks.delete(task.id);
   }
 
-  /** Asks a call to end. A task that has not started ends at once. */
-  cancel({ task, isKnown }: PartSubtask): void {
+  /**
+   * Asks a call to end. A task that has not started ends at once; the callback of one that waits is told at once, and runs
+   * until it waits or ends. One that waits inside learns of it when it has returned to its callback.
+   */
+  cancel({ task, isKnown }: PartSubtask): undefined | Promise<undefined> {
     if (isKnown) throw new GuestFault('a call is cancelled whose end is known');
-    if (task.isResolved || task.cancel !== 'none') return;
-    if (task.state === callState.starting) {
-      this.#queue.delete(task);
+    if (task.cancel !== 'none') throw new GuestFault('a call is cancelled twice');
+    if (task.isResolved) return undefined;
+    if (this.#queue.delete(task)) {
       this.#tasks.delete(task.id);
+      this.#order.delete(task);
       this.#resolve(task, callState.cancelledBeforeStarted);
-      return;
+      return undefined;
     }
     task.cancel = 'requested';
-    this.#changed.wake();
+    return task.waits !== null && this.#isFree(task) ? this.#switchTo(task) : undefined;
   }
 
-  /** Starts a round: every task that can run now runs once, those that have not started in the order of their calls. */
-  beginRound(): void {
-    this.#round = [...this.#tasks.values()].filter((task) => task.isReady || this.#canStart(task));
+  /** Waits until `isReady()`, while other tasks run. */
+  wait(wait: Pick<Parked, 'isReady'> & Partial<Parked>): undefined | Promise<undefined> {
+    if (wait.isTurn !== true && wait.isReady()) return undefined;
+    return this.#park(wait);
   }
 
-  /** Returns the next task of the round as 2 × (its site + 1), plus 1 if it has started; 0 at the end. */
-  next(): number {
-    for (;;) {
-      const task = this.#round.shift();
-      if (task === undefined) return 0;
-      const starts = this.#canStart(task);
-      if (!starts && !task.isReady) continue;
-      this.#picked = task;
-      return 2 * (task.site + 1) + (starts ? 0 : 1);
+  /** Waits until no task goes on after it has returned. */
+  waitForAll(): undefined | Promise<undefined> {
+    this.#giveUp(this.#entry);
+    return this.wait({
+      isReady: () => {
+        for (const task of this.#order) if (task !== this.#entry && task.isResolved) return false;
+        return true;
+      },
+    });
+  }
+
+  /** Waits for a function of the host. Handles and encoding are those of the caller again when this resolves. */
+  async #hostCall<T>(promise: Promise<T>): Promise<T> {
+    const { component } = this.#guest;
+    const { encoding } = component;
+    const { owner } = component.handles;
+    let isSettled = false;
+    const settled = promise.finally(() => {
+      isSettled = true;
+      this.#hostCalls -= 1;
+      this.#changed.wake();
+    });
+    settled.catch(() => undefined);
+    this.#hostCalls += 1;
+    await this.#park({ isReady: () => isSettled });
+    component.encoding = encoding;
+    component.handles.owner = owner;
+    return settled;
+  }
+
+  /** Whether no other exclusive task of its part keeps the task from running. */
+  #isFree({ callee, isExclusive }: Task, holder = this.#exclusive.get(callee)): boolean {
+    return !isExclusive || holder === undefined;
+  }
+
+  #take(task: Task): void {
+    if (task.isExclusive) this.#exclusive.set(task.callee, task);
+  }
+
+  #giveUp(task: Task): void {
+    if (this.#exclusive.get(task.callee) === task) this.#exclusive.delete(task.callee);
+  }
+
+  /** Runs `task` until it waits or ends; then the current one goes on. */
+  #switchTo(task: Task): Promise<undefined> {
+    const resumer = this.#current;
+    task.resumer = resumer;
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    const go = () => resolve(undefined);
+    resumer.parked = { isReady: () => false, isTurn: false, changed: [], go };
+    this.#run(task);
+    return promise;
+  }
+
+  /** Lets the current task wait. */
+  #park({ isReady, isTurn = false, changed = [] }: Partial<Parked>): Promise<undefined> {
+    const task = this.#current;
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    const go = () => resolve(undefined);
+    task.parked = { isReady: isReady ?? (() => true), isTurn, changed, go };
+    this.#handOn(task);
+    return promise;
+  }
+
+  /** Gives the thread of a task that waits or has ended to the one that it belongs to now. */
+  #handOn(task: Task): void {
+    const { resumer } = task;
+    task.resumer = null;
+    if (resumer !== null) {
+      this.#run(resumer);
+      return;
     }
+    const next = this.#next(false);
+    if (next === null) void this.#runLater();
+    else this.#run(next);
   }
 
-  get picked(): Task {
-    if (this.#picked === null) throw new GuestFault('no task was picked');
-    return this.#picked;
+  #run(task: Task): void {
+    this.#current = task;
+    this.#order.delete(task);
+    this.#order.add(task);
+    const { parked } = task;
+    if (parked !== null) {
+      task.parked = null;
+      parked.go();
+      return;
+    }
+    this.#queue.delete(task);
+    this.#take(task);
+    if (this.#stacks >= taskStacks.max || !this.#guest.held.take(taskStacks.bytes))
+      throw new GuestFault(`more than ${taskStacks.max} asynchronous calls between parts run or wait inside at once`);
+    this.#stacks += 1;
+    void this.#guest.runTask().then(() => {
+      this.#stacks -= 1;
+      this.#guest.held.give(taskStacks.bytes);
+      if (this.#guest.end === null) this.#guarded(() => this.#handOn(task));
+    });
   }
 
-  /** Puts the picked task off: its part is in the middle of a call. */
-  putOff(): void {
-    this.picked.isPutOff = true;
-  }
-
-  /** Lets tasks that were put off be tried again: the part that waits now is another one. */
-  retry(): void {
-    for (const task of this.#tasks.values()) task.isPutOff = false;
-  }
-
-  #canStart(task: Task): boolean {
-    return (
-      task.state === callState.starting &&
-      !task.isPutOff &&
-      this.backpressure(task.callee) === 0 &&
-      this.#queue.has(task)
-    );
-  }
-
-  /**
-   * Returns 0 when `isDone()`, and 1 when a task can run; waits for either. `changed` are what else tells of a change. Never
-   * resolves after the end of the Process. Rejects with GuestFault if all parts wait for each other.
-   */
-  idle(guest: Process, isDone: () => boolean, changed: readonly Wakeup[]): number | Promise<number> {
-    return this.#look(isDone) ?? this.#later(guest, isDone, changed);
-  }
-
-  /** Whether no task goes on after it has returned. */
-  get areDone(): boolean {
-    for (const task of this.#tasks.values()) if (task.isResolved && !task.isOver) return false;
-    return true;
-  }
-
-  #look(isDone: () => boolean): number | null {
-    if (isDone()) return 0;
-    for (const task of this.#tasks.values())
-      if ((task.isReady && task.waits !== 'turn') || this.#canStart(task)) return 1;
+  /** Returns the task that goes on next, or begins; null: none can. */
+  #next(withTurns: boolean): Task | null {
+    this.#guest.work(this.#order.size * taskWork);
+    for (const task of this.#order) if ((withTurns || !task.isTurn) && this.#canRun(task)) return task;
     return null;
   }
 
-  async #later(guest: Process, isDone: () => boolean, changed: readonly Wakeup[]): Promise<number> {
+  #canRun(task: Task): boolean {
+    if (this.#queue.has(task)) return this.backpressure(task.callee) === 0 && this.#isFree(task);
+    if (task.parked !== null) return task.parked.isReady();
+    return task.isReady && this.#isFree(task);
+  }
+
+  async #runLater(): Promise<void> {
     for (;;) {
-      const waiting = [...this.#tasks.values()].filter(({ isPutOff }) => !isPutOff);
-      if (waiting.some(({ waits }) => waits === 'turn')) {
+      let next = this.#next(false);
+      if (next === null && this.#next(true) !== null) {
         await new Promise((resolve) => setImmediate(resolve));
-        return isDone() ? 0 : 1;
+        next = this.#next(true);
       }
-      if (!mayHostWake(guest)) throw new GuestFault('all parts wait for each other: none of them can go on');
-      const sets = waiting.flatMap(({ waits }) => (waits instanceof WaitableSet ? [waits.changed] : []));
-      await Promise.race([this.#changed, ...changed, ...sets].map((one) => one.wait()));
-      const found = this.#look(isDone);
-      if (found !== null) return found;
+      if (this.#guest.end !== null) return;
+      if (next !== null) {
+        const task = next;
+        this.#guarded(() => this.#run(task));
+        return;
+      }
+      if (this.#hostCalls === 0 && !mayHostWake(this.#guest)) {
+        this.#guest.kill(endOf(new GuestFault('all parts wait for each other: none of them can go on')));
+        return;
+      }
+      const changed = [...this.#order].flatMap(({ waits, parked }) =>
+        parked === null ? (waits instanceof WaitableSet ? [waits.changed] : []) : parked.changed,
+      );
+      await Promise.race([this.#changed, ...changed].map((one) => one.wait()));
+    }
+  }
+
+  /** Runs what belongs to the guest outside of its calls. A fault ends the Process. */
+  #guarded(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.#guest.kill(endOf(error));
     }
   }
 }

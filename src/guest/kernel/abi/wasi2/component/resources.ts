@@ -95,6 +95,11 @@ const lendRep = witRow(
   },
 );
 
+/** Begins a call of component instance `by`, to which handles may be lent. */
+const called = witRow('called', func({ by: 'u32' }), (guest: Process, by: number) => {
+  guest.component.handles.beginCall(by);
+});
+
 /** Ends a call of component instance `by`, to which handles were lent. Traps if it holds borrowed handles. */
 const returned = witRow('returned', func({ by: 'u32' }), (guest: Process, by: number) => {
   guest.component.handles.endCall(by);
@@ -107,6 +112,7 @@ export const guestResources = witInterface('wasi2', 'trisiel:component/resources
   owns,
   pass,
   lend,
+  called,
   returned,
   lendRep,
 ]);

@@ -11,11 +11,13 @@ import { elementName, lastWord, spelledType } from '../../../../component/elemen
 import { GuestBuffer } from '../../../canonical/async/buffer.ts';
 import { makeEnds } from '../../../canonical/async/channel.ts';
 import { blocked, type CopyEnd } from '../../../canonical/async/copy-end.ts';
+import { mayHostWake } from '../../../canonical/async/deadlock.ts';
 import { allElements } from '../../../canonical/async/elements.ts';
 import { endResource } from '../../../canonical/async/end-handles.ts';
 import type { Element, Kind, Side } from '../../../canonical/async/shared.ts';
 import { type Subtask, subtaskResource } from '../../../canonical/async/subtask.ts';
-import { PartSubtask, type Task, tasksOf } from '../../../canonical/async/tasks.ts';
+import { callState, PartSubtask, type Task } from '../../../canonical/async/task.ts';
+import { tasksOf } from '../../../canonical/async/tasks.ts';
 import {
   type Event,
   noEvent,
@@ -71,20 +73,27 @@ function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
+/** Throws GuestFault if the guest begins a wait that nothing can end: it runs no code then that could. */
+function checkEnds(guest: Process): void {
+  if (!mayHostWake(guest)) throw new GuestFault('the guest waits for what cannot happen');
+}
+
+function waitFor(guest: Process, set: WaitableSet): Event | Promise<Event> {
+  if (!set.hasEvent) checkEnds(guest);
+  return set.wait(guest);
+}
+
+/** Waits for an event of a set and stores it. */
+function waitAndStore(guest: Process, handle: number, pointer: number): SyscallResult {
+  const event = waitFor(guest, setOf(guest, handle));
+  return event instanceof Promise
+    ? event.then((later) => (guest.end === null ? store(guest, pointer, later) : undefined))
+    : store(guest, pointer, event);
+}
+
 const waitableSetRows = [
   row('waitable-set.new', [], 'i32', (guest) => guest.component.handles.add(waitableSetResource, new WaitableSet())),
-  row(
-    'waitable-set.wait',
-    ['set', 'event'],
-    'i32',
-    (guest, handle, pointer) => {
-      const event = setOf(guest, handle).wait(guest);
-      return event instanceof Promise
-        ? event.then((later) => (guest.end === null ? store(guest, pointer, later) : undefined))
-        : store(guest, pointer, event);
-    },
-    true,
-  ),
+  row('waitable-set.wait', ['set', 'event'], 'i32', waitAndStore, true),
   row('waitable-set.poll', ['set', 'event'], 'i32', (guest, handle, pointer) =>
     store(guest, pointer, setOf(guest, handle).next(guest) ?? noEvent),
   ),
@@ -162,7 +171,7 @@ const taskRows = [
       const code = wanted & 15;
       if (code === 1) return turn().then(() => deliver(guest, noEvent));
       if (code !== 2) throw new GuestFault(`a callback returned the code ${code}`);
-      const event = setOf(guest, wanted >>> 4).wait(guest);
+      const event = waitFor(guest, setOf(guest, wanted >>> 4));
       return event instanceof Promise ? event.then((later) => deliver(guest, later)) : deliver(guest, event);
     },
     true,
@@ -173,8 +182,8 @@ const taskRows = [
 
 /** What the linker's code for calls between parts calls; a component cannot define these functions. */
 const partRows = [
-  row('task-begin', ['site', 'caller', 'callee'], 'i32', (guest, site, caller, callee) =>
-    tasksOf(guest).begin(site, caller, callee),
+  row('task-begin', ['site', 'callee', 'exclusive'], 'i32', (guest, site, callee, exclusive) =>
+    tasksOf(guest).begin(site, callee, exclusive === 1),
   ),
   {
     name: 'task-push',
@@ -187,11 +196,11 @@ const partRows = [
     },
   },
   row('task-arg', ['task', 'index'], 'i64', (guest, id, index) => taskOf(guest, id).args[index] ?? 0n),
-  row('task-admit', ['task'], 'i32', (guest, id) => (allTasks(guest).admits(taskOf(guest, id)) ? 1 : 0)),
-  row('task-queue', ['task'], null, (guest, id) => {
-    tasksOf(guest).queue(taskOf(guest, id));
-    return undefined;
-  }),
+  // Runs the task until it waits or ends, or queues it.
+  row('task-start', ['task'], null, (guest, id) => tasksOf(guest).start(id), true),
+  row('task-current', [], 'i32', (guest) => tasksOf(guest).current.id),
+  row('task-place', ['task'], 'i32', (guest, id) => taskOf(guest, id).site),
+  row('task-started', ['task'], 'i32', (guest, id) => (taskOf(guest, id).state === callState.starting ? 0 : 1)),
   row('task-enter', ['task'], null, (guest, id) => {
     tasksOf(guest).enter(taskOf(guest, id));
     return undefined;
@@ -207,10 +216,10 @@ const partRows = [
   }),
   row('task-context', ['task', 'slot'], 'i32', (guest, id, slot) => taskOf(guest, id).context[slot === 0 ? 0 : 1]),
   row('task-leave', ['task', 'code'], null, (guest, id, code) => {
-    allTasks(guest).leave(guest, taskOf(guest, id), code);
+    tasksOf(guest).leave(taskOf(guest, id), code);
     return undefined;
   }),
-  row('task-take', ['task'], 'i32', (guest, id) => deliver(guest, tasksOf(guest).take(guest, taskOf(guest, id)))),
+  row('task-take', ['task'], 'i32', (guest, id) => deliver(guest, tasksOf(guest).take(taskOf(guest, id)))),
   // Number of the task that a part runs; 0: that of the entry point.
   row('task-running', ['part'], 'i32', (guest, part) => tasksOf(guest).running(part)?.id ?? 0),
   row('task-site', ['task'], 'i32', (guest, id) => {
@@ -235,54 +244,62 @@ const partRows = [
     tasksOf(guest).returned(taskOf(guest, id));
     return undefined;
   }),
-  row('task-status', ['task'], 'i32', (guest, id) => tasksOf(guest).status(guest, taskOf(guest, id))),
+  row('task-status', ['task'], 'i32', (guest, id) => tasksOf(guest).status(taskOf(guest, id))),
   row('task-take-result', ['task'], 'i64', (guest, id) => tasksOf(guest).takeResult(taskOf(guest, id))),
-  row('task-retry', [], null, (guest) => {
-    allTasks(guest).retry();
+  row('entry-begin', ['part', 'exclusive'], null, (guest, part, exclusive) => {
+    tasksOf(guest).enterEntry(part, exclusive === 1);
     return undefined;
   }),
-  row('round', [], null, (guest) => {
-    allTasks(guest).beginRound();
-    return undefined;
-  }),
-  row('round-next', [], 'i32', (guest) => tasksOf(guest).next()),
-  row('round-task', [], 'i32', (guest) => tasksOf(guest).picked.id),
-  row('round-put-off', [], null, (guest) => {
-    tasksOf(guest).putOff();
-    return undefined;
-  }),
-  // These wait until what is asked for is there (0), or a task can run (1).
+  row('entry-wait', ['wanted'], null, (guest, wanted) => tasksOf(guest).waitEntry(wanted), true),
+  row('entry-event', ['wanted'], 'i32', (guest) => deliver(guest, tasksOf(guest).eventOfEntry())),
+  // These wait until what is asked for is there, while other tasks run.
   row(
     'idle-set',
     ['set'],
-    'i32',
+    null,
     (guest, handle) => {
       const set = setOf(guest, handle);
-      return allTasks(guest).idle(guest, () => set.hasEvent, [set.changed]);
+      set.waiting += 1;
+      const waiting = tasksOf(guest).wait({ isReady: () => set.hasEvent, changed: [set.changed] });
+      const ended = (): undefined => {
+        set.waiting -= 1;
+      };
+      return waiting === undefined ? ended() : waiting.then(ended);
     },
     true,
   ),
   row(
     'idle-waitable',
     ['waitable'],
-    'i32',
+    null,
     (guest, handle) => {
       const waitable = waitableOf(guest, handle);
-      return allTasks(guest).idle(guest, () => waitable.isSettled, [waitable.changed]);
+      return tasksOf(guest).wait({ isReady: () => waitable.isSettled, changed: [waitable.changed] });
     },
     true,
   ),
   row(
     'idle-task',
     ['task'],
-    'i32',
+    null,
     (guest, id) => {
       const task = taskOf(guest, id);
-      return allTasks(guest).idle(guest, () => task.isResolved, []);
+      return tasksOf(guest).wait({ isReady: () => task.isResolved });
     },
     true,
   ),
-  row('idle-end', [], 'i32', (guest) => allTasks(guest).idle(guest, () => tasksOf(guest).areDone, []), true),
+  row('idle-turn', [], null, (guest) => tasksOf(guest).wait({ isReady: () => true, isTurn: true }), true),
+  row('idle-end', [], null, (guest) => tasksOf(guest).waitForAll(), true),
+  // Stores the result of the host function for which the task has waited, in memory that is selected now.
+  row('store-result', [], null, ({ component }) => {
+    const store = component.storeResult;
+    component.storeResult = null;
+    store?.();
+    return undefined;
+  }),
+  row('must-not-wait', [], null, () => {
+    throw new GuestFault('a function waits whose type is not asynchronous');
+  }),
   // Number of a part whose memory gets what another one has written; 0: there is none. `copy-store` stores it.
   row('copy-part', [], 'i32', (guest) => {
     for (const { part } of guest.component.unstored) return part;
@@ -298,21 +315,21 @@ const partRows = [
     const waitable = waitableOf(guest, handle);
     return waitable.isSettled ? waitable.take().payload : blocked;
   }),
-  row('subtask-cancel', ['subtask'], null, (guest, handle) => {
-    const call = callOf(guest, handle);
-    call.checkAlone('a call is cancelled');
-    if (call instanceof PartSubtask) tasksOf(guest).cancel(call);
-    else call.cancel();
-    return undefined;
-  }),
+  // Asks a call to end. Waits while a task runs that learns of it.
+  row(
+    'subtask-cancel',
+    ['subtask'],
+    null,
+    (guest, handle) => {
+      const call = callOf(guest, handle);
+      call.checkAlone('a call is cancelled');
+      if (call instanceof PartSubtask) return tasksOf(guest).cancel(call);
+      call.cancel();
+      return undefined;
+    },
+    true,
+  ),
 ];
-
-/** Returns the tasks of `guest`, all of which are looked at. */
-function allTasks(guest: Process): ReturnType<typeof tasksOf> {
-  const tasks = tasksOf(guest);
-  tasks.look(guest);
-  return tasks;
-}
 
 function taskOf(guest: Process, id: number): Task {
   return tasksOf(guest).of(id);
@@ -364,8 +381,10 @@ function endOf(guest: Process, kind: Kind, side: Side, element: Element, handle:
 }
 
 /** Delivers the event of `waitable` as the result of the call, after waiting for it. */
-function payloadOf(waitable: Waitable): SyscallResult {
-  return waitable.hasEvent ? waitable.take().payload : waitable.happened().then(() => waitable.take().payload);
+function payloadOf(guest: Process, waitable: Waitable): SyscallResult {
+  if (waitable.hasEvent) return waitable.take().payload;
+  checkEnds(guest);
+  return waitable.happened().then(() => waitable.take().payload);
 }
 
 /** Returns the rows of streams or futures of one type of values. Names end in `word`, by which the linker knows the type. */
@@ -398,7 +417,7 @@ function copyRows(kind: Kind, element: Element, word = element.name): readonly S
         'i32',
         (guest, ...args) => {
           checkAlone(guest, args[0] as number, waiting);
-          return payloadOf(start(guest, args));
+          return payloadOf(guest, start(guest, args));
         },
         true,
       ),
