@@ -47,6 +47,11 @@ export class GlueModule {
     return this.#memories?.unit ?? 0;
   }
 
+  /** The functions that the module imports. */
+  get imports(): readonly { readonly target: ImportTarget; readonly type: FuncType }[] {
+    return this.#imports;
+  }
+
   /** Returns the index of the function `target`, which the module imports. */
   import(target: ImportTarget, type: FuncType): number {
     const key = JSON.stringify(target);

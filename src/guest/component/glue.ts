@@ -367,6 +367,11 @@ export class Glue {
     addAsyncEntry({ pieces: this.#pieces, tasks: this.#tasks }, name, calls);
   }
 
+  /** The functions that the code calls. */
+  get imports(): GlueModule['imports'] {
+    return this.#module.imports;
+  }
+
   /** Returns the definition that the import `name` of the glue module is connected to; null if there is none. */
   resolve(module: string, name: string): ImportTarget | null {
     return this.#module.resolve(module, name);

@@ -27,6 +27,7 @@ import type {
   Part,
   ResourceItem,
 } from './graph.ts';
+import { guardUnit } from './guards.ts';
 import { HostImports, type ProvidedWit } from './host-imports.ts';
 import { Memories } from './memories.ts';
 import { invalidComponent, unsupportedComponent } from './refusals.ts';
@@ -175,19 +176,47 @@ class Linker {
   }
 
   #fuse(units: readonly Unit[], keep: readonly KeptExport[]): Fused {
-    const glue: Unit = { bytes: this.#glue.write(), resolve: (module, name) => this.#glue.resolve(module, name) };
+    const bytes = this.#glue.write();
     const merged: Unit[] = this.#memories.areMerged ? [{ bytes: this.#memories.laidOut(), resolve: () => null }] : [];
-    return fuse([glue, ...units, ...merged], keep, {
+    const { guards, resolve } = this.#guarded(1 + units.length + merged.length);
+    return fuse([{ bytes, resolve }, ...units, ...merged, ...guards], keep, {
       subject: this.#subject,
       modules: this.#modules,
       memories: this.#memories.areMerged
         ? {
             unit: this.#memoriesUnit,
             placed: this.#memories.placed,
-            ofUnit: [null, ...units.map((_, index) => this.#memories.ofInstance(index)), null],
+            ofUnit: [
+              null,
+              ...units.map((_, index) => this.#memories.ofInstance(index)),
+              null,
+              ...guards.map(() => null),
+            ],
           }
         : null,
     });
+  }
+
+  /**
+   * Returns what the glue imports, and the unit `unit` of guards (guards.ts) through which it calls parts that may throw
+   * exceptions.
+   */
+  #guarded(unit: number): { readonly guards: readonly Unit[]; readonly resolve: Unit['resolve'] } {
+    const resolve: Unit['resolve'] = (module, name) => this.#glue.resolve(module, name);
+    const mayThrow = this.#graph.instances.some((instance) => this.#modules.read(instance.module).tags.length > 0);
+    if (!this.#isComposed || !mayThrow) return { guards: [], resolve };
+    const functions = this.#glue.imports.filter(
+      ({ target }) => target.kind === 'unit' && target.unit !== glueUnit && target.unit <= this.#graph.instances.length,
+    );
+    const names = new Map(functions.map(({ target }, index) => [JSON.stringify(target), String(index)]));
+    return {
+      guards: [guardUnit(functions)],
+      resolve: (module, imported) => {
+        const target = resolve(module, imported);
+        const name = target === null ? undefined : names.get(JSON.stringify(target));
+        return name === undefined ? target : { kind: 'unit', unit, name };
+      },
+    };
   }
 
   /** Looks up every function that the component passes to `instance`, so that unknown imports are noted. */

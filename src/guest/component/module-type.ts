@@ -110,7 +110,7 @@ export function moduleTypeProblem(type: ModuleType, module: Module): string | nu
   const found = new Map(module.exports.map((one) => [one.name, exportOf(module, one)]));
   for (const [name, wanted] of type.exports) {
     const given = found.get(name);
-    if (wanted.kind !== 'tag' && (given === undefined || !fits(given, wanted)))
+    if (given === undefined || !fits(given, wanted))
       return `an imported core module exports no ${wanted.kind} ${quoted(name)} of the type that is declared`;
   }
   return null;
@@ -120,11 +120,14 @@ function importsOf(module: Module): (readonly [string, CoreType])[] {
   const tables = module.tables.filter(({ imported }) => imported);
   const memories = module.memories.filter(({ imported }) => imported);
   const globals = module.globals.filter(({ imported }) => imported);
+  // Those that are imported come first.
+  let tags = 0;
   return [
     ...module.functionImports.map(({ module: from, name, type }) => {
       return [`${from}\0${name}`, { kind: 'function', type: module.types[type] ?? null }] as const;
     }),
     ...module.otherImports.map(({ module: from, name, kind }) => {
+      if (kind === 'tag') return [`${from}\0${name}`, tagOf(module, tags++)] as const;
       const one = kind === 'table' ? tables.shift() : kind === 'memory' ? memories.shift() : globals.shift();
       return [`${from}\0${name}`, toCoreType(kind, one)] as const;
     }),
@@ -133,9 +136,14 @@ function importsOf(module: Module): (readonly [string, CoreType])[] {
 
 function exportOf(module: Module, { kind, index }: Module['exports'][number]): CoreType {
   if (kind === 'function') return { kind, type: module.types[module.functionTypes[index] as number] ?? null };
+  if (kind === 'tag') return tagOf(module, index);
   const one =
     kind === 'table' ? module.tables[index] : kind === 'memory' ? module.memories[index] : module.globals[index];
   return toCoreType(kind, one);
+}
+
+function tagOf(module: Module, index: number): CoreType {
+  return { kind: 'tag', type: module.types[module.tags[index] as number] ?? null };
 }
 
 function toCoreType(

@@ -5,7 +5,7 @@
 import { PAGE_BYTES } from '../../protocol/limits.ts';
 import type { FuncType } from '../../protocol/module.ts';
 import { keysOf } from '../../protocol/record-of.ts';
-import type { Module } from '../wasm/format/model.ts';
+import type { Module, OtherImport } from '../wasm/format/model.ts';
 import { printable } from '../wasm/inspect/findings.ts';
 import { formatType, sameType } from '../wasm/inspect/imports.ts';
 import type { CoreModules } from './core-modules.ts';
@@ -15,8 +15,8 @@ import type { RelocatedMemory } from './relocate.ts';
 import type { Numbering } from './renumber.ts';
 import type { HostTarget, MergedMemories, Unit } from './unit.ts';
 
-type Space = 'functions' | 'tables' | 'memories' | 'globals';
-const kindOf = { functions: 'function', tables: 'table', memories: 'memory', globals: 'global' } as const;
+type Space = 'functions' | 'tables' | 'memories' | 'globals' | 'tags';
+const kindOf = { functions: 'function', tables: 'table', memories: 'memory', globals: 'global', tags: 'tag' } as const;
 const spaces = keysOf(kindOf);
 
 /** Target of a unit's index: a definition of a unit, or a host function. */
@@ -103,12 +103,18 @@ export class NumberedUnits {
   #number(): void {
     const places = this.units.map((loaded, unit) => {
       const of = (space: Space) => loaded.imports[space].map((_, index) => this.#checked(unit, space, index));
-      return { functions: of('functions'), tables: of('tables'), memories: of('memories'), globals: of('globals') };
+      return {
+        functions: of('functions'),
+        tables: of('tables'),
+        memories: of('memories'),
+        globals: of('globals'),
+        tags: of('tags'),
+      };
     });
     for (const { functions } of places)
       for (const place of functions) if (place.kind === 'host') this.#host(place.target);
     // Numbers of definitions follow those of the imports, unit by unit.
-    const next = { functions: this.hosts.length, tables: 0, memories: 0, globals: 0 };
+    const next = { functions: this.hosts.length, tables: 0, memories: 0, globals: 0, tags: 0 };
     const firstOf = this.units.map((loaded) => {
       const first = { ...next };
       for (const space of spaces) next[space] += sizeOf(loaded.module, space) - loaded.imports[space].length;
@@ -133,6 +139,7 @@ export class NumberedUnits {
         functions: numbers('functions'),
         tables: numbers('tables'),
         globals: numbers('globals'),
+        tags: numbers('tags'),
         elements,
         data,
         memory: this.#relocated(unit, firstOf),
@@ -210,6 +217,12 @@ export class NumberedUnits {
         differs(`a global of ${found?.type}`, `one of ${expected?.type}`);
       return place;
     }
+    if (space === 'tags') {
+      const expected = module.types[module.tags[index] as number] as FuncType;
+      const found = owner.types[owner.tags[place.index] as number] as FuncType;
+      if (!sameType(expected, found)) differs(`a tag of ${formatType(found)}`, `one of ${formatType(expected)}`);
+      return place;
+    }
     const expected = module[space][index];
     const found = owner[space][place.index];
     if (expected === undefined || found === undefined) throw this.#fail(`there is no ${label(wanted)}`);
@@ -239,7 +252,7 @@ export class NumberedUnits {
 }
 
 function load(unit: Unit, module: Module): LoadedUnit {
-  const others = (kind: 'table' | 'memory' | 'global') => module.otherImports.filter((one) => one.kind === kind);
+  const others = (kind: OtherImport['kind']) => module.otherImports.filter((one) => one.kind === kind);
   return {
     unit,
     module,
@@ -248,6 +261,7 @@ function load(unit: Unit, module: Module): LoadedUnit {
       tables: others('table'),
       memories: others('memory'),
       globals: others('global'),
+      tags: others('tag'),
     },
     exports: new Map(module.exports.map(({ name, kind, index }) => [name, { kind, index }])),
   };

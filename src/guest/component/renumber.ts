@@ -16,6 +16,7 @@ export interface Numbering {
   readonly functions: readonly number[];
   readonly tables: readonly number[];
   readonly globals: readonly number[];
+  readonly tags: readonly number[];
   /** Numbers added to the index of an element segment and to that of a data segment. */
   readonly elements: number;
   readonly data: number;
@@ -169,6 +170,8 @@ export class CodeCopier {
         case shape.unreachable:
         case shape.return:
         case shape.else:
+        case shape.catchAll:
+        case shape.throwRef:
           break;
         case shape.local:
         case shape.i32:
@@ -176,7 +179,12 @@ export class CodeCopier {
         case shape.br:
         case shape.brIf:
         case shape.refNull:
+        case shape.rethrow:
           this.#skip();
+          break;
+        case shape.throw:
+        case shape.catch:
+          this.#index(numbers.tags);
           break;
         case shape.memorySize:
         case shape.memoryGrow:
@@ -216,8 +224,18 @@ export class CodeCopier {
         case shape.block:
         case shape.loop:
         case shape.if:
+        case shape.try:
           this.#blockType();
           depth += 1;
+          break;
+        case shape.tryTable:
+          this.#blockType();
+          for (let left = this.u32(); left > 0; left -= 1) this.#catchClause();
+          depth += 1;
+          break;
+        case shape.delegate:
+          this.#skip();
+          depth -= 1;
           break;
         case shape.end:
           depth -= 1;
@@ -239,6 +257,13 @@ export class CodeCopier {
           this.#refuse(refusedOpcodes[opcode]?.what ?? `instruction 0x${opcode.toString(16)}`);
       }
     }
+  }
+
+  /** Reads a clause of try_table: kinds 0 and 1 have a tag. */
+  #catchClause(): void {
+    const kind = this.#bytes[this.pos++] as number;
+    if (kind < 2) this.#index(this.#numbering.tags);
+    this.#skip();
   }
 
   /** Writes instructions before the one at `start`, if the memory is relocated. */

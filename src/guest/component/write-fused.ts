@@ -55,6 +55,7 @@ export class FusedWriter {
     });
     this.#writeTables(writer);
     this.#writeMemory(writer);
+    this.#writeTags(writer);
     this.#writeGlobals(writer);
     writer.section(7, () => {
       writer.u32(keep.length);
@@ -114,6 +115,20 @@ export class FusedWriter {
     writer.section(5, () => {
       writer.u32(1);
       writeLimits(writer, memory);
+    });
+  }
+
+  #writeTags(writer: ByteWriter): void {
+    const tags = this.#numbers.units.flatMap(({ module, imports }, unit) =>
+      module.tags.slice(imports.tags.length).map((type) => this.#numbering(unit).types[type] as number),
+    );
+    if (tags.length === 0) return;
+    writer.section(13, () => {
+      writer.u32(tags.length);
+      for (const type of tags) {
+        writer.u8(0);
+        writer.u32(type);
+      }
     });
   }
 

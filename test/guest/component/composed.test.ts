@@ -510,3 +510,22 @@ it('a component that another one gets as an argument is made with a core module 
   );
   expect((await runGuest(bytes)).end).toEqual({ kind: 'exit', status: 0 });
 });
+
+describe('exceptions', () => {
+  const endOf = async (name: string) => (await runGuest(fixture(`component/composed/exceptions-${name}`))).end;
+
+  it('are thrown and caught by core modules of one part that share a tag', async () => {
+    expect(await endOf('shared')).toEqual({ kind: 'exit', status: 0 });
+  });
+
+  it('that a part does not catch trap, and are not caught by its caller', async () => {
+    expect(await endOf('uncaught')).toMatchObject({ kind: 'trap' });
+  });
+
+  it.each(['throws', 'throws-legacy'])('of C++ (%s) are thrown and caught as in a module', async (name) => {
+    const stdin = '10 500';
+    const { end, stdout } = await runGuest(fixture(`component/${name}`), { stdin });
+    const module = await runGuest(fixture(`wasi/${name}`), { stdin });
+    expect([end, String(stdout)]).toEqual([{ kind: 'exit', status: 0 }, String(module.stdout)]);
+  });
+});

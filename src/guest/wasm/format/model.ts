@@ -47,7 +47,7 @@ export interface FunctionImportEntry {
 export interface OtherImport {
   readonly module: string;
   readonly name: string;
-  readonly kind: 'table' | 'memory' | 'global';
+  readonly kind: 'table' | 'memory' | 'global' | 'tag';
 }
 export interface Table extends Limits32 {
   readonly element: ValType;
@@ -63,7 +63,7 @@ export interface Global {
   /** Byte range of the initialiser without its `end`; null for an imported global. */
   readonly initialiser: { readonly start: number; readonly end: number } | null;
 }
-export const exportKinds = ['function', 'table', 'memory', 'global'] as const;
+export const exportKinds = ['function', 'table', 'memory', 'global', 'tag'] as const;
 export interface Export {
   readonly name: string;
   readonly kind: (typeof exportKinds)[number];
@@ -106,7 +106,9 @@ export interface Module {
   readonly functionTypes: number[];
   readonly tables: Table[];
   readonly memories: Memory[];
-  /** Type index of every tag. All tags are the module's own: none is imported. */
+  /** Whether the module may import and export tags: it is part of a component. Features report it otherwise. */
+  readonly sharesTags: boolean;
+  /** Type index of every tag, imported tags first. */
   readonly tags: number[];
   readonly globals: Global[];
   readonly exports: Export[];
@@ -135,7 +137,7 @@ export interface Module {
   readonly functionIndexUses: number[];
 }
 
-export function emptyModule(bytes: Uint8Array, subject: string): Module {
+export function emptyModule(bytes: Uint8Array, subject: string, sharesTags = false): Module {
   return {
     bytes,
     subject,
@@ -146,6 +148,7 @@ export function emptyModule(bytes: Uint8Array, subject: string): Module {
     functionTypes: [],
     tables: [],
     memories: [],
+    sharesTags,
     tags: [],
     globals: [],
     exports: [],

@@ -20,7 +20,7 @@ export function readExports(reader: ByteReader, module: Module): void {
     names.add(name);
     const offset = reader.pos;
     const kindByte = reader.u8('export kind');
-    if (kindByte === 4)
+    if (kindByte === 4 && !module.sharesTags)
       refuse(module, {
         feature: 'exception tags that are shared',
         what: `export of tag ${JSON.stringify(name.slice(0, 60))}`,
@@ -33,7 +33,7 @@ export function readExports(reader: ByteReader, module: Module): void {
       continue;
     }
     const index = reader.u32(`${kind} index`);
-    const list = { table: module.tables, memory: module.memories, global: module.globals }[kind];
+    const list = { table: module.tables, memory: module.memories, global: module.globals, tag: module.tags }[kind];
     if (index >= list.length) reader.fail(`exported ${kind} ${index} does not exist`, offset);
     if (kind === 'global' && module.globals[index]?.mutable === true) module.features.add('mutable-globals');
     module.exports.push({ name, kind, index });

@@ -26,6 +26,12 @@ export function readImports(reader: ByteReader, module: Module): void {
       module.functionTypes.push(type);
       continue;
     }
+    if (kind === 4 && module.sharesTags) {
+      module.features.add('exceptions');
+      readTag(reader, module);
+      module.otherImports.push({ module: moduleName, name, kind: 'tag' });
+      continue;
+    }
     if (kind === 4)
       refuse(module, {
         feature: 'exception tags that are shared',
@@ -53,6 +59,15 @@ export function readTypeIndex(reader: ByteReader, module: Module): number {
   if (type >= module.types.length)
     reader.fail(`type index ${type} out of range (${module.types.length} types)`, offset);
   return type;
+}
+
+/** Reads a tag, which is defined or imported. */
+export function readTag(reader: ByteReader, module: Module): void {
+  const offset = reader.pos;
+  if (reader.u8('tag attribute') !== 0) reader.fail('invalid tag attribute', offset);
+  const type = readTypeIndex(reader, module);
+  if (module.types[type]!.results.length > 0) reader.fail(`tag ${module.tags.length} has a type with results`, offset);
+  module.tags.push(type);
 }
 
 export function readGlobalType(reader: ByteReader, module: Module) {
