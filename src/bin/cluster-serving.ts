@@ -9,6 +9,7 @@ import type { Sealer } from '../control/accounts/sealer.ts';
 import type { RandomBytes } from '../control/accounts/secrets.ts';
 import type { ArtifactStore } from '../control/artifacts/artifact-store.ts';
 import type { Database } from '../control/db/database.ts';
+import { SqlLeases } from '../control/db/leases.ts';
 import type { LogStore } from '../control/logs/log-store.ts';
 import { LiveNodes } from '../control/nodes/live-nodes.ts';
 import { NodeDoor } from '../control/nodes/node-door.ts';
@@ -80,6 +81,7 @@ export async function clusterServing(options: ClusterServingOptions): Promise<Se
   const live = new LiveNodes({
     bus,
     shelf,
+    leases: new SqlLeases({ db }),
     controlUrl: internalUrl,
     isKnown: (id) => known.has(id),
     nameOf: (id) => known.get(id) ?? id,

@@ -44,4 +44,12 @@ onCluster('a gas profile in a cluster', () => {
       expect(gas).toBeGreaterThan(calls * 20_000);
     }
   });
+
+  test('is taken by one of two controls that are asked at once; the other says that it is being taken', async () => {
+    const path = '/handlers/busy/profile';
+    const ask = (index: number) => api(cluster.control(index), cluster.user, 'POST', path, { seconds: 2 });
+    const answers = await Promise.all([ask(0), ask(1)]);
+    expect(answers.map(({ status }) => status).toSorted()).toEqual([200, 409]);
+    expect((await ask(1)).status).toBe(200);
+  });
 });

@@ -12,6 +12,7 @@ import { subjects } from '../../src/bus/limits.ts';
 import { commandSchema, kinds, readMessage } from '../../src/bus/messages.ts';
 import { Sealer } from '../../src/control/accounts/sealer.ts';
 import type { Database } from '../../src/control/db/database.ts';
+import { SqlLeases } from '../../src/control/db/leases.ts';
 import { decodeBundle } from '../../src/control/deploy/file-bundle.ts';
 import { LiveNodes } from '../../src/control/nodes/live-nodes.ts';
 import { NodeDoor } from '../../src/control/nodes/node-door.ts';
@@ -109,7 +110,10 @@ export async function controlParts(
     onRequest: (request) => parts.onRequest(request),
     report,
   });
-  const live = new LiveNodes({ bus, shelf, controlUrl: url, isKnown: () => true, onRunnerGone: () => {}, report });
+  const live = new LiveNodes({
+    ...{ bus, shelf, controlUrl: url, isKnown: () => true, onRunnerGone: () => {}, report },
+    leases: new SqlLeases({ db }),
+  });
   bus.subscribe(subjects.all, ({ data }) => {
     if (readMessage(data, kinds.command, commandSchema).command === 'releases') void feed.follow().catch(() => {});
   });

@@ -11,7 +11,7 @@ import type { GasProfile } from '../../protocol/gas-profile.ts';
 import type { DeploymentSpec } from '../../protocol/messages.ts';
 import type { HandlerId } from '../../protocol/names.ts';
 import { holdersOf, labelsText, type PlacedHandler } from '../../protocol/placement.ts';
-import type { Nodes, NodeView } from '../../protocol/ports.ts';
+import type { Leases, Nodes, NodeView } from '../../protocol/ports.ts';
 import { profileOfNodes } from './node-profiles.ts';
 import type { SpecShelf } from './spec-shelf.ts';
 
@@ -38,6 +38,7 @@ export const liveNodeLimits = {
 export interface LiveNodesOptions {
   readonly bus: Pick<Bus, 'isConnected' | 'publish' | 'subscribe' | 'request'>;
   readonly shelf: SpecShelf;
+  readonly leases: Pick<Leases, 'take' | 'release'>;
   /** URL at which nodes reach this control. */
   readonly controlUrl: string;
   /** Returns whether a node with this id may be part of the cluster. */
@@ -214,11 +215,11 @@ export class LiveNodes implements Nodes {
   }
 
   profile(handlerId: HandlerId, ms: number): Promise<GasProfile> {
-    const { bus } = this.#options;
+    const { bus, leases } = this.#options;
     const gone = (id: string, isOver: { readonly now: boolean }) => this.#goneOrAway(id, isOver);
     // All of them: one that does not hold the function has an empty profile.
     const ids = this.#current().map(({ id }) => id);
-    return profileOfNodes(ids, { handlerId, ms }, { bus, gone });
+    return profileOfNodes(ids, { handlerId, ms }, { bus, leases, gone });
   }
 
   /** Forgets a node that has been removed. */

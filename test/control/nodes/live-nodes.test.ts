@@ -5,7 +5,7 @@ import { encodeMessage } from '../../../src/bus/codec.ts';
 import { busLimits, subjects } from '../../../src/bus/limits.ts';
 import { type Alive, kinds, type Prepared, type Profiled } from '../../../src/bus/messages.ts';
 import { packProfile } from '../../../src/bus/profiles.ts';
-import { LiveNodes, liveNodeLimits } from '../../../src/control/nodes/live-nodes.ts';
+import { LiveNodes, type LiveNodesOptions, liveNodeLimits } from '../../../src/control/nodes/live-nodes.ts';
 import { SpecShelf } from '../../../src/control/nodes/spec-shelf.ts';
 import type { GasProfile } from '../../../src/protocol/gas-profile.ts';
 import { outageLimits } from '../../../src/protocol/limits.ts';
@@ -24,6 +24,18 @@ let commands: unknown[];
 let reported: string[];
 let hear: (message: BusMessage) => void;
 let live: LiveNodes;
+/** Names of leases that are held. */
+let held: Set<string>;
+const leases: LiveNodesOptions['leases'] = {
+  async take({ name, holder }) {
+    if (held.has(name)) return null;
+    held.add(name);
+    return { name, holder, epoch: 1, expiresMs: 0 };
+  },
+  async release({ name }) {
+    held.delete(name);
+  },
+};
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'performance'] });
@@ -34,7 +46,13 @@ beforeEach(() => {
   gone = [];
   commands = [];
   reported = [];
-  live = new LiveNodes({
+  held = new Set();
+  live = control();
+});
+
+/** Makes what one control knows; all of them share the nodes and the leases. */
+function control(): LiveNodes {
+  return new LiveNodes({
     bus: {
       get isConnected() {
         return isConnected;
@@ -56,12 +74,13 @@ beforeEach(() => {
       },
     },
     shelf: new SpecShelf(),
+    leases,
     controlUrl: 'http://control:3002',
     isKnown: (id) => known.has(id),
     onRunnerGone: (runnerId) => gone.push(runnerId),
     report: (message) => reported.push(message),
   });
-});
+}
 afterEach(() => {
   live.close();
   vi.useRealTimers();
@@ -304,6 +323,40 @@ test('labels that no node has refuse a push, which is told what nodes have', asy
     hints: [expect.stringContaining('nothing was changed')],
   });
   expect(commands).toEqual([]);
+});
+
+test('of two controls that want to profile a function at once one does', async () => {
+  const other = control();
+  const hearOther = hear;
+  live.close();
+  live = control();
+  // Each node would refuse one of the two, and not the same one.
+  const asked: string[] = [];
+  const whole = await packProfile({ gas: 1, calls: 1, samples: 0, functions: [], nodes: [] }, 10_000);
+  const { promise: over, resolve: end } = Promise.withResolvers<void>();
+  for (const id of ['a', 'b'])
+    profiled.set(id, async () => {
+      asked.push(id);
+      if (asked.filter((one) => one === id).length > 1)
+        return { ok: false, code: 'conflict', message: 'this function is being profiled already' };
+      await over;
+      return { ok: true, profile: whole };
+    });
+  for (const id of ['a', 'b']) say(id);
+  hear = hearOther;
+  for (const id of ['b', 'a']) say(id);
+  const handlerId = handlerIdOf('h');
+  const first = live.profile(handlerId, 1_000);
+  await expect(other.profile(handlerId, 1_000)).rejects.toMatchObject({ code: 'conflict' });
+  expect(asked.toSorted()).toEqual(['a', 'b']);
+  end();
+  expect(await first).toMatchObject({ gas: 2, calls: 2 });
+  other.close();
+  // The next one is not refused, nor is one after a failure.
+  expect(held.size).toBe(0);
+  profiled.clear();
+  await expect(live.profile(handlerId, 1_000)).rejects.toMatchObject({ code: 'unavailable' });
+  expect(held.size).toBe(0);
 });
 
 test('a profile is the sum of what the nodes that serve have taken', async () => {
