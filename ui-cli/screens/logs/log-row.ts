@@ -44,7 +44,12 @@ export function logRowLines(
 
 function callText(record: InvocationRecord, width: number): string {
   const text = formatCall(record, { iso: false });
-  return width >= wideColumns ? text : text.replace(/^(\S{8})\S* CALL {2}\S+ \S+ /, '$1 CALL  ');
+  return width >= wideColumns
+    ? text.replace(
+        /^(\S+ CALL {2})(\S+) (\S+) /,
+        (_, head: string, version: string, id: string) => head + origin(version, id),
+      )
+    : text.replace(/^(\S{8})\S* CALL {2}\S+ \S+ /, '$1 CALL  ');
 }
 
 function narrowHead(line: LogLine): string {
@@ -53,7 +58,10 @@ function narrowHead(line: LogLine): string {
 
 function wideHead(line: LogLine): string {
   const version = line.deployment === 0 ? '-' : `v${line.deployment}`;
-  return `${formatClock(line.timeMs)} ${levelText(line)} ${version.padEnd(4)} ${shortId(line.invocation).padEnd(8)} ${source(line)}`;
+  return `${formatClock(line.timeMs)} ${levelText(line)} ${origin(version, shortId(line.invocation))}${source(line)}`;
 }
+
+/** Columns of the version and the invocation, the same for lines and calls. */
+const origin = (version: string, id: string) => `${version.padEnd(4)} ${id.padEnd(8)} `;
 
 const source = (line: LogLine) => (line.stream === 'log' ? '' : `[${line.stream}] `);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { LogLine } from '../../../../src/protocol/nouns.ts';
+import type { InvocationRecord, LogLine } from '../../../../src/protocol/nouns.ts';
 import { LogBuffer } from '../../../../ui-cli/screens/logs/log-buffer.ts';
 import { logRowLines, logRowText } from '../../../../ui-cli/screens/logs/log-row.ts';
 import {
@@ -172,4 +172,27 @@ test('the selected row is on the screen whatever is wrapped, and no row is longe
       },
     ),
   );
+});
+
+test('the texts of lines and calls begin at one column where version and invocation are shown', () => {
+  const record: InvocationRecord = {
+    ...{ id: 'aaaa-bbbbcccc', handler: 'h', deployment: 1, startedMs: 0, durationMs: 1, method: 'GET', path: '/here' },
+    ...{
+      status: 200,
+      outcome: 'ok',
+      gas: 1,
+      memoryPages: 1,
+      bytesIn: 0,
+      bytesOut: 0,
+      syscalls: {},
+      io: {},
+      logLines: 0,
+    },
+  };
+  for (const width of [60, 80, 110, 200]) {
+    const text = (entry: LogRow['entry']) => logRowText({ entry, selected: false }, { width, offset: 0 });
+    const column = text({ kind: 'line', line: { ...line(1, 'here'), invocation: record.id } }).indexOf('here');
+    expect(column).toBeGreaterThan(0);
+    expect(text({ kind: 'call', record }).indexOf('GET')).toBe(column);
+  }
 });
