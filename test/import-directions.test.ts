@@ -36,7 +36,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'control/quota': ['protocol', 'control/db'],
   'control/audit': ['protocol', 'control/db'],
   'control/book': [],
-  'control/fleet': ['protocol'],
+  'control/fleet': ['protocol', 'waiting'],
   'control/metrics': ['protocol', 'waiting', 'control/logs', 'control/queues', 'control/usage'],
   'control/traces': ['protocol'],
   'control/nodes': ['protocol', 'waiting', 'bus', 'control/db', 'control/accounts'],

@@ -9,6 +9,7 @@ import { type ErrorCode, PlatformError, toProblem } from '../../protocol/errors.
 import type { Deployer, Nodes } from '../../protocol/ports.ts';
 import { TrustedProxies } from '../../protocol/trusted-proxies.ts';
 import { KeyedMutex } from '../../waiting/keyed-mutex.ts';
+import { LogRate } from '../../waiting/log-rate.ts';
 import type { Accounts } from '../accounts/accounts.ts';
 import { newId, type RandomBytes } from '../accounts/secrets.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
@@ -220,8 +221,17 @@ function isOfClient(code: ErrorCode): boolean {
   return code === 'storage_full' || code === 'overloaded';
 }
 
+/** Failures of one code that the platform's log has in a second; the next one has the number of those left out. */
+const failuresLogged = { most: 20, windowMs: 1_000 } as const;
+
 /** Turns errors of inner layers into problem documents: the only place that decides what an outsider sees. */
 function boundary(deps: ApiDeps): Koa.Middleware<State> {
+  const rates = new Map<ErrorCode, LogRate>();
+  const rateOf = (code: ErrorCode): LogRate => {
+    const rate = rates.get(code) ?? new LogRate({ ...failuresLogged, nowMs: () => performance.now() });
+    rates.set(code, rate);
+    return rate;
+  };
   return async (ctx, next) => {
     try {
       await next();
@@ -235,11 +245,14 @@ function boundary(deps: ApiDeps): Koa.Middleware<State> {
       const problem = toProblem(error, ctx.state.requestId);
       // Logs refused credentials for operators who watch for guessing. What was tried is left out: a mistyped name is
       // often a password.
-      if (problem.code === 'unauthorized' || problem.code === 'rate_limited')
-        deps.log.info({ request: ctx.state.requestId, address: ctx.ip, code: problem.code }, 'refused');
-      if (isOfClient(problem.code)) deps.log.debug({ request: ctx.state.requestId, code: problem.code }, 'refused');
-      else if (problem.status >= 500)
-        deps.log.error({ request: ctx.state.requestId, operation: ctx.state.operation, err: thrown }, problem.detail);
+      const { code, status, detail } = problem;
+      const isWatched = code === 'unauthorized' || code === 'rate_limited';
+      const unreported = isWatched || (status >= 500 && !isOfClient(code)) ? rateOf(code).take() : 0;
+      const request = { request: ctx.state.requestId, ...(unreported ? { unreported } : {}) };
+      if (isOfClient(code)) deps.log.debug({ ...request, code }, 'refused');
+      else if (isWatched && unreported !== null) deps.log.info({ ...request, address: ctx.ip, code }, 'refused');
+      else if (status >= 500 && unreported !== null)
+        deps.log.error({ ...request, operation: ctx.state.operation, err: thrown }, detail);
       ctx.status = problem.status;
       if (!isApi(ctx.path) && wantsPage(ctx)) sendPage(ctx, problemPage(problem));
       else {

@@ -62,4 +62,7 @@ export const fleetLimits = {
   exitMs: 500,
   /** Characters of one line of a runner's standard error; the rest is cut. */
   stderrChars: 8_192,
+  /** Lines of it within `stderrWindowMs` milliseconds; a fatal error of V8 has some 60. The others are counted. */
+  stderrLines: 100,
+  stderrWindowMs: 10_000,
 } as const;

@@ -4,7 +4,6 @@
  *     spawned --booted--> loading --listening--> serving --> ended
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
 import { maximumLimits, pushLimits } from '../../protocol/limits.ts';
 import type { FromRunner, RunnerStats, ToRunner } from '../../protocol/messages.ts';
 import { lowerCompilers } from './compiler-priority.ts';
@@ -12,6 +11,7 @@ import { fleetLimits } from './limits.ts';
 import type { OpenSpool } from './log-spools.ts';
 import { MarkFile } from './mark-file.ts';
 import { processorUse } from './processor-use.ts';
+import { readStderr } from './stderr-lines.ts';
 import { Watchdog } from './watchdog.ts';
 
 export interface RunnerEnd {
@@ -105,9 +105,8 @@ export class RunnerProcess {
     this.pid = child.pid;
     spool?.started(child.pid);
     if (child.stderr !== null) {
-      createInterface({ input: child.stderr }).on('line', (line) =>
-        options.onStderr(line.slice(0, fleetLimits.stderrChars)),
-      );
+      const { stderrChars: charsMax, stderrLines: linesMax, stderrWindowMs: windowMs } = fleetLimits;
+      readStderr(child.stderr, { charsMax, linesMax, windowMs, onLine: options.onStderr });
     }
     const booted = Promise.withResolvers<void>();
     const listening = Promise.withResolvers<number>();

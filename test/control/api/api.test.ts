@@ -461,6 +461,34 @@ describe('bad input', () => {
     }
   });
 
+  test('refusals and failures without end are counted in the log of the platform, not written each', async () => {
+    const broken = await startPlatform();
+    try {
+      const token = await signUp(broken, 'ada');
+      await broken.db.schema.dropTable('handler_env').execute();
+      await broken.handlers.create({ name: 'h', ownerId: (await broken.accounts.actorOfToken(token))!.user.id });
+      const startMs = performance.now();
+      for (const [path, by, status] of [
+        ['/whoami', 'tt_wrong', 401],
+        ['/handlers/h/env', token, 500],
+      ] as const) {
+        const before = broken.logged.length;
+        const answers = await Promise.all(Array.from({ length: 300 }, () => api(broken, by, 'GET', path)));
+        // Guesses are refused as too many after some.
+        expect(answers.every((answer) => answer.status === status || answer.status === 429)).toBe(true);
+        const written = broken.logged
+          .slice(before)
+          .map((line) => JSON.parse(line) as { unreported?: number; level: number });
+        const failures = written.filter(({ level }) => level >= 30);
+        const windows = Math.ceil((performance.now() - startMs) / 1_000) + 1;
+        expect(failures.length).toBeGreaterThan(0);
+        expect(failures.length).toBeLessThanOrEqual(windows * 20 * 2);
+      }
+    } finally {
+      await broken.close();
+    }
+  });
+
   test('a failing database is 503 or 500, never the error itself', async () => {
     const broken = await startPlatform();
     try {
