@@ -58,8 +58,15 @@ export function parseTime(text: string, nowMs = Date.now()): number {
   const date = /^\d{4}-\d{2}-\d{2}/.test(text)
     ? new Date(text.includes(':') ? text : `${text}T00:00`).getTime()
     : Number.NaN;
-  if (Number.isNaN(date)) throw new InvalidArgumentError('It must be like 10m, 1h, 2d or 2026-11-26T08:15.');
+  if (Number.isNaN(date) || !isDay(text))
+    throw new InvalidArgumentError('It must be like 10m, 1h, 2d or 2026-11-26T08:15.');
   return Math.max(0, date);
+}
+
+/** Returns whether the calendar has the day that a date begins with: Date takes February 30 for March 2. */
+function isDay(text: string): boolean {
+  const [year = 0, month = 0, day = 0] = text.slice(0, 10).split('-').map(Number);
+  return new Date(Date.UTC(year, month - 1, day)).getUTCDate() === day;
 }
 
 /** Returns a test for HTTP statuses, from `500` or `5xx`. */
