@@ -85,6 +85,11 @@ async function askCredentials(context: Context, user: string | undefined, option
     context.needTerminal('no user name given', usage);
   }
   const name = user ?? (await ask('User name: ')).trim();
+  // Before the password: with it the answer would be that both are wrong.
+  if (/[:/]/.test(name))
+    throw new PlatformError('bad_request', `${name} is no user name`, {
+      hints: [`a server is named so: WASMCLOUD_SERVER=${name} wasmcloud ${options.command} NAME`],
+    });
   if (options.passwordStdin) return { name, password: await readSecret() };
   context.needTerminal('no password given', usage);
   const password = await askSecret('Password: ');

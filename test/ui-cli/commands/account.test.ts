@@ -100,6 +100,15 @@ test('a server that needs an invitation gets it from --invite', async () => {
   }
 });
 
+test('a server in place of a name: how servers are named, before a password is read', async () => {
+  const home = await Home.make(control);
+  for (const command of ['login', 'signup'])
+    expect(await home.wasmcloud([command, control.url, '--password-stdin'], { stdin: password })).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/is no user name\n[\s\S]*WASMCLOUD_SERVER=http:/),
+    });
+});
+
 test('a server that is not there: which one, and what to do', async () => {
   const home = await Home.make(control);
   const gone = await startControl();

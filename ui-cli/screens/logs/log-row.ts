@@ -14,32 +14,43 @@ const wideColumns = 110;
  * sideways.
  */
 export function logRowText(
-  { entry, selected }: LogRow,
+  row: LogRow,
   { width, offset }: { readonly width: number; readonly offset: number },
 ): string {
-  const mark = selected ? '›' : ' ';
-  if (entry.kind === 'mark') return cut(`${mark}-- ${visible(entry.text)} --`, width);
-  if (entry.kind === 'call') return cut(mark + callText(entry.record, width), width);
-  const { line } = entry;
-  const head = mark + (width >= wideColumns ? wideHead(line) : narrowHead(line));
-  const room = width - head.length;
-  // A line may have 16 KiB, so only the part that can show is formatted. A cell takes at most 20 code units in usual
-  // text; longer clusters of combining marks are cut.
-  const text = visible(line.text.slice(0, (offset + room) * 20)) + fieldsText(line);
-  return head + cut(offset === 0 ? text : skip(text, offset), room);
+  // Cells of the text that can show: no head is wider than the line.
+  const { head, text } = partsOf(row, width, offset + width);
+  return cut(head, width) + cut(offset === 0 ? text : skip(text, offset), Math.max(0, width - head.length));
 }
 
 /** Returns a row as the lines of `width` cells that its text needs, at most `most`. */
-export function logRowLines(
-  { entry, selected }: LogRow,
-  { width, most }: { readonly width: number; readonly most: number },
-): string[] {
-  if (entry.kind !== 'line') return [logRowText({ entry, selected }, { width, offset: 0 })];
-  const head = (selected ? '›' : ' ') + (width >= wideColumns ? wideHead(entry.line) : narrowHead(entry.line));
-  // As in logRowText: only the part that can show is formatted.
-  const text = visible(entry.line.text.slice(0, most * width * 20)) + fieldsText(entry.line);
+export function logRowLines(row: LogRow, { width, most }: { readonly width: number; readonly most: number }): string[] {
+  const { head, text } = partsOf(row, width, most * width);
   const lines = wrap(text, Math.max(1, width - head.length));
   return lines.slice(0, most).map((line, i) => (i === 0 ? head : ' '.repeat(head.length)) + line);
+}
+
+/**
+ * Returns a row's head, which stays where it is, and its text, which is scrolled or wrapped. Of the text of a line at
+ * least `shown` cells are formatted: it may have 16 KiB. A cell takes at most 20 code units in usual text; longer
+ * clusters of combining marks are cut.
+ */
+function partsOf(
+  { entry, selected }: LogRow,
+  width: number,
+  shown: number,
+): { readonly head: string; readonly text: string } {
+  const mark = selected ? '›' : ' ';
+  if (entry.kind === 'mark') return { head: `${mark}-- `, text: `${visible(entry.text)} --` };
+  if (entry.kind === 'call') {
+    const all = callText(entry.record, width);
+    const head = (width >= wideColumns ? /^\S+ CALL {2}\S+ +\S+ +/ : /^\S+ CALL {2}/).exec(all)?.[0] ?? '';
+    return { head: mark + head, text: all.slice(head.length) };
+  }
+  const { line } = entry;
+  return {
+    head: mark + (width >= wideColumns ? wideHead(line) : narrowHead(line)),
+    text: visible(line.text.slice(0, shown * 20)) + fieldsText(line),
+  };
 }
 
 function callText(record: InvocationRecord, width: number): string {

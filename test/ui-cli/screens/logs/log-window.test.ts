@@ -154,6 +154,31 @@ test('wrapped rows take as many lines as they need, the newest ones when followi
   expect(wrapped(buffer, following, 2)).toEqual(['six seven eight', 'short']);
 });
 
+test('lines of calls and marks are wrapped and scrolled too: status and time stand at their end', () => {
+  const record = { method: 'GET', path: `/${'long/'.repeat(10)}`, status: 404, outcome: 'ok', durationMs: 1.5 };
+  const call: LogRow['entry'] = {
+    kind: 'call',
+    record: { ...record, id: 'i-1', deployment: 3, startedMs: 0, syscalls: {}, io: {} } as unknown as InvocationRecord,
+  };
+  for (const width of [40, 80, 120]) {
+    const lines = logRowLines({ entry: call, selected: true }, { width, most: 10 });
+    for (const text of lines) expect(cells(text)).toBeLessThanOrEqual(width);
+    expect(lines[0]).toMatch(/^›\d\d:\d\d:\d\d\S* CALL {2}/);
+    const whole = lines.map((text) => text.trim()).join(' ');
+    expect(whole.replaceAll(' ', '')).toContain(record.path);
+    expect(whole).toMatch(/404 in 1\.5 ms$/);
+    const scrolled = logRowText({ entry: call, selected: true }, { width, offset: 30 });
+    expect(cells(scrolled)).toBeLessThanOrEqual(width);
+    expect(scrolled).toMatch(/^›\d\d:\d\d:\d\d\S* CALL {2}/);
+    expect(scrolled).not.toContain('GET');
+  }
+  const mark: LogRow['entry'] = { kind: 'mark', text: 'many words that tell what is missing here, and since when' };
+  expect(logRowLines({ entry: mark, selected: false }, { width: 40, most: 10 })).toEqual([
+    ' -- many words that tell what is missing',
+    '    here, and since when --',
+  ]);
+});
+
 test('the selected row is on the screen whatever is wrapped, and no row is longer than the screen', () => {
   fc.assert(
     fc.property(
