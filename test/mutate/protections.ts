@@ -1164,10 +1164,17 @@ export const protections: readonly Protection[] = [
     tests: ['test/guest/component/tasks.test.ts'],
   },
   {
+    name: 'composed components: what a call waits for stays out of waitable sets',
+    file: 'src/guest/kernel/canonical/async/waitable.ts',
+    find: "if (this.isAwaited) throw new GuestFault('what a call waits for is put into a waitable set');",
+    replace: '',
+    tests: ['test/guest/component/tasks.test.ts'],
+  },
+  {
     name: 'composed components: stacks of one invocation are limited',
     file: 'src/guest/kernel/canonical/async/tasks.ts',
-    find: 'if (this.#stacks >= taskStacks.max || ',
-    replace: 'if (',
+    find: 'if (this.#stacks >= taskStacks.max)',
+    replace: 'if (this.#stacks < 0)',
     tests: ['test/guest/component/tasks.test.ts'],
   },
   {

@@ -63,7 +63,14 @@ export function readCanon(reader: DefinitionReader): Canon {
     }
     case 0x0a:
     case 0x0b:
-      if (reader.u8('type') !== 0x7f) reader.fail('a context that is no i32', reader.pos - 1);
+      switch (reader.u8('type')) {
+        case 0x7f:
+          break;
+        case 0x7e:
+          throw unsupportedComponent(reader.subject, `contexts of 64 bits (@+${offset})`);
+        default:
+          reader.fail('a context that is no i32', reader.pos - 1);
+      }
       return { op: code === 0x0a ? 'context.get' : 'context.set', slot: reader.u32('slot') };
     case 0x1c:
       return { op: 'error-context.new', options: readOptions(reader, 'other') };
@@ -74,7 +81,10 @@ export function readCanon(reader: DefinitionReader): Canon {
       checkNotCancellable();
       return { op: code === 0x20 ? 'waitable-set.wait' : 'waitable-set.poll', memory: reader.u32('memory index') };
     default:
-      throw unsupportedComponent(reader.subject, `canonical function 0x${code.toString(16)} (@+${offset})`);
+      throw unsupportedComponent(
+        reader.subject,
+        `${refused[code] ?? `canonical function 0x${code.toString(16)}`} (@+${offset})`,
+      );
   }
 }
 
@@ -123,6 +133,21 @@ const plainOf: Readonly<Record<number, PlainOperation | 'subtask.cancel'>> = {
   35: 'waitable.join',
   36: 'backpressure.inc',
   37: 'backpressure.dec',
+};
+
+/** Canonical functions of proposals that are not finished, by their codes. */
+const refused: Readonly<Record<number, string>> = {
+  38: 'thread.index',
+  39: 'thread.new-indirect',
+  40: 'thread.resume-later',
+  41: 'thread.suspend',
+  42: 'thread.suspend-then-resume',
+  43: 'thread.yield-then-resume',
+  44: 'thread.suspend-then-promote',
+  45: 'thread.yield-then-promote',
+  64: 'thread.spawn-ref',
+  65: 'thread.spawn-indirect',
+  66: 'thread.available_parallelism',
 };
 
 /** Functions of streams and futures by their codes. */

@@ -28,6 +28,8 @@ export function readType(reader: DefinitionReader, depth: number): TypeDefinitio
       };
     case 0x70:
       return { kind: 'list', of: reader.typeRef(), length: null };
+    case 0x63:
+      throw unsupportedComponent(reader.subject, 'the type map');
     case 0x67:
       return { kind: 'list', of: reader.typeRef(), length: reader.u32('list length') };
     case 0x6f:

@@ -123,6 +123,20 @@ describe('decoding', () => {
     ['an imported value', imports([0, 'v', 2, 0, 0])],
     ['an unknown canonical function', canons([0x7f])],
   ];
+  it.each([
+    ['thread.index', canons([0x26])],
+    ['thread.new-indirect', canons([0x27, 0, 0])],
+    ['thread.yield-then-promote', canons([0x2d, 0])],
+    ['thread.available_parallelism', canons([0x42])],
+    ['contexts of 64 bits', canons([0x0a, 0x7e, 0])],
+    ['the option cancellable', canons([0x0c, 1])],
+    ['the option cancellable', canons([0x20, 1, 0])],
+    ['the type map', types([0x63, 0x73, 0x79])],
+  ])('names %s, which is of a proposal', (name, part) => {
+    expect(() => decode(part)).toThrow(`x.wasm uses ${name}`);
+    expect(refusal(() => decode(part)).code).toBe('module_unsupported');
+  });
+
   it.each(unsupported)('says that %s is not supported', (_name, part) => {
     expect(refusal(() => decode(part)).code).toBe('module_unsupported');
   });

@@ -40,6 +40,7 @@ describe('asynchronous calls between parts', () => {
     ['alone', 'all parts wait for each other: none of them can go on'],
     ['wrong', 'a function waits whose type is not asynchronous'],
     ['stacks', 'more than 128 asynchronous calls between parts run or wait inside at once'],
+    ['stolen', 'what a call waits for is put into a waitable set'],
     ['recancelled', 'a call is cancelled twice'],
     ['unset', 'a waitable set is dropped that a task waits for'],
     ['inset', 'a call is cancelled, which is in a waitable set'],

@@ -345,8 +345,10 @@ class Tasks {
     }
     this.#queue.delete(task);
     this.#take(task);
-    if (this.#stacks >= taskStacks.max || !this.#guest.held.take(taskStacks.bytes))
+    if (this.#stacks >= taskStacks.max)
       throw new GuestFault(`more than ${taskStacks.max} asynchronous calls between parts run or wait inside at once`);
+    if (!this.#guest.held.take(taskStacks.bytes))
+      throw new GuestFault('the host keeps too much for the guest to begin an asynchronous call between parts');
     this.#stacks += 1;
     void this.#guest.runTask().then(() => {
       this.#stacks -= 1;

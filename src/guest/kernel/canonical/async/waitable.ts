@@ -80,8 +80,12 @@ export abstract class Waitable {
     while (this.#event === null) await this.#changed.wait();
   }
 
-  /** Enters `set`, or none, and leaves the set before. */
+  /** Whether a call waits for this waitable alone. */
+  isAwaited = false;
+
+  /** Enters `set`, or none, and leaves the set before. Throws GuestFault while a call waits for the waitable alone. */
   join(set: WaitableSet | null): void {
+    if (this.isAwaited) throw new GuestFault('what a call waits for is put into a waitable set');
     this.#set?.elements.delete(this);
     this.#set = set;
     set?.elements.add(this);

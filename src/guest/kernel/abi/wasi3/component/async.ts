@@ -180,6 +180,15 @@ const taskRows = [
   row('event-payload', [], 'i32', (guest) => guest.component.of(delivered).event?.payload ?? 0),
 ];
 
+/** Keeps other tasks from putting `waitable` into a set, which would take its event, until `wait` has ended. */
+function claimed(waitable: Waitable, wait: () => undefined | Promise<undefined>): undefined | Promise<undefined> {
+  waitable.isAwaited = true;
+  const ended = (): undefined => {
+    waitable.isAwaited = false;
+  };
+  return wait()?.then(ended) ?? ended();
+}
+
 /** What the linker's code for calls between parts calls; a component cannot define these functions. */
 const partRows = [
   row('task-begin', ['site', 'callee', 'exclusive'], 'i32', (guest, site, callee, exclusive) =>
@@ -274,7 +283,9 @@ const partRows = [
     null,
     (guest, handle) => {
       const waitable = waitableOf(guest, handle);
-      return tasksOf(guest).wait({ isReady: () => waitable.isSettled, changed: [waitable.changed] });
+      return claimed(waitable, () =>
+        tasksOf(guest).wait({ isReady: () => waitable.isSettled, changed: [waitable.changed] }),
+      );
     },
     true,
   ),
@@ -323,7 +334,7 @@ const partRows = [
     (guest, handle) => {
       const call = callOf(guest, handle);
       call.checkAlone('a call is cancelled');
-      if (call instanceof PartSubtask) return tasksOf(guest).cancel(call);
+      if (call instanceof PartSubtask) return claimed(call, () => tasksOf(guest).cancel(call));
       call.cancel();
       return undefined;
     },
