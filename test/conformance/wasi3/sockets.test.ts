@@ -78,7 +78,7 @@ describe('a tcp-socket', () => {
       ['[method]tcp-socket.set-keep-alive-idle-time', '[method]tcp-socket.get-keep-alive-idle-time', 5n, 5n],
       ['[method]tcp-socket.set-keep-alive-interval', '[method]tcp-socket.get-keep-alive-interval', 5n, 5n],
       ['[method]tcp-socket.set-keep-alive-count', '[method]tcp-socket.get-keep-alive-count', 5, 5],
-      ['[method]tcp-socket.set-hop-limit', '[method]tcp-socket.get-hop-limit', 64, 64],
+      ['[method]tcp-socket.set-hop-limit', '[method]tcp-socket.get-hop-limit', 42, 42],
       ['[method]tcp-socket.set-receive-buffer-size', '[method]tcp-socket.get-receive-buffer-size', 5n, 65_536n],
       ['[method]tcp-socket.set-send-buffer-size', '[method]tcp-socket.get-send-buffer-size', 5n, 65_536n],
     ] as const;

@@ -28,8 +28,15 @@ export class TcpSocket extends HostObject {
   readonly #guest: Process;
   #state: State = { kind: 'unconnected' };
   readonly #taken = new Set<'send' | 'receive'>();
-  /** Settings that a component may read back. They have no effect: the connection keeps itself alive in any case. */
-  readonly settings = { keepAlive: false, idleNs: 7_200_000_000_000n, intervalNs: 75_000_000_000n, probes: 9 };
+  /** Settings that a component may read back. They have no effect: the connection keeps itself alive in any case, and
+   * its packets have the hop limit of the machine. */
+  readonly settings = {
+    keepAlive: false,
+    idleNs: 7_200_000_000_000n,
+    intervalNs: 75_000_000_000n,
+    probes: 9,
+    hops: 64,
+  };
 
   constructor(guest: Process, family: IpFamily) {
     super();

@@ -36,8 +36,6 @@ export const tcpSocketResource = hostResource(name, 'tcp-socket');
 
 /** Size of the buffers in each direction in bytes. It cannot be changed. */
 const bufferBytes = BigInt(64 * KIB);
-/** Most hops of a packet, the default of most systems. */
-const hopLimit = 64;
 
 const accessDenied = err('access-denied');
 const invalidArgument = err('invalid-argument');
@@ -124,15 +122,11 @@ const tcpSocketFinishConnect = witRow(
 );
 
 /**
- * Refuses: there are no listening sockets.
+ * Refuses: no socket is bound, since start-bind is denied.
  *
- * Errors: access-denied; invalid-state the socket is connected.
+ * Errors: invalid-state.
  */
-const tcpSocketStartListen = witRow(
-  '[method]tcp-socket.start-listen',
-  func(self, done),
-  (_guest: Process, socket: TcpSocket) => (socket.state === 'unconnected' ? accessDenied : invalidState),
-);
+const tcpSocketStartListen = witRow('[method]tcp-socket.start-listen', func(self, done), () => invalidState);
 
 /**
  * Refuses: no listening was started.
@@ -283,19 +277,26 @@ const tcpSocketSetKeepAliveCount = witRow(
   },
 );
 
-/** Returns the most hops of a packet: 64. */
-const tcpSocketHopLimit = witRow('[method]tcp-socket.hop-limit', func(self, orError('u8')), () => ok(hopLimit));
+/** Returns the value of set-hop-limit; 64 at first. */
+const tcpSocketHopLimit = witRow(
+  '[method]tcp-socket.hop-limit',
+  func(self, orError('u8')),
+  (_guest: Process, { settings }: TcpSocket) => ok(settings.hops),
+);
 
 /**
- * Accepts 64, which cannot be changed.
+ * Keeps the setting. Has no effect.
  *
- * Errors: invalid-argument 0; not-supported any other value.
+ * Errors: invalid-argument 0.
  */
 const tcpSocketSetHopLimit = witRow(
   '[method]tcp-socket.set-hop-limit',
   func({ ...self, value: 'u8' }, done),
-  (_guest: Process, _socket: TcpSocket, value: number) =>
-    value === 0 ? invalidArgument : value === hopLimit ? ok() : err('not-supported'),
+  (_guest: Process, { settings }: TcpSocket, value: number) => {
+    if (value === 0) return invalidArgument;
+    settings.hops = value;
+    return ok();
+  },
 );
 
 /** Returns the size of the receive buffer in bytes: 64 KiB. */

@@ -257,13 +257,13 @@ const tcpSocketGetKeepAliveCount = method('get-keep-alive-count', 'keep-alive-co
  */
 const tcpSocketSetKeepAliveCount = method('set-keep-alive-count', 'set-keep-alive-count', { value: 'u32' }, null);
 
-/** Returns the most hops of a packet: 64. */
+/** Returns the value of set-hop-limit; 64 at first. */
 const tcpSocketGetHopLimit = method('get-hop-limit', 'hop-limit', {}, 'u8');
 
 /**
- * Accepts 64, which cannot be changed.
+ * Keeps the setting. Has no effect.
  *
- * Errors: invalid-argument 0; not-supported any other value.
+ * Errors: invalid-argument 0.
  */
 const tcpSocketSetHopLimit = method('set-hop-limit', 'set-hop-limit', { value: 'u8' }, null);
 
