@@ -10,6 +10,9 @@ import { configProblems } from '../../src/bin/config.ts';
 import { loadSettings } from '../../src/bin/config-file.ts';
 import { type PlatformChild, startPlatformChild } from '../../src/bin/platform-child.ts';
 import { readManifest } from '../../src/control/deploy/manifest.ts';
+import { lookUpProof } from '../../src/control/domains/proof.ts';
+import { type DomainView, domainRecords } from '../../src/protocol/domains.ts';
+import { domainLines } from '../../ui-cli/text/domain.ts';
 import { consoleCommands, looksLike, namedFiles, PageShell } from '../support/console.ts';
 import { blocksOf, pages, root } from '../support/page-blocks.ts';
 
@@ -44,11 +47,11 @@ function indentedBlocks(text: string): readonly string[] {
 }
 
 describe('every manifest in a page', () => {
-  // A block that begins with a table of the manifest is one, also without a fence that names its language.
+  // A block that begins with a table or a key of the manifest is one, also without a fence that names its language.
   const tables = [...new Set(manifestKeys().map(([key]) => key.split('.')[0] ?? ''))].join('|');
   const inText = pages.flatMap((page) =>
     indentedBlocks(textOf(page))
-      .filter((block) => new RegExp(`^\\[\\[?(?:${tables})\\b`).test(block))
+      .filter((block) => new RegExp(`^(?:\\[\\[?(?:${tables})\\b|(?:${tables}) = )`).test(block))
       .map((text, index) => ({ name: `${page}, indented number ${index + 1}`, text })),
   );
   const fenced = blocksOf('manifests').map(({ page, line, text }) => ({ name: `${page}, line ${line}`, text }));
@@ -59,7 +62,9 @@ describe('every manifest in a page', () => {
   it('is among them', () => {
     const found = manifests.map(({ name }) => name.split(',')[0]);
     expect(found).toEqual(
-      expect.arrayContaining(['docs/queues.md', 'docs/schedules.md', 'docs/previews.md', 'docs/releases.md']),
+      expect.arrayContaining([
+        ...['docs/queues.md', 'docs/schedules.md', 'docs/previews.md', 'docs/releases.md', 'README.md'],
+      ]),
     );
   });
 
@@ -93,6 +98,44 @@ describe('every configuration file in a page', () => {
     expect(files.map(({ name }) => name)).toEqual(
       expect.arrayContaining(['docs/configuration.md, number 1', 'docs/install.md, number 1']),
     );
+  });
+});
+
+describe('what a page shows of a command', () => {
+  /** Returns the lines behind `command` in an indented block of a page. */
+  function shownAfter(page: string, command: string): readonly string[] {
+    const [first = '', ...rest] =
+      indentedBlocks(textOf(page))
+        .find((block) => block.startsWith(`$ ${command}`))
+        ?.trimEnd()
+        .split('\n') ?? [];
+    expect(first, page).toContain(command);
+    return rest;
+  }
+
+  it('is what trisiel config check says', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'trisiel-docs-check-'));
+    try {
+      await writeFile(join(folder, 'trisiel.toml'), 'TRISIEL_PORT = 99_999\nTRISIEL_RUNNERS = 2\n');
+      const words = [join(root, 'bin/trisiel.js'), 'config', 'check', join(folder, 'trisiel.toml')];
+      const env = { PATH: process.env.PATH, TRISIEL_RUNNERS: '3' };
+      const { stderr } = spawnSync(process.execPath, words, { encoding: 'utf8', env });
+      expect(stderr.trimEnd().split('\n')).toEqual(shownAfter('docs/configuration.md', 'trisiel config check'));
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it('is what wasmcloud domains says of a domain without its record', async () => {
+    const shown = shownAfter('docs/domains.md', 'wasmcloud domains swift-otter add api.example.com');
+    const [, token = ''] = /trisiel=(\w+)/.exec(shown.join()) ?? [];
+    const records = domainRecords('api.example.com', token, 'functions.example.net');
+    const proof = await lookUpProof({ txt: async () => [], cname: async () => [] }, records);
+    const view: DomainView = {
+      ...{ domain: 'api.example.com', state: 'pending', ...records, certificate: null },
+      ...{ createdMs: 0, checkedMs: 0, verifiedMs: null, problem: proof.kind === 'proven' ? null : proof.problem },
+    };
+    expect(domainLines('swift-otter', view)).toEqual(shown);
   });
 });
 
