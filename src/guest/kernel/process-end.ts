@@ -1,5 +1,6 @@
 /** Ends of a Process, and the exceptions that unwind its guest. */
 import { GuestFault } from './memory.ts';
+import { innermostName } from './wasm-stack.ts';
 
 export type ProcessEnd =
   /** The guest called runtime_exit or proc_exit, or its entry point returned. */
@@ -31,8 +32,8 @@ export function endOf(error: unknown): ProcessEnd {
   return { kind: 'internal', cause: error };
 }
 
-/** Returns the message of a trap, with the name of the function if the module has names. */
+/** Returns the message of a trap, with the name of the function if it has one. */
 function describeTrap(error: WebAssembly.RuntimeError): string {
-  const frame = /^\s+at (?:async )?(\S+) \(wasm:/m.exec(error.stack ?? '')?.[1];
-  return frame === undefined ? error.message : `${error.message} in ${frame}`;
+  const name = innermostName(error);
+  return name === null ? error.message : `${error.message} in ${name}`;
 }

@@ -8,8 +8,12 @@ export const stackLimits = {
   nameChars: 200,
 } as const;
 
-/** V8 writes `at NAME (wasm://wasm/MODULE:wasm-function[INDEX]:0xOFFSET)`, without NAME and parentheses for a nameless one. */
-const frame = /^\s+at (?:async )?(?:(.*) \()?(wasm:\/\/wasm\/.*):wasm-function\[(\d+)\]:0x([0-9a-f]+)\)?$/;
+/**
+ * V8 writes `at NAME (wasm://wasm/MODULE:wasm-function[INDEX]:0xOFFSET)`, without NAME and parentheses for a nameless one. The name
+ * is the module's own, and may have several lines.
+ */
+const frame = /^\s+at (?:async )?(?:(.*) \()?(wasm:\/\/wasm\/.*):wasm-function\[(\d+)\]:0x([0-9a-f]+)\)?$/s;
+const frameStart = /\n(?=\s+at )/;
 
 /** A function of a guest on a stack. */
 export interface WasmFrame {
@@ -43,6 +47,15 @@ export function wasmStack(
   });
 }
 
+/** Returns the name of the innermost function of WebAssembly on the stack of `error`; null if it has no name. */
+export function innermostName(error: Error): string | null {
+  for (const line of (error.stack ?? '').split(frameStart)) {
+    const match = frame.exec(line);
+    if (match !== null) return match[1]?.slice(0, stackLimits.nameChars) || null;
+  }
+  return null;
+}
+
 /** Tables of modules that have failed, for as long as these live: reading one out of a module copies it. */
 const tables = new WeakMap<WebAssembly.Module, LineTable | null>();
 
@@ -66,7 +79,7 @@ export function wasmFrames(
   if (!(error instanceof Error) || typeof error.stack !== 'string') return [];
   const frames: WasmFrame[] = [];
   let guest: string | undefined;
-  for (const line of error.stack.split('\n')) {
+  for (const line of error.stack.split(frameStart)) {
     const match = frame.exec(line);
     if (match === null) continue;
     const [, name, module, position, offset] = match;
@@ -74,7 +87,7 @@ export function wasmFrames(
     guest ??= module;
     if (module !== guest) continue;
     const index = Number(position) > imported ? Number(position) - 1 : Number(position);
-    const shown = name === undefined ? `function ${index}` : name.slice(0, stackLimits.nameChars);
+    const shown = name === undefined || name === '' ? `function ${index}` : name.slice(0, stackLimits.nameChars);
     frames.push({ index, name: shown, offset: Number.parseInt(offset ?? '', 16) });
     if (frames.length === framesMax) break;
   }

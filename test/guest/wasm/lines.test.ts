@@ -91,6 +91,18 @@ describe('a module with DWARF', () => {
   });
 });
 
+it('a function whose name has several lines, looks like a place, or is empty, is on the stack', async () => {
+  const names = ['two\nlines', '\u001b[31m\u202e', 'y (wasm://wasm/1:wasm-function[7]:0x1)\nz', ''];
+  const bytes = withoutCustoms(
+    wat(`(module (func unreachable) (func (call 0)) (func (call 1)) (func (export "main") (call 2)))`),
+  );
+  const entries = names.flatMap((name, index) => [index, ...customSection.name(name)]);
+  const contents = Uint8Array.from([1, entries.length + 1, names.length, ...entries]);
+  const run = await runVetted(vet(withSection(bytes, 'name', contents)));
+  expect(run.end).toEqual({ kind: 'trap', message: 'unreachable in two\nlines' });
+  expect(run.guest.stack).toEqual(names.map((name, index) => (name === '' ? `function ${index}` : name)));
+});
+
 /** Programs that trap behind every kind of code that the meter changes. */
 const programs: Readonly<Record<string, string>> = {
   'a counted loop': `(local $i i32) (loop $l (drop (i32.div_u (i32.const 7) (i32.sub (i32.const 40) (local.get $i))))
