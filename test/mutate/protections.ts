@@ -269,8 +269,8 @@ export const protections: readonly Protection[] = [
   {
     name: 'API: a full quota is no failure of the platform',
     file: 'src/control/api/api.ts',
-    find: 'if (isOfClient(problem.code))',
-    replace: 'if (false)',
+    find: 'if (isOfClient(code)) deps.log.debug',
+    replace: 'if (isOfClient(code) && status === 0) deps.log.debug',
     tests: ['test/control/api/queues.test.ts'],
   },
   {
