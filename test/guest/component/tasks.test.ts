@@ -27,6 +27,7 @@ describe('asynchronous calls between parts', () => {
     ['held', 'wait inside a function that is lifted without async, and others of its part begin later'],
     ['beside', 'wait inside one part at the same time, each with a context of its own'],
     ['told', 'learn of a cancellation when their callback is called'],
+    ['locked', 'learn of a cancellation when no other call is inside their part'],
     ['left', 'are left alone while they wait inside, at the end of the program'],
     ['early', 'find what was written in memory before its event, and what was copied of a cancelled copy'],
   ])('%s: %s', async (name) => {
@@ -61,6 +62,11 @@ describe('calls that wait inside', () => {
     expect(end).toMatchObject({ kind: 'gas' });
   });
 
+  it('are unwound at the deadline', async () => {
+    const { end } = await runVetted(program('spin-inside'), { limits: { gas: 1_000_000_000, timeoutMs: 500 } });
+    expect(end).toMatchObject({ kind: 'deadline' });
+  });
+
   it('use the same gas in slices of any size', async () => {
     const code = await codeOf(fixture('component/composed/tasks-beside'));
     const gas = async (sliceGas: number) => {
@@ -72,6 +78,8 @@ describe('calls that wait inside', () => {
     };
     const used = await gas(1_000_000);
     for (const slice of [1, 7, 100, 1_000]) expect(await gas(slice)).toBe(used);
+    expect((await runVetted(program('beside'), { limits: { gas: used } })).end).toEqual({ kind: 'exit', status: 0 });
+    expect((await runVetted(program('beside'), { limits: { gas: used - 1 } })).end).toMatchObject({ kind: 'gas' });
   });
 
   it('let others of their part go on while they wait for the host', async () => {
