@@ -9,7 +9,16 @@
 import { CoreModules } from './core-modules.ts';
 import { type Evaluation, Exports, newScope } from './evaluation.ts';
 import { ExternNames } from './extern-name.ts';
-import type { ComponentItem, Entry, FunctionItem, InstanceItem, ResourceItem, Scope, TypeItem } from './graph.ts';
+import type {
+  ComponentItem,
+  CoreExport,
+  Entry,
+  FunctionItem,
+  InstanceItem,
+  ResourceItem,
+  Scope,
+  TypeItem,
+} from './graph.ts';
 import { compatibleName } from './interface-name.ts';
 import type { Alias, Declaration, Definition, External, ExternName, Sort, TypeDefinition } from './model.ts';
 import { moduleTypeProblem } from './module-type.ts';
@@ -95,10 +104,13 @@ export class DeclaredTypes {
     if (alias.of === 'core export') {
       const item = this.#evaluation.get(scope, 'core instance', alias.instance);
       const { sort, name } = alias;
-      if (item.kind === 'instance')
-        return { sort, value: { kind: 'export', instance: item.instance, name, sort } } as Entry;
+      if (item.kind === 'instance') {
+        const value: CoreExport = { kind: 'export', instance: item.instance, name, sort };
+        this.#evaluation.coreAliases.push(value);
+        return { sort, value } as Entry;
+      }
       const value = item.exports.get(name);
-      if (value === undefined)
+      if (value === undefined || (value.kind === 'export' ? value.sort : 'core func') !== sort)
         throw this.#evaluation.fail(`a core instance exports no ${JSON.stringify(name.slice(0, 60))}`);
       return { sort, value } as Entry;
     }

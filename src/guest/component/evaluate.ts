@@ -60,7 +60,15 @@ class Evaluator {
       this.#instantiate(nested, scope, null);
     }
     const unusedModules = [...this.#modules].filter((bytes) => !this.#usedModules.has(bytes));
-    return { instances, exports, imports, definers, signatures: this.#evaluation.signatures, unusedModules };
+    return {
+      instances,
+      exports,
+      imports,
+      definers,
+      signatures: this.#evaluation.signatures,
+      coreAliases: this.#evaluation.coreAliases,
+      unusedModules,
+    };
   }
 
   /**

@@ -6,7 +6,7 @@
 import type { FuncType } from '../../protocol/module.ts';
 import { componentCaps } from './caps.ts';
 import { ExternNames } from './extern-name.ts';
-import type { CoreItem, Entry, Scope, Signature, Spaces } from './graph.ts';
+import type { CoreExport, CoreItem, Entry, Scope, Signature, Spaces } from './graph.ts';
 import type { ExternName, Named, Sort } from './model.ts';
 import { invalidComponent, tooLargeComponent } from './refusals.ts';
 
@@ -14,6 +14,8 @@ export class Evaluation {
   /** Name of the component in messages. */
   readonly subject: string;
   readonly signatures: Signature[] = [];
+  /** Exports of core modules that aliases name; signatures.ts checks that they are there. */
+  readonly coreAliases: CoreExport[] = [];
   #steps = 0;
 
   constructor(subject: string) {

@@ -22,9 +22,16 @@ export type CoreInstanceItem =
   | { readonly kind: 'instance'; readonly instance: CoreInstance }
   | { readonly kind: 'bundle'; readonly exports: ReadonlyMap<string, CoreItem> };
 
-/** A core function, memory, table or global. */
+export interface CoreExport {
+  readonly kind: 'export';
+  readonly instance: CoreInstance;
+  readonly name: string;
+  readonly sort: CoreSort;
+}
+
+/** A core function, memory, table, global or tag. */
 export type CoreItem =
-  | { readonly kind: 'export'; readonly instance: CoreInstance; readonly name: string; readonly sort: CoreSort }
+  | CoreExport
   /** A function of the canonical ABI, defined by component instance `component`. */
   | { readonly kind: 'canon'; readonly canon: CanonFunction; readonly component: number };
 
@@ -170,6 +177,7 @@ export interface Graph {
   /** Numbers of the component instances that define the components' own resources, by resource id. */
   readonly definers: ReadonlyMap<string, number>;
   readonly signatures: readonly Signature[];
+  readonly coreAliases: readonly CoreExport[];
   /** Core modules that no instance is made of. */
   readonly unusedModules: readonly Uint8Array[];
   /** Names of the root component's imports, in their order in the file. */

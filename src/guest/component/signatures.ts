@@ -1,6 +1,6 @@
 /**
- * Checks the types of the core functions that a component lifts and names in options, whether they are called or not, and
- * the core modules that no instance is made of.
+ * Checks the types of the core functions that a component lifts and names in options, whether they are called or not, the exports of
+ * core modules that aliases name, and the core modules that no instance is made of.
  */
 import type { FuncType } from '../../protocol/module.ts';
 import type { Module } from '../wasm/format/model.ts';
@@ -21,6 +21,15 @@ export function checkSignatures(graph: Graph, modules: CoreModules, subject: str
     }
     return found;
   };
+  const kinds = new WeakMap<Module, ReadonlyMap<string, string>>();
+  const kindsOf = (module: Module): ReadonlyMap<string, string> => {
+    let found = kinds.get(module);
+    if (found === undefined) {
+      found = new Map(module.exports.map(({ name, kind }) => [name, kind]));
+      kinds.set(module, found);
+    }
+    return found;
+  };
   /** Returns the type of a function of the canonical ABI as null: its form is right, and where it is imported its type is checked. */
   const typeOf = (item: CoreItem): FuncType | null => {
     if (item.kind === 'canon' || item.instance.module === unknownModule) return null;
@@ -30,6 +39,12 @@ export function checkSignatures(graph: Graph, modules: CoreModules, subject: str
       throw invalidComponent(subject, `a core module exports no function ${JSON.stringify(item.name.slice(0, 60))}`);
     return module.types[module.functionTypes[index] as number] ?? null;
   };
+  for (const { instance, name, sort } of graph.coreAliases) {
+    if (instance.module === unknownModule) continue;
+    const kind = sort === 'core func' ? 'function' : sort.slice('core '.length);
+    if (kindsOf(modules.read(instance.module)).get(name) !== kind)
+      throw invalidComponent(subject, `a core module exports no ${kind} ${JSON.stringify(name.slice(0, 60))}`);
+  }
   for (const { item, type, what } of graph.signatures) {
     const found = typeOf(item);
     if (found !== null && !sameType(found, type))

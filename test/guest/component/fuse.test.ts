@@ -76,6 +76,7 @@ describe('fusing', () => {
       definers: new Map(),
       imports: [],
       signatures: [],
+      coreAliases: [],
       unusedModules: [],
     };
     const memories = new Memories(graph, new CoreModules('x.wasm'), 'x.wasm');
@@ -154,7 +155,14 @@ describe('fusing', () => {
         ...{ index, component: index, args: new Map() },
         module: wat(`(module (memory ${count}))`),
       }));
-      const none = { exports: new Map(), definers: new Map(), imports: [], signatures: [], unusedModules: [] };
+      const none = {
+        exports: new Map(),
+        definers: new Map(),
+        imports: [],
+        signatures: [],
+        coreAliases: [],
+        unusedModules: [],
+      };
       return new Memories({ instances, ...none }, new CoreModules('x.wasm'), 'x.wasm');
     };
     expect(memoriesOf(65_534, 1).placed).toHaveLength(2);

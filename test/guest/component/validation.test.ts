@@ -9,6 +9,7 @@ import {
   bundle,
   canons,
   component,
+  coreBundle,
   coreInstances,
   coreModule,
   declareFunc,
@@ -255,6 +256,23 @@ describe('what is never used', () => {
     const bytes = Buffer.from(wat('(module (func (result i32) (i32.const 7)))'));
     bytes[bytes.lastIndexOf(0x41)] = 0x42;
     expect(refusal(component(coreModule(bytes)))).toMatch(/a core module that is not instantiated is not valid/);
+  });
+
+  it.each([
+    ['another kind', aliasCore(0, 'f', 2), /exports no memory "f"/],
+    ['a tag', aliasCore(0, 'f', 4), /exports no tag "f"/],
+    ['a function', aliasCore(0, 'memory', 0), /exports no function "memory"/],
+    ['another name', aliasCore(0, 'other', 2), /exports no memory "other"/],
+    ['another kind of a bundle', aliasCore(1, 'named', 2), /exports no "named"/],
+  ])('is checked: an alias of a core export, of %s', (_what, alias, problem) => {
+    const bytes = component(
+      coreModule(wat('(module (func (export "f")) (memory (export "memory") 1))')),
+      coreInstances(instantiateCore(0)),
+      aliases(aliasCore(0, 'f'), aliasCore(0, 'memory', 2)),
+      coreInstances(coreBundle({ named: 0 })),
+      aliases(alias),
+    );
+    expect(refusal(bytes)).toMatch(problem);
   });
 
   it('is checked: the links of core modules without an entry point', () => {
