@@ -1,11 +1,13 @@
 /**
  * Bundles the command line tool into dist/, split into chunks, so that each command loads only the code that it needs.
  */
+
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import process from 'node:process';
 import { type BuildOptions, build } from 'esbuild';
+import { messageOf } from '../src/protocol/errors.ts';
 
 const root = resolve(import.meta.dirname, '..');
 
@@ -82,7 +84,7 @@ if (import.meta.main) {
   try {
     await buildCommandLine();
   } catch (error) {
-    process.stderr.write(`wasmcloud: the build failed\n${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(`wasmcloud: the build failed\n${messageOf(error)}\n`);
     process.exitCode = 1;
   }
 }

@@ -5,7 +5,7 @@
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import process from 'node:process';
-import { PlatformError } from '../src/protocol/errors.ts';
+import { messageOf, PlatformError } from '../src/protocol/errors.ts';
 import type { Environment } from './environment.ts';
 
 /** Address of control that `npm start` prints. git matches credentials by exactly this host. */
@@ -139,8 +139,4 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 
 function isMissing(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ENOENT';
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

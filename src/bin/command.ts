@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
 import type { Logger } from 'pino';
-import { PlatformError } from '../protocol/errors.ts';
+import { messageOf, PlatformError } from '../protocol/errors.ts';
 import { type Environment, readConfig, type ServerConfig } from './config.ts';
 import { loadSettings } from './config-file.ts';
 
@@ -94,7 +94,7 @@ function parse(options: ParseArgsOptionsConfig) {
   try {
     return parseArgs({ options, allowPositionals: true });
   } catch (error) {
-    throw new PlatformError('bad_request', error instanceof Error ? error.message : String(error), {
+    throw new PlatformError('bad_request', messageOf(error), {
       hints: [usageHint],
     });
   }

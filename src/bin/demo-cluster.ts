@@ -3,6 +3,7 @@
  * and calls it on two nodes while a control and the third node are killed. Exits 0 when no call has failed and every call
  * is in the log once; says plainly which server is missing when one is.
  */
+
 import { once } from 'node:events';
 import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { request } from 'node:http';
@@ -10,6 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { OrphanRecord } from '../control/fleet/orphan-record.ts';
+import { messageOf } from '../protocol/errors.ts';
 import { expect, print, Shell, title } from './demo-shell.ts';
 import { freePort } from './free-port.ts';
 import { startNats, whyNoNats } from './nats-server.ts';
@@ -167,7 +169,7 @@ function status(url: string): Promise<number> {
 try {
   await demo();
 } catch (error) {
-  console.error(`\nThe demo failed: ${error instanceof Error ? error.message : String(error)}`);
+  console.error(`\nThe demo failed: ${messageOf(error)}`);
   process.exitCode = 1;
 } finally {
   for (const step of cleanUp.reverse()) await step();

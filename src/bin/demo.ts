@@ -2,10 +2,12 @@
  * `npm run demo`: starts the platform on free ports with a temporary data folder, then uses it as a user does, with
  * wasmcloud and git. Prints every step; exits 0 when the answer and the log line over the WebSocket are right.
  */
+
 import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { messageOf } from '../protocol/errors.ts';
 import { expect, print, Shell, title } from './demo-shell.ts';
 import { startPlatformChild } from './platform-child.ts';
 
@@ -64,7 +66,7 @@ async function demo(): Promise<void> {
 try {
   await demo();
 } catch (error) {
-  console.error(`\nThe demo failed: ${error instanceof Error ? error.message : String(error)}`);
+  console.error(`\nThe demo failed: ${messageOf(error)}`);
   process.exitCode = 1;
 } finally {
   for (const step of cleanUp.reverse()) await step();

@@ -17,7 +17,7 @@ import { localSchemes } from '../guest/kernel/resources/all.ts';
 import { networkSchemes, preloadNetwork } from '../guest/kernel/resources/network.ts';
 import { SchemeRegistry } from '../guest/kernel/scheme-registry.ts';
 import { guestStacks } from '../guest/kernel/stacks.ts';
-import { PlatformError } from '../protocol/errors.ts';
+import { messageOf, PlatformError } from '../protocol/errors.ts';
 import { MIB } from '../protocol/limits.ts';
 import type { RunnerConfig, RunnerStats } from '../protocol/messages.ts';
 import { TrustedProxies } from '../protocol/trusted-proxies.ts';
@@ -467,10 +467,6 @@ interface Loaded {
   readonly dispatcher: Dispatcher;
   readonly server: RunnerServer;
   port: number;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** Returns the port at which requests to `url` arrive; '0': the URL does not say. */

@@ -1,7 +1,7 @@
 /** Calls a handler at its own URL, like any client of the function. */
 import { request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
-import { PlatformError } from '../../src/protocol/errors.ts';
+import { messageOf, PlatformError } from '../../src/protocol/errors.ts';
 
 export interface InvokeOptions {
   /** URL of the handler. */
@@ -65,9 +65,7 @@ export function invoke(options: InvokeOptions): Promise<Answer> {
       sent.end(options.body ?? undefined);
     } catch (error) {
       // node:http checks the method and header values before it sends anything.
-      reject(
-        new PlatformError('bad_request', error instanceof Error ? error.message : String(error), { cause: error }),
-      );
+      reject(new PlatformError('bad_request', messageOf(error), { cause: error }));
     }
   });
 }
@@ -114,6 +112,6 @@ function failure(url: URL, error: unknown): PlatformError {
       cause: error,
     });
   }
-  const why = error instanceof Error ? error.message : String(error);
+  const why = messageOf(error);
   return new PlatformError('unavailable', `the call of ${url.origin} failed: ${why}`, { cause: error });
 }

@@ -1,7 +1,7 @@
 /** Command invoke: calls a handler; prints the answer's body on stdout, all facts about it on stderr. */
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { PlatformError } from '../../src/protocol/errors.ts';
+import { messageOf, PlatformError } from '../../src/protocol/errors.ts';
 import type { Client } from '../client/client.ts';
 import { awaitRecord } from '../client/invocation-record.ts';
 import type { Answer } from '../client/invoke.ts';
@@ -118,7 +118,7 @@ async function readBody(data: string): Promise<Uint8Array> {
   try {
     return await readFile(data.slice(1));
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw new PlatformError('bad_request', `cannot read the body: ${why}`, { cause: error });
   }
 }

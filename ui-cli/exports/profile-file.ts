@@ -1,6 +1,6 @@
 /** Writes a gas profile into a file, and says what is in it. */
 import { writeFile } from 'node:fs/promises';
-import { PlatformError } from '../../src/protocol/errors.ts';
+import { messageOf, PlatformError } from '../../src/protocol/errors.ts';
 import type { GasProfile } from '../../src/protocol/gas-profile.ts';
 import { flameGraph } from '../text/flame-graph.ts';
 import { formatCount } from '../text/format.ts';
@@ -21,7 +21,7 @@ export async function writeProfile(file: string, of: string, profile: GasProfile
         .map((line) => `${line}\n`)
         .join('');
   await writeFile(file, text).catch((error: unknown) => {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new PlatformError('bad_request', `the profile could not be written: ${reason}`);
   });
   if (profile.samples === 0) return [`profile: ${visible(file)} is empty: too little gas was used for a stack`];

@@ -1,4 +1,4 @@
-import { PlatformError } from '../../src/protocol/errors.ts';
+import { messageOf, PlatformError } from '../../src/protocol/errors.ts';
 
 /** Milliseconds between updates of the elapsed time on the screen. */
 const tickMs = 100;
@@ -33,6 +33,6 @@ export class Task {
 /** Converts any error: a mistake in one action must not end the whole interface. */
 export function toPlatformError(error: unknown): PlatformError {
   if (error instanceof PlatformError) return error;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   return new PlatformError('internal', `this failed unexpectedly: ${message}`, { cause: error });
 }

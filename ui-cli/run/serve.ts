@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { HttpField, IncomingHttp } from '../../src/guest/kernel/incoming-http.ts';
 import { connectionFields } from '../../src/guest/kernel/net/connection-fields.ts';
 import type { Resource } from '../../src/guest/kernel/resource.ts';
-import { PlatformError } from '../../src/protocol/errors.ts';
+import { messageOf, PlatformError } from '../../src/protocol/errors.ts';
 import { StreamSink, StreamSource } from './streams.ts';
 
 /** Fields of the connection, which only the server sets. */
@@ -120,7 +120,7 @@ export async function serve({ port, signal, run, tell }: ServeOptions): Promise<
     response.on('error', () => gone.abort());
     void run(http, AbortSignal.any([gone.signal, signal])).then(
       (why) => http.finish(why),
-      (error: unknown) => http.finish(error instanceof Error ? error.message : String(error)),
+      (error: unknown) => http.finish(messageOf(error)),
     );
   });
   await new Promise<void>((resolve, reject) => {

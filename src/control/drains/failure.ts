@@ -1,5 +1,7 @@
 /** Why lines could not be handed over. The message is shown to the drain's owner, so it repeats nothing of the request. */
+
 import { NetworkFailure } from '../../guest/kernel/net/failure.ts';
+import { messageOf } from '../../protocol/errors.ts';
 
 const messageChars = 300;
 
@@ -20,6 +22,6 @@ export class DrainFailure extends Error {
     if (error instanceof DrainFailure) return error;
     if (error instanceof NetworkFailure) return new DrainFailure(error.message);
     // Errors of Node name address and port at most.
-    return new DrainFailure(error instanceof Error ? error.message : String(error));
+    return new DrainFailure(messageOf(error));
   }
 }

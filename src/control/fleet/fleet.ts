@@ -5,7 +5,7 @@
  * made meanwhile, so that it never misses one and never sees one too early.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { PlatformError } from '../../protocol/errors.ts';
+import { messageOf, PlatformError } from '../../protocol/errors.ts';
 import type { GasProfile } from '../../protocol/gas-profile.ts';
 import { runnerLimits } from '../../protocol/limits.ts';
 import type { DeploymentSpec, OwnerState } from '../../protocol/messages.ts';
@@ -374,7 +374,7 @@ export class RunnerFleet implements Nodes {
   #launchFailed(index: number, error: unknown): void {
     const member = this.#members.get(index);
     if (member === undefined || member.isServing) return;
-    const line = `runner ${member.runner.runnerId} could not be loaded: ${error instanceof Error ? error.message : String(error)}`;
+    const line = `runner ${member.runner.runnerId} could not be loaded: ${messageOf(error)}`;
     this.#options.onEvent?.({ kind: 'runner_stderr', runnerId: member.runner.runnerId, line });
     member.runner.kill('SIGKILL');
   }

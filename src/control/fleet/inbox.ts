@@ -1,5 +1,5 @@
 /** Takes the messages of runners, checks those that a guest may have forged, and passes them on. */
-import { PlatformError } from '../../protocol/errors.ts';
+import { messageOf, PlatformError } from '../../protocol/errors.ts';
 import type { FromRunner, UsageCount } from '../../protocol/messages.ts';
 import type { PendingInvocationRecord } from '../../protocol/nouns.ts';
 import type { Activity } from './activity.ts';
@@ -61,7 +61,7 @@ export class Inbox {
               id,
               ok: false,
               code: error instanceof PlatformError ? error.code : 'internal',
-              message: error instanceof Error ? error.message : String(error),
+              message: messageOf(error),
             }),
         );
         return;

@@ -2,6 +2,7 @@
  * Runners of an earlier control: lets them close when the new ones serve, takes what they report and leave in files, and
  * ends those that hang. The record of this control's own runners is kept for the next control.
  */
+import { messageOf } from '../../protocol/errors.ts';
 import { blockOfText } from '../../protocol/takeover.ts';
 import { storeUsage } from './inbox.ts';
 import { fleetLimits } from './limits.ts';
@@ -126,7 +127,7 @@ export class Orphans {
     } catch (error) {
       this.#options.onEvent?.({
         kind: 'spool_unreadable',
-        reason: error instanceof Error ? error.message : String(error),
+        reason: messageOf(error),
       });
     }
     if (left === 0 || this.#isStopped) return;

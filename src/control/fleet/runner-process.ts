@@ -3,7 +3,9 @@
  *
  *     spawned --booted--> loading --listening--> serving --> ended
  */
+
 import { type ChildProcess, spawn } from 'node:child_process';
+import { messageOf } from '../../protocol/errors.ts';
 import { maximumLimits, pushLimits } from '../../protocol/limits.ts';
 import type { FromRunner, RunnerStats, ToRunner } from '../../protocol/messages.ts';
 import { lowerCompilers } from './compiler-priority.ts';
@@ -123,7 +125,7 @@ export class RunnerProcess {
       } catch (error) {
         // The runner is the platform's own program, but a guest that has broken out of it can send anything. Control
         // must not end over it.
-        this.#message ??= `it sent a message that cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+        this.#message ??= `it sent a message that cannot be read: ${messageOf(error)}`;
         this.kill('SIGKILL');
       }
     });

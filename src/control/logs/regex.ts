@@ -3,7 +3,7 @@
  * takes time in proportion to the text, whatever the pattern; a pattern's own factor is bounded by its size.
  */
 import { RE2JS } from 're2js';
-import { PlatformError } from '../../protocol/errors.ts';
+import { messageOf, PlatformError } from '../../protocol/errors.ts';
 
 export const regexLimits = {
   /** Characters of a pattern. */
@@ -43,7 +43,7 @@ function compile(pattern: string): LogRegex {
   try {
     regex = RE2JS.compile(pattern);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw new PlatformError('bad_request', `the pattern is no regular expression: ${why.slice(0, 200)}`, {
       hints: ['the syntax is that of RE2: no look-around, no back-references'],
     });

@@ -9,7 +9,7 @@ import { z } from 'zod';
 import { decodeMessage, encodeMessage } from '../../bus/codec.ts';
 import { digestField, epochField, nodeDoorPath } from '../../bus/door.ts';
 import { type Joined, kinds, runnerRequestSchema } from '../../bus/messages.ts';
-import { PlatformError, toProblem } from '../../protocol/errors.ts';
+import { messageOf, PlatformError, toProblem } from '../../protocol/errors.ts';
 import { MIB } from '../../protocol/limits.ts';
 import type { BusRequest, CallBusRequest, DeploymentSpec } from '../../protocol/messages.ts';
 import type { Blobs } from '../../protocol/ports.ts';
@@ -122,7 +122,7 @@ export class NodeDoor {
       (error: unknown) => ({
         ok: false,
         code: isOutage(error) ? 'unavailable' : error instanceof PlatformError ? error.code : 'internal',
-        message: error instanceof Error ? error.message : String(error),
+        message: messageOf(error),
       }),
     );
     send(response, encodeMessage(kinds.reply, reply));

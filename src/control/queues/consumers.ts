@@ -5,6 +5,7 @@
  *
  * wake (published, settled, due, looked at) -> lane: take -> call -> done | failed | given back -> wake
  */
+import { messageOf } from '../../protocol/errors.ts';
 import { queueLimits } from '../../protocol/limits.ts';
 import type { QueueEvent, QueueSettings } from '../../protocol/nouns.ts';
 import { FairPlaces } from '../../waiting/fair-places.ts';
@@ -290,7 +291,7 @@ export class Consumers {
       await this.#options.publish(ownerId, settings.output, message);
       return true;
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       const reason = `its output could not be published to ${settings.output}: ${why}`;
       await this.#failed(subscription, delivery, messages, { reason, invocation: result.invocation });
       return false;

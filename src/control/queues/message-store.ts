@@ -189,7 +189,7 @@ export class MessageStore {
     const last = fitting.at(-1);
     if (last === undefined) return [];
     const rows = await messages.selectAll().where('position', '<=', last.position).limit(fitting.length).execute();
-    return rows.map(messageOf);
+    return rows.map(toMessage);
   }
 
   /** Returns one message of a queue. Throws `not_found`. */
@@ -201,7 +201,7 @@ export class MessageStore {
       .where('id', '=', id)
       .executeTakeFirst();
     if (row === undefined) throw new PlatformError('not_found', 'there is no such message in this queue');
-    return messageOf(row);
+    return toMessage(row);
   }
 
   /**
@@ -237,7 +237,7 @@ async function usedKeys(
   return new Map(rows.map(({ key, message_id }) => [key, message_id]));
 }
 
-function messageOf(row: Schema['messages']): Message {
+function toMessage(row: Schema['messages']): Message {
   const due = Number(row.due_ms);
   return {
     id: row.id,

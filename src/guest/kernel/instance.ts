@@ -2,6 +2,7 @@
  * One instance of a rewritten module, in which one Process at a time runs. Its imports are built once for its whole
  * life; they serve the Process in a field.
  */
+import { messageOf } from '../../protocol/errors.ts';
 import { PAGE_BYTES } from '../../protocol/limits.ts';
 import type { InstancePlan } from '../../protocol/module.ts';
 import { GuestFault, GuestMemory } from './memory.ts';
@@ -237,7 +238,7 @@ export class GuestInstance implements ProcessRef {
     try {
       await this.#finish(guest);
     } catch (error) {
-      guest.report('error', `after exit: ${error instanceof Error ? error.message : String(error)}`);
+      guest.report('error', `after exit: ${messageOf(error)}`);
     }
   }
 

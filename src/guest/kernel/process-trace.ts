@@ -1,4 +1,5 @@
 /** What a Process tells about the parts of its work, where its Invocation is traced. */
+import { messageOf } from '../../protocol/errors.ts';
 import type { SpanAttributes, SpanKindName } from '../../protocol/spans.ts';
 import type { Host } from './net/address.ts';
 
@@ -36,7 +37,7 @@ export function traced<T>(
       return value;
     },
     (error: unknown) => {
-      span.end(error instanceof Error ? error.message : String(error));
+      span.end(messageOf(error));
       throw error;
     },
   );

@@ -9,6 +9,7 @@
  *
  * A Process ends once: later ends are ignored. Host calls of an ended Process do nothing and throw.
  */
+import { messageOf } from '../../protocol/errors.ts';
 import { type Limits, logLimits, MIB } from '../../protocol/limits.ts';
 import { type LogLevelName, type LogStream, logLevels, type PendingLogLine } from '../../protocol/nouns.ts';
 import { ByteBudget } from '../../waiting/byte-budget.ts';
@@ -364,7 +365,7 @@ export class Process {
   }
 
   #closeFailed(what: string, error: unknown): void {
-    this.report('error', `closing ${what} failed: ${error instanceof Error ? error.message : String(error)}`);
+    this.report('error', `closing ${what} failed: ${messageOf(error)}`);
   }
 
   /**

@@ -2,7 +2,7 @@
  * Opens `kv://BUCKET/KEY`, a durable value of the handler. Reads return the value as it was at the first read. Bytes
  * written since the open replace the whole value at flush or close, atomically.
  */
-import { PlatformError } from '../../../protocol/errors.ts';
+import { messageOf, PlatformError } from '../../../protocol/errors.ts';
 import { kvLimits } from '../../../protocol/limits.ts';
 import { storeNamePattern } from '../../../protocol/names.ts';
 import { Errno } from '../errno.ts';
@@ -97,7 +97,7 @@ class KvResource implements Resource {
   }
 
   #failed(what: string, error: unknown): number {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     this.#guest.report('error', `${what} kv://${this.#bucket}/${this.#key} failed: ${why}`);
     return error instanceof PlatformError && error.code === 'limit_exceeded' ? Errno.overQuota : Errno.unknown;
   }

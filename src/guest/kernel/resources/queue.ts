@@ -2,7 +2,7 @@
  * Opens `queue://NAME`: the written bytes become one message at flush, which is durable when flush returns. Close
  * publishes the rest.
  */
-import { PlatformError } from '../../../protocol/errors.ts';
+import { messageOf, PlatformError } from '../../../protocol/errors.ts';
 import { queueLimits } from '../../../protocol/limits.ts';
 import { storeNamePattern } from '../../../protocol/names.ts';
 import { Errno } from '../errno.ts';
@@ -37,7 +37,7 @@ function queueResource(guest: Process, queues: QueueService, name: string): Reso
     return queues.publish(name, message).then(
       () => 0,
       (error: unknown) => {
-        const why = error instanceof Error ? error.message : String(error);
+        const why = messageOf(error);
         guest.report('error', `publishing to queue://${name} failed: ${why}`);
         return error instanceof PlatformError && error.code === 'limit_exceeded' ? Errno.overQuota : Errno.unknown;
       },

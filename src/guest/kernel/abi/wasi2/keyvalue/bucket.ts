@@ -1,4 +1,5 @@
 /** Buckets of wasi:keyvalue. They hold the durable values of the handler, which `kv:` also opens. */
+import { messageOf } from '../../../../../protocol/errors.ts';
 import { kvLimits } from '../../../../../protocol/limits.ts';
 import { variant } from '../../../../component/wit.ts';
 import { type Err, err, type Ok, ok } from '../../../canonical/row.ts';
@@ -48,7 +49,7 @@ export async function answered<T>(guest: Process, work: () => Promise<T>): Promi
     if (value instanceof Uint8Array) guest.account('kv', value.length, 0);
     return ok(value);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     if (guest.end === null) guest.report('error', `kv: ${why}`);
     return err({ tag: 'other', value: why });
   }
