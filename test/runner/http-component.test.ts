@@ -91,6 +91,21 @@ describe('an http component', () => {
     expect((await call(`${url}/web/`)).text).toBe('Hello, world!');
   });
 
+  it('that loops in its realloc leaves others their turn', async () => {
+    const limits = { gas: 1e12, timeoutMs: 120_000 };
+    await fleet.deploy(deploymentOf('endless', await fixture('component/http.wasm'), { limits }));
+    const socket = connect({ port: fleet.fleet.port, host: '127.0.0.1' });
+    socket.write('GET /endless/loop HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    // Calls that last are reported.
+    await fleet.until(() => [...fleet.running.values()].flat()[0]);
+    for (let turn = 0; turn < 20; turn += 1) expect((await call(`${url}/web/`)).text).toBe('Hello, world!');
+    expect(fleet.records.filter(({ handler }) => handler === 'endless')).toEqual([]);
+    socket.destroy();
+    expect((await fleet.until(() => fleet.records.find(({ handler }) => handler === 'endless'))).outcome).toBe(
+      'aborted',
+    );
+  });
+
   it('has its system calls counted by interface', async () => {
     await call(`${url}/web/sleep`);
     const record = await fleet.until(() => fleet.records.find((one) => one.path === '/sleep'));
