@@ -15,6 +15,13 @@ export interface Protection {
 
 export const protections: readonly Protection[] = [
   {
+    name: 'node: one that is cut off ends',
+    file: 'src/node/agent.ts',
+    find: "onCutOff: () => this.#end('cut off'),",
+    replace: 'onCutOff: () => {},',
+    tests: ['test/cluster/cut-off.test.ts'],
+  },
+  {
     name: 'orphans: runners of the original of a copied data folder are left alone',
     file: 'src/control/fleet/orphan-record.ts',
     find: 'isOwn(entry) && isAlive(entry)',
