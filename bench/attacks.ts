@@ -3,7 +3,7 @@
  * Each row is the 99th percentile of what another user sees during an attack, and its ratio to the quiet time before
  * (aim: at most 3). SECONDS: length of each measurement. One runner, loopback only.
  *
- * - instances: modules at the caps on imports, globals and exports, whose every call traps and needs a new instance
+ * - instances: a module with the largest table that is accepted, whose every call traps and needs a new instance
  * - plain: four ordinary calls at a time of a neighbour's function: what any traffic costs, to compare with
  * - code: handlers with 32 MB of machine code each, called in turn, one and a half times a user's share of the budget:
  *   each call compiles one of them again
@@ -19,6 +19,7 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { pushLimits } from '../src/protocol/limits.ts';
 import { codeLimits } from '../src/runner/limits.ts';
 import {
   commit,
@@ -33,7 +34,7 @@ import {
   type TestUser,
 } from '../test/support/e2e.ts';
 import { compileWat, fixture } from '../test/support/fleet.ts';
-import { leb, moduleOf, section } from './modules.ts';
+import { moduleOf } from './modules.ts';
 import { openLoad } from './open-load.ts';
 import { percentile } from './statistics.ts';
 
@@ -104,40 +105,15 @@ async function deploy(platform: TestPlatform, user: TestUser, handler: string, w
   return status === 0;
 }
 
-/** Makes a module with `count` times the export of one function, and `count` globals; the entry traps. */
-function wide(count: number): Uint8Array {
-  const vector = (each: (index: number) => readonly number[]) =>
-    Buffer.concat([Buffer.from(leb(count)), ...Array.from({ length: count }, (_, index) => Buffer.from(each(index)))]);
-  const name = (text: string) => [text.length, ...Buffer.from(text)];
-  const named = vector((index) =>
-    index === 0 ? [...name('_start'), 0, 0] : [...name(`e${index.toString(36)}`), 3, ...leb(index)],
-  );
-  return Buffer.concat([
-    Buffer.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]),
-    section(1, Buffer.from([1, 0x60, 0, 0])),
-    section(3, Buffer.from([1, 0])),
-    section(
-      6,
-      vector(() => [0x7f, 1, 0x41, 1, 0x0b]),
-    ),
-    section(7, named),
-    section(10, Buffer.from([1, 3, 0, 0x00, 0x0b])),
-  ]);
-}
-
 type Attack = (platform: TestPlatform, attacker: TestUser) => Promise<() => Promise<void>>;
 
 const attacks: Readonly<Record<string, Attack>> = {
   async instances(platform, attacker) {
-    // Finds the widest module that is accepted.
-    let accepted = '';
-    for (const count of [500_000, 100_000, 50_000, 10_000, 5_000, 1_000]) {
-      if (!(await deploy(platform, attacker, `wide-${count}`, wide(count)))) continue;
-      console.log(`  accepted with ${count} globals and exports`);
-      accepted = `wide-${count}`;
-      break;
-    }
-    return calling(4, [`${platform.runUrl}/${accepted}/`]);
+    const table =
+      await compileWat(`(module (memory (export "memory") 1) (table ${pushLimits.tableEntries} funcref) (func $f)
+      (elem declare func $f) (func (export "cwa_main") (result i32) (table.set (i32.const 0) (ref.func $f)) unreachable))`);
+    await deploy(platform, attacker, 'table', table);
+    return calling(4, [`${platform.runUrl}/table/`]);
   },
 
   async plain(platform, attacker) {

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { PlatformError } from '../protocol/errors.ts';
 import { runnerLimits } from '../protocol/limits.ts';
 import { logLevels } from '../protocol/nouns.ts';
@@ -252,7 +253,8 @@ export class Dispatcher {
 
   /**
    * Returns the Deployment at `address`, with its code loaded if possible. When an instance must be made that takes
-   * longer than a slice, waits for a turn like guests that compute, so that a turn of the loop makes at most one.
+   * longer than a slice, waits for the end of the owner's rest, and for a turn like guests that compute, so that a turn
+   * of the loop makes at most one.
    * Throws as `#find` and LoadedDeployments.warm do, and `overloaded` when too many requests wait.
    */
   async #ready(address: Address, choice: RolloutChoice | null): Promise<LoadedDeployment> {
@@ -264,8 +266,12 @@ export class Dispatcher {
     try {
       for (let tries = 0; tries < warmTriesMax; tries += 1) {
         await this.#options.deployments.warm(deployment);
-        if (deployment.pool?.makesSlowly === true)
+        if (deployment.pool?.makesSlowly === true) {
+          const { ownerId, module } = deployment.spec;
+          const restMs = this.#options.deployments.rests.book(ownerId, module.instantiationUs / 1_000);
+          if (restMs > 0) await delay(restMs);
           await this.#options.services.scheduler.turn(deployment.handler.share, 1);
+        }
         // Another version may have replaced it meanwhile.
         deployment = this.#find(address, choice);
         if (deployment.pool !== null || deployment.quarantine !== null) return deployment;

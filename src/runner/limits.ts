@@ -122,6 +122,15 @@ export const poolLimits = {
   sweepMs: 5_000,
 } as const;
 
+export const restLimits = {
+  /** Milliseconds of making an instance from which its owner rests: ten slices. */
+  restFromMs: 5,
+  /** Length of the rest, in times of making the instance: one owner's instances hold the thread for a third of the time. */
+  restFactor: 2,
+  /** Milliseconds that a call waits for an instance; further ones are refused. */
+  waitMs: 10_000,
+} as const;
+
 export const reserveLimits = {
   /** Greatest number of pages in reserve, 16 MiB: zeroing them takes about 0.5 ms. */
   pagesMax: 256,

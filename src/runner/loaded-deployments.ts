@@ -17,7 +17,8 @@ import { type BusyMark, busyMarkOf } from './busy-mark.ts';
 import type { HeadMemo } from './cgi-head.ts';
 import type { CodeStore, CodeUse } from './code-store.ts';
 import type { HandlerServices, HandlerState, HandlerStates } from './handler-states.ts';
-import { sliceLimits } from './limits.ts';
+import { InstanceRests } from './instance-rests.ts';
+import { restLimits, sliceLimits } from './limits.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import { SlotPool } from './pool.ts';
 import { type UsageMeter, usageMeter } from './usage-reporter.ts';
@@ -54,6 +55,8 @@ export interface LoadedDeploymentsOptions {
 }
 
 export class LoadedDeployments {
+  /** Rests of owners between slow instances. */
+  readonly rests = new InstanceRests();
   readonly #options: LoadedDeploymentsOptions;
   readonly #deployments = new Map<string, LoadedDeployment>();
   readonly #uses = new Map<LoadedDeployment, CodeUse>();
@@ -195,7 +198,8 @@ export class LoadedDeployments {
     const { limits, exactMemory } = spec;
     const { plan, instantiationUs } = spec.module;
     const isSlow = instantiationUs > sliceLimits.sliceMs * 1_000;
-    const code = { module, plan, abis, memoryPages: limits.memoryPages, exactMemory, isSlow };
+    const rests = instantiationUs >= restLimits.restFromMs * 1_000;
+    const code = { module, plan, abis, memoryPages: limits.memoryPages, exactMemory, isSlow, rests };
     deployment.pool = new SlotPool(code, this.#options.budget, () => this.#options.mark.enter(deployment.mark));
   }
 }

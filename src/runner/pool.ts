@@ -84,7 +84,9 @@ export class SlotPool implements Evictable {
     if (this.#learns && isSound) this.#learn(slot.grownPages);
     const isFit = !slot.hasOutgrown && slot.reserveWanted === this.#reserve.pages;
     const isKept = isSound && !this.#isClosed && isFit && slot.restoreBytes <= poolLimits.restoreMaxBytes;
-    if (!isKept || this.spare >= this.#spareMax || this.#budget.isExceeded) {
+    // Its instance is made again by the next call, after the owner's rest.
+    const isRemadeLater = this.#remakesSlowly && this.#code.rests === true;
+    if (!isKept || isRemadeLater || this.spare >= this.#spareMax || this.#budget.isExceeded) {
       this.#drop(slot);
       if (!isFit && !this.#isClosed && this.spare + this.#missing < this.#spareMax) this.#refillLater();
       return;

@@ -24,6 +24,8 @@ export interface GuestCode {
   readonly memoryPages: number;
   /** Whether making an instance takes longer than a slice. */
   readonly isSlow?: boolean;
+  /** Whether its owner rests between two instances (instance-rests.ts). */
+  readonly rests?: boolean;
   /** Whether memories have no reserve, so that every access beyond memory.size traps. */
   readonly exactMemory: boolean;
 }

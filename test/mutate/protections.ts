@@ -22,6 +22,20 @@ export const protections: readonly Protection[] = [
     tests: ['test/cluster/cut-off.test.ts'],
   },
   {
+    name: 'runner: owners rest between slow instances',
+    file: 'src/runner/dispatcher.ts',
+    find: 'this.#options.deployments.rests.book(ownerId, module.instantiationUs / 1_000)',
+    replace: '0 * Number(ownerId === module.sha256)',
+    tests: ['test/runner/instance-rests.test.ts'],
+  },
+  {
+    name: 'runner: an instance that is made anew for each call is not made between calls',
+    file: 'src/runner/pool.ts',
+    find: '!isKept || isRemadeLater ||',
+    replace: '!isKept ||',
+    tests: ['test/runner/instance-rests.test.ts'],
+  },
+  {
     name: 'orphans: runners of the original of a copied data folder are left alone',
     file: 'src/control/fleet/orphan-record.ts',
     find: 'isOwn(entry) && isAlive(entry)',
