@@ -3358,8 +3358,8 @@ export const protections: readonly Protection[] = [
   {
     name: 'runners: a line of standard error without an end is not kept',
     file: 'src/control/fleet/stderr-lines.ts',
-    find: 'begun += last.slice(0, charsMax - begun.length)',
-    replace: 'begun += last',
+    find: 'if (begun.length < charsMax) begun += last.slice(0, charsMax - begun.length);',
+    replace: 'begun += last;',
     tests: ['test/control/fleet/stderr-lines.test.ts'],
   },
   {
