@@ -1,6 +1,7 @@
 /** Reading of arguments and writing of results: CanonicalABI.md "Loading", "Storing", "Flat Lifting", "Flat Lowering". */
 import { describe, expect, it } from 'vitest';
 import {
+  asyncFunc,
   borrow,
   enumeration,
   type FunctionType,
@@ -281,5 +282,32 @@ describe('a result', () => {
     guest.end = { kind: 'aborted', message: 'gone' };
     await late;
     expect(guest.memory.u32(12)).toBe(5);
+  });
+});
+
+describe('a function for which a task waits, while others run', () => {
+  const waitingGuest = () => {
+    const guest = makeGuest();
+    guest.component.waiting = (promise) => promise;
+    return guest;
+  };
+
+  it('stores its result when its memory is selected again, which may have moved', async () => {
+    const guest = waitingGuest();
+    const window = { base: 0, bytes: 1024 };
+    guest.memory.select(window);
+    const type = asyncFunc({}, tuple('u32', 'u32'));
+    expect(await call(guest, type, [16], Promise.resolve([7, 8])).result).toBeUndefined();
+    expect(guest.memory.bytes(16, 8)).toEqual(new Uint8Array(8));
+    guest.memory.select({ ...window, base: 2048 });
+    guest.component.storeResult?.();
+    const words = new Uint32Array(guest.memory.all.buffer);
+    expect([words[4], words[(2048 + 16) / 4], words[(2048 + 20) / 4]]).toEqual([0, 7, 8]);
+  });
+
+  it('returns one core value at once', async () => {
+    const guest = waitingGuest();
+    expect(await call(guest, asyncFunc({}, 'u32'), [], Promise.resolve(7)).result).toBe(7);
+    expect(guest.component.storeResult).toBeNull();
   });
 });
