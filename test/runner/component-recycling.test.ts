@@ -16,6 +16,8 @@ interface Input {
   readonly stdin: string;
   /** Absent: more than enough. */
   readonly gas?: number;
+  /** Whether it waits for two times one after the other: what it finds after that depends on how busy the machine is. */
+  readonly isTimed?: boolean;
 }
 
 interface Outcome {
@@ -40,23 +42,13 @@ async function outcomeOf(slot: Slot, code: TestCode, { request, stdin, gas = 5_0
 const bodies = ['', 'a', 'some words\n', 'x'.repeat(3000), 'y'.repeat(70_000)];
 const inputs: readonly Input[] = [
   ...bodies.map((body) => ({ request: { method: 'POST', body }, stdin: body })),
-  ...[
-    '/',
-    '/echo',
-    '/copy',
-    '/count',
-    '/trailers',
-    '/empty',
-    '/none',
-    '/trap',
-    '/error',
-    '/cut',
-    '/late',
-    '/fields',
-  ].map((pathWithQuery) => ({
-    request: { method: 'GET', pathWithQuery, fields: { 'x-a': 'b' } },
-    stdin: pathWithQuery,
-  })),
+  ...['/', '/echo', '/copy', '/count', '/trailers', '/empty', '/none', '/trap', '/error', '/cut', '/fields'].map(
+    (pathWithQuery) => ({
+      request: { method: 'GET', pathWithQuery, fields: { 'x-a': 'b' } },
+      stdin: pathWithQuery,
+    }),
+  ),
+  { request: { method: 'GET', pathWithQuery: '/late', fields: { 'x-a': 'b' } }, stdin: '/late', isTimed: true },
   // Stopped in the middle.
   ...[50, 500, 2000].map((gas) => ({ request: { method: 'POST', body: 'some words' }, stdin: 'some words', gas })),
 ];
@@ -78,6 +70,10 @@ it.each(['http', 'http3', 'cgi', 'cli3', 'composed/middleware'])(
       pool.give(slot, outcome.run.end.kind === 'exit');
       const { memory, ...rest } = outcome;
       const { memory: freshMemory, ...expected } = fresh[index] as Outcome;
+      if (inputs[index]!.isTimed === true) {
+        expect([rest.answered, rest.run.end], `call ${call}`).toEqual([expected.answered, expected.run.end]);
+        continue;
+      }
       expect(rest, `call ${call}`).toEqual(expected);
       expect(Buffer.compare(memory, freshMemory), `memory of call ${call}`).toBe(0);
     }
