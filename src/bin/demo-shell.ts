@@ -106,6 +106,7 @@ export class Started {
   }
 }
 
+/** Prints a heading between empty lines. */
 export function title(text: string): void {
   print(`\n# ${text}\n`);
 }
@@ -114,7 +115,7 @@ export function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-/** Throws when `output` does not contain `text`. */
+/** Throws an Error that begins with `otherwise` when `output` does not contain `text`. */
 export function expect(output: string, text: string, otherwise: string): void {
   if (!output.includes(text)) throw new Error(`${otherwise}: expected "${text}"`);
 }

@@ -50,7 +50,7 @@ export async function startPlatformChild(
   return { ...program, controlUrl: match[1] as string, runUrl: match[2] as string };
 }
 
-/** Starts `node` in the same way. */
+/** Starts `trisiel node`, with parameters and errors as those of startPlatformChild. */
 export async function startNodeChild(
   env: Readonly<Record<string, string>>,
   nodeFlags: readonly string[] = [],

@@ -6,6 +6,8 @@
  * repeated group that itself holds a choice is refused, since its choices multiply with every repetition (`(a+)+`,
  * `(a|a)*`).
  */
+
+/** Characters of the longest URL for which costs are estimated. */
 export const urlCharsMax = 4_096;
 
 export interface Refused {
@@ -32,7 +34,10 @@ type Item =
     };
 type Sequence = readonly Item[];
 
-/** Returns the cost of matching `source`, or why it is refused. `source` compiles with the flag u. */
+/**
+ * Returns the most steps that matching the pattern `source` against a URL of urlCharsMax characters can take, or why the
+ * pattern is refused. `source` must compile with the flag u.
+ */
 export function matchingCost(source: string): number | Refused {
   try {
     const alternatives = new Parser(source).parse();

@@ -30,7 +30,10 @@ export function gitEnvironment({ base, execPath, dataFolder }: GitEnvironmentOpt
   };
 }
 
-/** Returns the folder that stands for a home folder. */
+/**
+ * Returns the path of the folder that git takes for the home folder. The folder is empty, so that git reads no
+ * settings of the user that control runs as.
+ */
 export function emptyHome(dataFolder: string): string {
   return join(dataFolder, 'repos', '.home');
 }

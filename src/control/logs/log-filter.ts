@@ -86,6 +86,7 @@ export function matcher(filter: LogFilter): Matcher {
     (regex === null || regex.test(line.text));
 }
 
+/** Returns whether `status` is in a range, both of whose ends belong to it. */
 export function isInRange(status: number, { from, to }: StatusRange): boolean {
   return status >= from && status <= to;
 }

@@ -11,7 +11,10 @@ import type { FunctionType, WitType } from './wit.ts';
 /** Returns the exports of an instance of a type. */
 export type ExportsOf = (type: TypeItem) => InstanceItem['exports'];
 
-/** Returns a type that is equal to `item` and has a name of its own. */
+/**
+ * Returns a type that is equal to `item` and another object, so that it can have a name of its own. Returns `item` itself if
+ * it is a primitive value type, or a type of functions, instances or components: those need no name.
+ */
 export function renamed(item: TypeItem): TypeItem {
   if (item.kind === 'resource') return { ...item, resource: { ...item.resource } };
   if (item.kind === 'value' && typeof item.type === 'object') return { ...item, type: { ...item.type } };

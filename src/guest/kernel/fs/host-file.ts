@@ -33,6 +33,7 @@ export const noFollow = constants.O_NOFOLLOW ?? 0;
 /** O_NONBLOCK: a pipe that has taken the place of a file must not make open() wait for its other end. */
 const noWait = constants.O_NONBLOCK ?? 0;
 
+/** Makes the node of the entry `name` of a directory of the host. Does not look whether the entry exists. */
 export function hostNode(kind: Exclude<NodeKind, 'directory'>, parent: HostParent, name: string): FsNode {
   if (kind === 'file') return new HostFile(parent, name);
   return kind === 'symlink' ? new HostSymlink(parent, name) : new HostOther(parent, name);
@@ -133,6 +134,7 @@ class HostHandle implements FileHandle {
   }
 }
 
+/** Returns what the guest is told of a file of the host. `times` has the exact times that guests have set. */
 export function describeHost(stat: BigIntStats, times: HostTimes): Stat {
   return {
     kind: kindOf(stat),
@@ -146,11 +148,12 @@ export function describeHost(stat: BigIntStats, times: HostTimes): Stat {
   };
 }
 
-/** Returns the result of lstat for `path`, or an Errno. */
+/** Returns the result of lstat for `path`, a path of the host, or an Errno. */
 export function look(path: string): BigIntStats | number {
   return attempt(() => lstatSync(path, { bigint: true }));
 }
 
+/** Returns the kind of node of a file of the host; `other` for devices, pipes and sockets. */
 export function kindOf(stat: BigIntStats): NodeKind {
   if (stat.isFile()) return 'file';
   if (stat.isDirectory()) return 'directory';

@@ -5,6 +5,7 @@
 import type { Egress } from '../net/egress.ts';
 import { loadHttp } from '../net/http-pool.ts';
 import type { Network } from '../net/network.ts';
+import type { NetworkProtocol } from '../net/target.ts';
 import { loadWs } from '../net/ws-connect.ts';
 import type { Scheme } from '../process.ts';
 import { httpScheme } from './http.ts';
@@ -13,7 +14,12 @@ import { wsScheme } from './ws.ts';
 
 /** Returns the schemes of all network protocols over `network`, the network of one handler. */
 export function networkSchemes(network: Network): readonly Scheme[] {
-  return [httpScheme(network), wsScheme(network), tcpScheme(network)];
+  const byProtocol: Readonly<Record<NetworkProtocol, Scheme>> = {
+    http: httpScheme(network),
+    ws: wsScheme(network),
+    tcp: tcpScheme(network),
+  };
+  return Object.values(byProtocol);
 }
 
 /**

@@ -25,9 +25,9 @@ export interface CodeOptions {
 const breachesMax = 20;
 
 /**
- * Scans every body and writes the payload of the metered code section to `writer`. Notes functions with refused
- * features in the module and functions beyond a cap in `breaches`; the output is then incomplete and useless. Throws
- * `module_invalid`.
+ * Scans every body and writes the payload of the metered code section to `writer`. Returns which functions are beyond a
+ * cap, at most breachesMax of them, and notes functions with refused features in `module`; in both cases the output is
+ * incomplete and must not be used. Throws `module_invalid`.
  */
 export function rewriteCode(
   module: Module,

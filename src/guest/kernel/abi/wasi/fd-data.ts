@@ -217,7 +217,10 @@ function toldAt(guest: Process, fd: number): OpenFile | number {
   return (stateOf(guest, file).rights & (Right.fdTell | Right.fdSeek)) !== 0 ? file : Wasi.notcapable;
 }
 
-/** Reads from a file or a stream, as its flags require. Returns the bytes read, 0 at the end, or an Errno. */
+/**
+ * Reads from a file or a stream, as its flags require. Returns the number of bytes read, 0 at the end; an Errno; or
+ * `again`, with the nonblock flag, when there is nothing to read now.
+ */
 export function receive(guest: Process, resource: Resource, iovecs: readonly Iovec[]): MaybePromise<number> {
   if (resource instanceof OpenFile) {
     const count = eachIovec(guest, iovecs, (bytes) => {
@@ -231,6 +234,10 @@ export function receive(guest: Process, resource: Resource, iovecs: readonly Iov
   return readStream(guest, resource, iovecs);
 }
 
+/**
+ * Writes to a file or a stream, as its flags require. Returns the number of bytes written; an Errno; or `again`, with the
+ * nonblock flag, when there is no room now.
+ */
 export function send(guest: Process, resource: Resource, iovecs: readonly Iovec[]): MaybePromise<number> {
   if (resource instanceof OpenFile) {
     const count = eachIovec(guest, iovecs, (bytes) => resource.write(bytes));
@@ -302,6 +309,10 @@ function atOffset(
   return putCount(guest, call.result, result);
 }
 
+/**
+ * Writes `result` of receive or send to `pointer` as a u32, 0 for Errno.end. Returns an errno of WASI: success, or that of
+ * `result`, with nothing written.
+ */
 export function putCount(guest: Process, pointer: number, result: number): number {
   if (result === again) return Wasi.again;
   if (result < 0 && result !== Errno.end) return toWasi(result);

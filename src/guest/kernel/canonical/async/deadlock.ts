@@ -9,7 +9,7 @@ const handleWork = 64;
 
 /**
  * Returns whether a call of the host is in progress, or a copy whose other end the host has. All other events come from code
- * of the guest.
+ * of the guest. Counts host work for each handle of the guest.
  */
 export function mayHostWake(guest: Process): boolean {
   const { handles } = guest.component;

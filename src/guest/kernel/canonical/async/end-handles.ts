@@ -3,7 +3,7 @@ import type { Process } from '../../process.ts';
 import type { ResourceOf } from '../handles.ts';
 import type { Element, End, Kind, Readable, Side } from './shared.ts';
 
-/** Returns the type of the handles of such an end. */
+/** Returns the type of handles of the readable or writable end of a stream or future of `element`. */
 export function endResource(kind: Kind, side: Side, element: Element): ResourceOf<End> {
   return { kind: 'resource', id: `trisiel:component/async#${side} end of ${kind}<${element.name}>` };
 }
@@ -14,7 +14,10 @@ export function addEnd(guest: Process, kind: Kind, side: Side, element: Element,
   return end.handle;
 }
 
-/** Takes the readable end `handle` from the guest. Returns its shared part. */
+/**
+ * Takes the readable end `handle` from the guest. Returns its shared part. Throws GuestFault for a handle of anything
+ * else, and for an end that copies, is done, or is in a waitable set.
+ */
 export function liftEnd(guest: Process, kind: Kind, element: Element, handle: number): Readable {
   const end = guest.component.handles.take(endResource(kind, 'readable', element), handle);
   end.passOn();

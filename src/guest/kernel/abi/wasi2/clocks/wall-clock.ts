@@ -25,6 +25,7 @@ export function fromDatetime({ seconds, nanoseconds }: Datetime): bigint | null 
   return nanoseconds < Number(billion) ? seconds * billion + BigInt(nanoseconds) : null;
 }
 
+/** Returns the time of the guest's clock in Unix nanoseconds, rounded to microseconds. */
 export function wallNs(guest: Process): bigint {
   return BigInt(Math.round(guest.options.clock.wallMs() * 1000)) * 1000n;
 }
