@@ -34,6 +34,10 @@ export interface Session {
 
 const emptyConfig: Config = { server: null, accounts: {} };
 
+/**
+ * Reads the config from `file`; a missing file is an empty config. Throws `internal` when it cannot be read, and as
+ * parseConfig does.
+ */
 export async function readConfig(file: string): Promise<Config> {
   let text: string;
   try {

@@ -26,6 +26,7 @@ export async function setUpCredentials(server: string, launcher: string, scope: 
   }
 }
 
+/** Removes this tool from the credential helpers of `server`; does nothing where it is not set. */
 export async function removeCredentials(server: string, scope: GitScope): Promise<void> {
   for (const url of credentialUrls(server)) {
     // Exit status 5: the key was not set.

@@ -45,6 +45,7 @@ export function processOutput(environment: Pick<Environment, 'noColor' | 'comman
   };
 }
 
+/** Returns the exit status of a command that ended with `error`. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof Cancelled) return exitCodes.cancelled;
   if (error instanceof PlatformError && error.code === 'unauthorized') return exitCodes.loginNeeded;

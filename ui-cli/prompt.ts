@@ -60,6 +60,7 @@ export async function askSecret(question: string, { multiline = false } = {}): P
   }
 }
 
+/** Asks a question. Returns when the answer is y or yes; throws Cancelled for any other. */
 export async function confirm(question: string): Promise<void> {
   const answer = await ask(`${question} [y/N] `);
   if (!/^y(es)?$/i.test(answer.trim())) throw new Cancelled('nothing changed');
@@ -78,6 +79,7 @@ export async function readSecret(): Promise<string> {
   return bytes.toString('utf8').replace(/\r?\n$/, '');
 }
 
+/** Reads standard input to its end. Throws `body_too_large` above `bytesMax` bytes. */
 export async function readStdin(bytesMax: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;

@@ -23,7 +23,7 @@ export function outerHost(host: string, interfaces: Interfaces = networkInterfac
   return of('IPv4') ?? (host === '::' ? of('IPv6') : undefined) ?? localHost(host);
 }
 
-/** Whether only this machine can reach a server that listens on `host`, or a URL with that host. */
+/** Returns whether only this machine can reach a server that listens on `host`, or a URL with that host. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host.endsWith('.localhost') || /^(?:127\.|\[?::1\]?$)/.test(host);
 }

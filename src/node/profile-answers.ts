@@ -9,7 +9,10 @@ import { type HandlerId, handlerIdOf } from '../protocol/names.ts';
 /** Bytes of a message besides the profile. */
 const headBytes = 1_024;
 
-/** `profile`: profiles a function for some milliseconds; `messageBytes`: greatest number of bytes of one message. */
+/**
+ * Answers a control's request for a profile of a function. `profile`: profiles a function for `ms` milliseconds;
+ * `messageBytes`: greatest number of bytes of one message.
+ */
 export async function answerProfile(
   message: BusMessage,
   {

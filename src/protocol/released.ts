@@ -20,7 +20,7 @@ export type Released =
 
 const kinds: ReadonlySet<unknown> = new Set<Released['kind']>(['release', 'announce', 'redirect', 'domain', 'owner']);
 
-/** Whether an entry is of a kind that this program knows; a newer control may have stored another one. */
+/** Returns whether an entry is of a kind that this program knows; a newer control may have stored another one. */
 export function isKnownEntry(content: Released | null): boolean {
   return content === null || kinds.has(content.kind);
 }

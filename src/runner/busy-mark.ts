@@ -78,6 +78,7 @@ export class BusyMark {
   }
 }
 
+/** Returns the mark of a spec, busyMarkBytes long: the beginning of `specId`, filled up with zeros. */
 export function busyMarkOf(specId: string): Buffer {
   const mark = Buffer.alloc(busyMarkBytes);
   mark.write(specId.slice(0, busyMarkBytes), 'latin1');

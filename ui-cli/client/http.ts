@@ -115,6 +115,7 @@ function bodyOf({ body, upload: sent }: ApiRequest): { readonly type: string | n
   return body === undefined ? { type: null, body: null } : { type: 'application/json', body: JSON.stringify(body) };
 }
 
+/** Parses the answer of `server`. Throws the error of notOurs when it is not JSON. */
 export function parseJson(text: string, server: string): unknown {
   try {
     return JSON.parse(text);

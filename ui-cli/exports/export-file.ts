@@ -28,7 +28,7 @@ export interface Exported {
 /** Bytes that are read at once of a file that is gone on with. */
 const scannedBytes = 1024 * 1024;
 
-/** What the export of a queue's messages is made of. `state`: only messages in this state. */
+/** Returns the parts of an export of a queue's messages. `state`: only messages in this state. */
 export function exportedQueue(
   client: Client,
   name: string,
@@ -47,7 +47,7 @@ export function exportedQueue(
   };
 }
 
-/** What the export of a handler's log lines or invocations is made of. */
+/** Returns the parts of an export of a handler's log lines or invocations. */
 export function exportedRecords(
   client: Client,
   handler: string,

@@ -38,7 +38,7 @@ export function queueTable(queues: readonly QueueView[], nowMs: number): string[
   );
 }
 
-/** One queue in full: its row, and what became of messages lately. */
+/** Returns the lines of one queue: its row, and what became of messages lately. `nowMs` in Unix milliseconds. */
 export function queueLines(queue: QueueView, nowMs: number): string[] {
   return [...queueTable([queue], nowMs), recentLine(queue)];
 }
@@ -88,7 +88,10 @@ export function messageCount({ messages }: Pick<QueueView, 'messages'>, state: M
   return state === null ? messageStates.reduce((sum, each) => sum + messages[each], 0) : messages[state];
 }
 
-/** `position  state  time  attempts  size  text`; a message that is not UTF-8 is shown in base64. */
+/**
+ * Returns rows with the columns `position  state  time  attempts  size  text`; a message that is not UTF-8 is shown in
+ * base64.
+ */
 export function messageTable(messages: readonly QueueMessageView[]): string[] {
   return table(
     [

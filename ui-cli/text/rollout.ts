@@ -39,7 +39,10 @@ function bar(percent: number): string {
   return '█'.repeat(Math.max(1, Math.round(percent / 5)));
 }
 
-/** VERSION, SHARE, CALLS, FAILED, MEAN of both versions, and what ends it. `nowMs` in Unix milliseconds. */
+/**
+ * Returns a table with VERSION, SHARE, CALLS, FAILED, MEAN of both versions, and what ends the rollout. `nowMs` in Unix
+ * milliseconds.
+ */
 export function rolloutTable(rollout: RolloutView, nowMs: number): readonly string[] {
   const { from, to, percent, header, errorPercent, startedMs, figures } = rollout;
   const row = (number: number, share: number, { invocations, failures, meanMs }: RolloutFigures) => [

@@ -4,6 +4,7 @@
 const zeroWidth = /^[\p{Mn}\p{Me}]$/u;
 const emoji = /^\p{Emoji_Presentation}$/u;
 
+/** Returns the number of terminal cells that `text` takes. */
 export function cells(text: string): number {
   let width = 0;
   for (const character of text) width += cellsOf(character);

@@ -8,6 +8,7 @@ export function newToken(randomBytes: RandomBytes): string {
   return `tr_${Buffer.from(randomBytes(32)).toString('base64url')}`;
 }
 
+/** Makes an invite: `ti_`, then 128 random bits in base64url. */
 export function newInvite(randomBytes: RandomBytes): string {
   return `ti_${Buffer.from(randomBytes(16)).toString('base64url')}`;
 }
@@ -21,6 +22,7 @@ export function newFirstCode(randomBytes: RandomBytes): string {
   return letters.match(/.{4}/g)!.join('-'); // more than four letters
 }
 
+/** Makes an id: `kind`, then 80 random bits in hex. */
 export function newId(kind: string, randomBytes: RandomBytes): string {
   return `${kind}${Buffer.from(randomBytes(10)).toString('hex')}`;
 }

@@ -91,6 +91,7 @@ const filePatterns = [
   /^repos\/[A-Za-z0-9_][A-Za-z0-9_-]{0,63}\.git\/objects\/pack\/pack-[0-9a-f]{40}(?:[0-9a-f]{24})?\.(?:pack|idx|rev|bitmap|mtimes)$/,
 ];
 
+/** Returns whether an archive may have a file of this name. */
 export function isFileName(name: string): boolean {
   return filePatterns.some((pattern) => pattern.test(name));
 }

@@ -7,8 +7,8 @@ import type { Schema } from './schema.ts';
 const keptMs = 24 * 60 * 60_000;
 
 /**
- * Stores, in the transaction that stores a batch, that it is stored. Returns false when it, or a later one, had been
- * stored before.
+ * Stores that the batch `id` is stored; `trx` is the transaction that stores it. Returns false when this batch, or a later
+ * one of its origin, had been stored before. `nowMs` in Unix milliseconds.
  */
 export async function advanceOrigin(trx: Transaction<Schema>, id: LogBatchId, nowMs: number): Promise<boolean> {
   const row = await trx
@@ -25,6 +25,7 @@ export async function advanceOrigin(trx: Transaction<Schema>, id: LogBatchId, no
   return row !== undefined;
 }
 
+/** Removes origins that have stored nothing for `keptMs`. `nowMs` in Unix milliseconds. */
 export async function forgetOldOrigins(db: Kysely<Schema>, nowMs: number): Promise<void> {
   await db
     .deleteFrom('log_origins')

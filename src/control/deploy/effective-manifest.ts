@@ -137,6 +137,7 @@ export function writeEffectiveManifest(manifest: EffectiveManifest): string {
   );
 }
 
+/** Parses a stored manifest. Throws ZodError or SyntaxError for a text that is none. */
 export function readEffectiveManifest(text: string): EffectiveManifest {
   return effectiveManifest.parse(JSON.parse(text));
 }

@@ -91,6 +91,10 @@ function findFile(entries: readonly TreeEntry[], path: string): TreeEntry | null
   return entries.find((entry) => entry.path === path) ?? null;
 }
 
+/**
+ * Returns the module of a tree: the one that the manifest names, or else the only one (without any `.wasm`, an h
+ * program). Throws `module_missing`, `module_ambiguous`, `module_too_large`, and `tree_invalid` for a link.
+ */
 export function findModule(entries: readonly TreeEntry[], manifest: Manifest, commit: string): FoundModule {
   const found =
     manifest.module === null ? onlyModule(entries, commit) : namedModule(entries, manifest, manifest.module);

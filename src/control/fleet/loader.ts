@@ -62,6 +62,7 @@ export async function load(options: LoadOptions): Promise<void> {
   }
 }
 
+/** Makes the message with the code of a Deployment. Rejects as `readArtifact` does. */
 export async function artifactMessage(
   spec: DeploymentSpec,
   readArtifact: (name: string) => Promise<Uint8Array>,

@@ -19,6 +19,9 @@ export function isGitUrl(url: string): boolean {
   );
 }
 
+/**
+ * Returns the handler's name and the service of a request of git's smart HTTP protocol; null for any other request.
+ */
 export function parseGitUrl(method: string, url: string): GitRoute | null {
   const match = /^\/([^/?#%]{1,100})\.git\/(info\/refs|git-upload-pack|git-receive-pack)(?:\?(.*))?$/.exec(url);
   if (match === null) return null;

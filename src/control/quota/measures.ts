@@ -10,6 +10,7 @@ export type Measure = (handlerId: HandlerId) => Promise<number | null>;
 /** Bytes counted for a row besides its values: other columns, keys and indexes. */
 const rowBytes = 150;
 
+/** Returns the measures of what a handler keeps in the database, in bytes. */
 export function databaseMeasures(db: Database): Readonly<Record<'kv' | 'logs' | 'usage', Measure>> {
   return {
     async kv(handlerId) {

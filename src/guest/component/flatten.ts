@@ -124,6 +124,7 @@ export function flagsBytes(count: number): 1 | 2 | 4 {
   return count <= 8 ? 1 : count <= 16 ? 2 : 4;
 }
 
+/** Returns the first multiple of `align` bytes that is not below `offset`. */
 export function alignTo(offset: number, align: number): number {
   return Math.ceil(offset / align) * align;
 }

@@ -17,7 +17,7 @@ export interface ProcessTrace {
   begin(part: { readonly name: string; readonly kind: SpanKindName; readonly attributes: SpanAttributes }): OpenSpan;
 }
 
-/** Part of a trace that opens a connection. Nothing but where it leads is told. */
+/** Makes the part of a trace for the opening of a connection. It tells only the address and the port. */
 export function connectionPart(name: string, { host, port }: { readonly host: Host; readonly port: number }) {
   const address = host.kind === 'name' ? host.name : host.address;
   return { name, kind: 'client' as const, attributes: { 'server.address': address, 'server.port': port } };

@@ -11,7 +11,7 @@ export const itemsMax = 200;
 /** Description of the query key `after` of lists whose cursors are opaque text. */
 const afterText = '`next` of the page before; without it the first page';
 
-/** The query keys of a list with at most `max` items in a page. */
+/** Returns the schemas of the query keys of a list with at most `max` items in a page. */
 export function pageQuery(max: number = itemsMax) {
   return {
     after: z.string().max(200).optional().describe(afterText),

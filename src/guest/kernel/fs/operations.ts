@@ -23,6 +23,9 @@ export type Opened =
   | { readonly kind: 'file'; readonly handle: FileHandle }
   | { readonly kind: 'directory'; readonly directory: DirectoryNode };
 
+/**
+ * Opens the node at `path`, and makes a file where `options` ask for it. Returns it, or an Errno as open(2) has it.
+ */
 export function openPath(base: DirectoryNode, path: string, options: OpenOptions): Opened | number {
   if (options.create && options.directory) return Errno.invalid;
   const exclusive = options.create && options.exclusive;
@@ -65,22 +68,26 @@ function openFile(node: FileNode, options: OpenOptions, truncate: boolean): Open
   return { kind: 'file', handle };
 }
 
+/** Returns what the node at `path` tells of itself, or an Errno. `follow`: whether a link at the end is followed. */
 export function statPath(base: DirectoryNode, path: string, follow: boolean): Stat | number {
   const node = existing(base, path, follow);
   return typeof node === 'number' ? node : node.stat();
 }
 
+/** Sets the times of the node at `path`. Returns 0 or an Errno. `follow`: whether a link at the end is followed. */
 export function setTimesPath(base: DirectoryNode, path: string, follow: boolean, times: Times): number {
   const node = existing(base, path, follow);
   return typeof node === 'number' ? node : node.setTimes(times);
 }
 
+/** Returns the target of the symbolic link at `path`, or an Errno: invalid for another node. */
 export function readLinkPath(base: DirectoryNode, path: string): string | number {
   const node = existing(base, path, false);
   if (typeof node === 'number') return node;
   return node.kind === 'symlink' ? node.readLink() : Errno.invalid;
 }
 
+/** Makes an empty directory at `path`. Returns 0 or an Errno: exists where there is a node already. */
 export function makeDirectory(base: DirectoryNode, path: string): number {
   const walked = walk(base, path, { follow: false });
   if (typeof walked === 'number') return walked;
@@ -101,6 +108,9 @@ export function makeSymlink(base: DirectoryNode, path: string, target: string): 
   return walked.parent.createSymlink(walked.name, target);
 }
 
+/**
+ * Removes the entry at `path`, a link itself and not its target. Returns 0 or an Errno: isDirectory for a directory.
+ */
 export function removeFile(base: DirectoryNode, path: string): number {
   const walked = walk(base, path, { follow: false });
   if (typeof walked === 'number') return walked;
@@ -111,6 +121,7 @@ export function removeFile(base: DirectoryNode, path: string): number {
   return walked.parent.removeFile(walked.name);
 }
 
+/** Removes the empty directory at `path`. Returns 0 or an Errno: notDirectory for another node. */
 export function removeDirectory(base: DirectoryNode, path: string): number {
   const walked = walk(base, path, { follow: false });
   if (typeof walked === 'number') return walked;
@@ -139,6 +150,7 @@ export function linkPath({ from, to }: LinkOptions, follow: boolean): number {
   return target.parent.link(target.name, source);
 }
 
+/** Moves the entry `from` to `to`, as rename(2) does. Returns 0 or an Errno. */
 export function renamePath({ from, to }: LinkOptions): number {
   const source = walk(from.base, from.path, { follow: false });
   if (typeof source === 'number') return source;

@@ -31,6 +31,10 @@ export interface WalkOptions {
 
 const encoder = new TextEncoder();
 
+/**
+ * Walks from `base` along `path`, over symbolic links, and never above `base`. Returns where the path leads, or an
+ * Errno: outside for a path that begins with a slash or leads out of `base`.
+ */
 export function walk(base: DirectoryNode, path: string, options: WalkOptions): Walked | number {
   const invalid = checkPath(path);
   if (invalid !== 0) return invalid;

@@ -65,6 +65,10 @@ export function toValType(reader: ByteReader, module: Module, byte: number, offs
   return reader.fail(`invalid value type 0x${byte.toString(16)}`, offset);
 }
 
+/**
+ * Reads a value type, and notes the features that it needs in `module`. Throws `module_invalid` for a byte that is
+ * none, RefusedHere for a type that is not supported.
+ */
 export function readValType(reader: ByteReader, module: Module): ValType {
   const offset = reader.pos;
   return toValType(reader, module, reader.u8('value type'), offset);

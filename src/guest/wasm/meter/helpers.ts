@@ -72,6 +72,7 @@ export function helperTypes(types: { slow: number; work: number; restore: number
   return [types.slow, types.work, types.work, types.restore, ...(hasMemory ? [types.work, types.work] : [])];
 }
 
+/** Returns the number of functions that writeHelpers adds to a module. */
 export function helperCount(hasMemory: boolean): number {
   return hasMemory ? 6 : 4;
 }

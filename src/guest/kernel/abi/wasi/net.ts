@@ -21,6 +21,10 @@ export function netUrl(guest: Process, preopen: string | null, path: string): st
   return `${parts[1]}://${parts[2]}`;
 }
 
+/**
+ * Opens a URL of the network for the guest. Returns the open Resource, or an Errno: closed when the Process has ended
+ * meanwhile.
+ */
 export function openNet(guest: Process, url: string, flags: OpenFlags): MaybePromise<NetResource | number> {
   const opened = openUrl(guest, url, flags);
   if (opened instanceof Promise) return opened.then((resource) => wrap(guest, resource));
