@@ -1,4 +1,8 @@
-/** Licences of the packages that the platform is delivered with: known, and free to use with the platform's own. */
+/**
+ * Packages that the platform is delivered with: their licences are known and free to use with the platform's own, and the list of
+ * them (SBOM) is whole.
+ */
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -6,6 +10,8 @@ import { describe, expect, it } from 'vitest';
 const root = join(import.meta.dirname, '../..');
 
 interface Locked {
+  readonly version?: string;
+  readonly optional?: boolean;
   readonly dev?: boolean;
   readonly license?: string;
 }
@@ -42,6 +48,30 @@ describe('packages that the platform is delivered with', () => {
     });
     expect(others).toEqual([]);
   });
+});
+
+it('the list of npm run sbom, CycloneDX, has each of them with its version, not marked as a tool of development', () => {
+  const printed = execFileSync('npm', ['run', '--silent', 'sbom'], { cwd: root, encoding: 'utf8', maxBuffer: 2 ** 26 });
+  const { bomFormat, components } = JSON.parse(printed) as {
+    readonly bomFormat: string;
+    readonly components: readonly {
+      readonly name: string;
+      readonly version: string;
+      readonly properties?: readonly { readonly name: string }[];
+    }[];
+  };
+  expect(bomFormat).toBe('CycloneDX');
+  const isOfDevelopment = (one: (typeof components)[number]): boolean =>
+    (one.properties ?? []).some(({ name }) => name === 'cdx:npm:package:development');
+  const listed = new Set(
+    components.filter((one) => !isOfDevelopment(one)).map(({ name, version }) => `${name} ${version}`),
+  );
+  // Optional packages are those for other machines too.
+  const wanted = delivered
+    .filter(([, { optional }]) => optional !== true)
+    .map(([path, { version }]) => `${path.replace(/^.*node_modules\//, '')} ${version}`);
+  expect(wanted.filter((one) => !listed.has(one))).toEqual([]);
+  expect(components.filter(isOfDevelopment).map(({ name }) => name)).toContain('typescript');
 });
 
 it('an expression is judged by all of its parts', () => {
