@@ -40,7 +40,7 @@ export const pictures: Readonly<Record<string, (scene: Scene, file: string) => P
       await take(/success: live[\s\S]*^\$ ?$/m);
       await pane.keys('-l', `curl ${scene.platform.runUrl}/swift-otter/`);
       await pane.keys('Enter');
-      await take(/swift-otter\/\n[\s\S]*^.*\$ ?$/m);
+      await take(/curl .*\nHello, world!\n\$ ?$/m);
     }),
   'interface.svg': (scene, file) =>
     recorded(
@@ -55,7 +55,7 @@ export const pictures: Readonly<Record<string, (scene: Scene, file: string) => P
         await pane.keys('l');
         await take(/following/);
         for (let call = 0; call < 3; call += 1) await fetch(`${scene.platform.runUrl}/swift-otter/${call}`);
-        await take(/following/);
+        await take(/(?:CALL[\s\S]*){3}/);
         await pane.keys('q');
       },
     ),
@@ -128,7 +128,7 @@ async function setUp(home: string, platform: PlatformChild): Promise<Scene> {
   });
   const repository = join(home, 'hello');
   await mkdir(repository);
-  await copyFile(join(root, 'fixtures/guests/cwa/log.wasm'), join(repository, 'hello.wasm'));
+  await copyFile(join(root, 'fixtures/guests/cwa/hello.wasm'), join(repository, 'hello.wasm'));
   const { code } = JSON.parse(await platform.logged('there is no account yet')) as { code: string };
   const script = `printf %s 'correct horse battery' | wasmcloud signup ada --invite ${code} --password-stdin
     cd hello && git init --quiet --initial-branch=main && git add hello.wasm && git commit --quiet --message 'Say hello'`;
@@ -136,8 +136,8 @@ async function setUp(home: string, platform: PlatformChild): Promise<Scene> {
   return { platform, variables, home };
 }
 
-/** Takes the pictures whose names are given, and those before them, which they need; without names, all. */
-async function takePictures(names: readonly string[]): Promise<void> {
+/** Writes the pictures whose names are given to the folder `into`, and takes those before them, which they need; without names, all. */
+export async function takePictures(names: readonly string[], into: string): Promise<void> {
   if (browserMissing !== null) throw new Error(browserMissing);
   const all = Object.entries(pictures);
   const wrong = names.filter((name) => !(name in pictures));
@@ -149,7 +149,7 @@ async function takePictures(names: readonly string[]): Promise<void> {
   try {
     const scene = await setUp(home, platform);
     for (const [name, take] of all) {
-      await take(scene, join(names.length === 0 || names.includes(name) ? folder : home, name));
+      await take(scene, join(names.length === 0 || names.includes(name) ? into : home, name));
       process.stdout.write(`${name}\n`);
     }
   } finally {
@@ -158,4 +158,4 @@ async function takePictures(names: readonly string[]): Promise<void> {
   }
 }
 
-if (import.meta.main) await takePictures(process.argv.slice(2));
+if (import.meta.main) await takePictures(process.argv.slice(2), folder);
