@@ -211,17 +211,4 @@ describe('fronts', () => {
         requestHeaderModifier: { remove: ['Forwarded'] },
       });
   });
-
-  test.skipIf(!has('nginx', ['-v'], 'nginx-light'))('nginx takes its configuration', async () => {
-    const folder = await temporaryFolder();
-    const own = read('deploy/nginx/trisiel.conf').replaceAll(/^\s*(ssl_certificate\S*|listen .*ssl).*$/gm, '');
-    await writeFile(
-      join(folder, 'nginx.conf'),
-      `pid ${folder}/pid;\nevents {}\nhttp {\n${own.replaceAll(/^\s*http2 on;$/gm, '')}\n}\n`,
-    );
-    const { status, stderr } = spawnSync('nginx', ['-t', '-p', folder, '-c', join(folder, 'nginx.conf')], {
-      encoding: 'utf8',
-    });
-    expect(status, stderr).toBe(0);
-  });
 });
