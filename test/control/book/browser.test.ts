@@ -55,15 +55,20 @@ describe.skipIf(browserMissing !== null)('the book in a browser', () => {
     expect(value[0]).toEqual([`${found()}#handlerpolicy`, 'wasmcloud.toml: handler.policy']);
   });
 
-  it('has no page that is wider than a telephone, or that axe finds fault with', { timeout: 600_000 }, async () => {
+  it('has no page that is wider than a telephone, a tablet or a screen, or that axe finds fault with', {
+    timeout: 1_200_000,
+  }, async () => {
     const pages = globSync('**/*.html', { cwd: folder });
     expect(pages.length).toBeGreaterThan(50);
     const found: string[] = [];
-    for (const page of pages) {
+    for (const [index, page] of pages.entries()) {
       const { href } = pathToFileURL(join(folder, page));
-      const { overflow, violations } = await browser.look(href, { width: 360, dark: page < 'm' });
-      if (overflow > 0) found.push(`${page} is ${overflow} pixels too wide`);
-      found.push(...violations.map((violation) => `${page}: ${violation}`));
+      // A telephone, and in turn a tablet and a screen.
+      for (const [turn, width] of [360, index % 2 === 0 ? 768 : 1280].entries()) {
+        const { overflow, violations } = await browser.look(href, { width, dark: (index + turn) % 2 === 0 });
+        if (overflow > 0) found.push(`${page} is ${overflow} pixels too wide for ${width}`);
+        found.push(...violations.map((violation) => `${page} at ${width}: ${violation}`));
+      }
     }
     expect(found).toEqual([]);
   });
