@@ -1,6 +1,7 @@
 /**
  * A whole run with a secret in every place that takes one, and a search for all of them in everything that the platform
- * gives out and keeps: git's output, answers of the API, logs, figures, its own log, and the files of the data folder.
+ * gives out and keeps: git's output, answers of the API, logs, figures, its own log, what receivers of traces and logs
+ * get, and the files of the data folder.
  */
 import { randomBytes } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
@@ -19,6 +20,7 @@ import {
   type TestUser,
 } from '../support/e2e.ts';
 import { assemble, variables } from '../support/e2e-guests.ts';
+import { OtlpReceiver } from '../support/otlp-receiver.ts';
 
 const drawn = (what: string) => `${what}-${randomBytes(12).toString('hex')}`;
 const secrets: Record<string, string> = {
@@ -33,17 +35,29 @@ const secrets: Record<string, string> = {
   body: drawn('body'),
   drainHeader: drawn('drain-header'),
   drainPath: drawn('drain-path'),
+  spansHeader: drawn('spans-header'),
   wrong: `tr_${drawn('wrong')}`,
 };
 const outputs: Record<string, string> = {};
 
 let platform: TestPlatform;
 let ada: TestUser;
+let receiver: OtlpReceiver;
 
 beforeAll(async () => {
-  platform = await startPlatform({ TRISIEL_RUNNERS: '1', TRISIEL_METRICS_TOKEN: secrets.metrics ?? '' });
+  receiver = await OtlpReceiver.start();
+  platform = await startPlatform({
+    TRISIEL_RUNNERS: '1',
+    TRISIEL_METRICS_TOKEN: secrets.metrics ?? '',
+    TRISIEL_DRAIN_ALLOW: new URL(receiver.url).host,
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${receiver.url}/v1/traces`,
+    OTEL_EXPORTER_OTLP_HEADERS: `authorization=${secrets.spansHeader}`,
+  });
 });
-afterAll(removeTemporaryFolders);
+afterAll(async () => {
+  await receiver.stop();
+  await removeTemporaryFolders();
+});
 
 async function read(what: string, path: string): Promise<void> {
   const { status, body } = await api(platform, ada, 'GET', path);
@@ -86,6 +100,12 @@ it('no secret of a whole run is in any output or file', async () => {
     url: `https://192.0.2.1/${secrets.drainPath}`,
     headers: { authorization: `Bearer ${secrets.drainHeader}` },
   });
+  await change('PUT', '/handlers/otter/drains/taken', {
+    kind: 'otlp',
+    url: `${receiver.url}/v1/logs`,
+    headers: { authorization: `Bearer ${secrets.drainHeader}` },
+    requests: true,
+  });
   const failing = await push(platform, ada, await makeRepo({ 'a.wasm': assemble(trapping) }), 'badger');
   expect(failing.status, failing.stderr).toBe(0);
   outputs['git push of another'] =
@@ -106,6 +126,8 @@ it('no secret of a whole run is in any output or file', async () => {
   await expect
     .poll(async () => JSON.stringify((await api(platform, ada, 'GET', '/handlers/badger/logs?requests=true')).body))
     .toContain('/path');
+  await receiver.until(() => receiver.requests.find(({ url, text }) => url === '/v1/logs' && text.includes('page=1')));
+  await receiver.until(() => (receiver.spans.length >= 2 ? true : undefined));
   await read('account', '/whoami');
   await read('tokens', '/tokens');
   await read('invites', '/invites');
@@ -132,6 +154,7 @@ it('no secret of a whole run is in any output or file', async () => {
   outputs.metrics = await metrics.text();
   expect(await platform.stop()).toBe(0);
   outputs['log of the platform'] = platform.log();
+  outputs['sent to receivers'] = receiver.requests.map(({ text }) => text).join('\n');
 
   // The search finds what is there.
   expect(outputs['badger/logs?requests=true']).toContain('page=1');

@@ -1,5 +1,6 @@
 /** wasi:http of a component that sends requests, row by row, to real servers on the loopback. */
 import { afterEach, describe, expect, it } from 'vitest';
+import type { ProcessTrace } from '../../../src/guest/kernel/process-trace.ts';
 import { networkSchemes } from '../../../src/guest/kernel/resources/network.ts';
 import { SchemeRegistry } from '../../../src/guest/kernel/scheme-registry.ts';
 import type { Policy } from '../../../src/protocol/nouns.ts';
@@ -16,10 +17,11 @@ const failed = { err: undefined };
 const done = { ok: undefined };
 const handle = 'handle';
 
-function client(address: string, policy?: Policy) {
+function client(address: string, policy?: Policy, trace?: ProcessTrace) {
   const { network } = world([address]);
   const guest = new ComponentGuest({
     schemes: new SchemeRegistry(networkSchemes(network)),
+    trace,
     ...(policy === undefined ? {} : { policy }),
   });
   return { network, guest, http: guest.of(types) };
@@ -424,4 +426,27 @@ describe('request-options', () => {
     const { ok: future } = await send(one, await makeRequest(one, 'slow.example'), options);
     expect(await answerOf(one, future)).toEqual({ err: { tag: 'connection-timeout' } });
   });
+});
+
+it('a request is a part of the trace, of which its server is told', async () => {
+  const seen: unknown[] = [];
+  const address = await httpServer((request, response) => {
+    seen.push(request.headers.traceparent, request.headers.tracestate);
+    response.writeHead(202).end('done');
+  });
+  const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
+  const ended: unknown[] = [];
+  const trace: ProcessTrace = {
+    begin: ({ name, kind, attributes }) => ({
+      ...{ traceparent, tracestate: 'vendor=1' },
+      end: (error, more) => ended.push({ name, kind, error, attributes: { ...attributes, ...more } }),
+    }),
+  };
+  const one = client(address, undefined, trace);
+  expect(await fetchText(one, address, { path: '/secret?secret' })).toMatchObject({ status: 202, text: 'done' });
+  expect(seen).toEqual([traceparent, 'vendor=1']);
+  expect(ended).toMatchObject([
+    { name: 'GET', kind: 'client', error: null, attributes: { 'http.response.status_code': 202 } },
+  ]);
+  expect(JSON.stringify(ended)).not.toContain('secret');
 });

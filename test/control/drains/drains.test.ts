@@ -2,7 +2,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type RequestListener, type Server } from 'node:http';
-import { type AddressInfo, createServer as createNetServer } from 'node:net';
+import { type AddressInfo, createServer as createNetServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { gunzipSync } from 'node:zlib';
@@ -284,6 +284,43 @@ onEachDatabase('drains', (dialect) => {
     expect(drain?.failures).toBe(1);
     expect(drain?.error).toMatch(error);
   });
+
+  it.each<[what: string, settings: DrainSettings]>([
+    ['otlp', { kind: 'otlp', url: 'http://receiver/v1/logs' }],
+    ['webhook', { kind: 'webhook', url: 'http://receiver/in' }],
+    ['s3', { kind: 's3', url: 'http://receiver', bucket: 'my-logs', accessKeyId: 'a', secretAccessKey: 'b' }],
+  ])(
+    '%s: a receiver that fails, redirects, breaks off or answers too much has taken nothing',
+    async (_kind, settings) => {
+      await store.put(it_.a, 'there', { ...settings, url: settings.url.replace('receiver', `127.0.0.1:${port}`) });
+      await write('aa', 'one');
+      const all = drains();
+      const bad: readonly (readonly [answer: RequestListener, error: RegExp])[] = [
+        [(_request, response) => response.writeHead(500).end('oops'), /^status 500$/],
+        [
+          (_request, response) => response.writeHead(308, { location: 'http://127.0.0.1:1/' }).end(),
+          /redirects are not followed/,
+        ],
+        [(request) => request.socket.destroy(), /./],
+        [
+          (_request, response) => response.end(Buffer.alloc(drainRequestLimits.answerBytes + 1)),
+          /the answer is too long/,
+        ],
+      ];
+      for (const [failures, [made, error]] of bad.entries()) {
+        answer = made;
+        await all.look();
+        expect(received).toHaveLength(failures + 1);
+        const [drain] = await store.list(idOf('aa'));
+        expect(drain).toMatchObject({ sent: 0, lost: 0, failures: failures + 1 });
+        expect(drain?.error).toMatch(error);
+        nowMs += drainTimes.mostRetryMs;
+      }
+      answer = (_request, response) => response.end();
+      await all.look();
+      expect(await store.list(idOf('aa'))).toMatchObject([{ sent: 1, failures: 0, error: null }]);
+    },
+  );
 
   it('give up a receiver that hangs after a while, and others go on meanwhile', async () => {
     vi.spyOn(AbortSignal, 'timeout').mockImplementation(() => {
@@ -657,6 +694,49 @@ onEachDatabase('drains', (dialect) => {
       );
       expect(message).toContain('[fields@32473 a_b__c_d="x\\"\\]\\\\y" n="1"] größer');
       expect(await store.list(idOf('aa'))).toMatchObject([{ sent: 1, error: null }]);
+    });
+
+    it('sends again what a receiver has not taken: one that hangs, before or after the handshake, or breaks off', async () => {
+      const raw: Socket[] = [];
+      let giveUp = (): void => {};
+      vi.spyOn(AbortSignal, 'timeout').mockImplementation(() => {
+        const controller = new AbortController();
+        giveUp = () => controller.abort();
+        return controller.signal;
+      });
+      const silent = createNetServer({ allowHalfOpen: true }, (socket) => {
+        raw.push(socket.on('error', () => {}));
+        giveUp();
+      }).listen(0, '127.0.0.1');
+      await once(silent, 'listening');
+      const silentPort = (silent.address() as AddressInfo).port;
+      receiver.on('connection', (socket: Socket) => raw.push(socket));
+      const all = drains([`127.0.0.1:${silentPort}`, `127.0.0.1:${syslogPort}`]);
+      try {
+        const target = (to: number): DrainSettings => ({ kind: 'syslog', url: `syslog+tls://127.0.0.1:${to}` });
+        const handOver = async (to: number, end: () => void): Promise<object | undefined> => {
+          await store.put(it_.a, 'there', target(to));
+          receiver.removeAllListeners('secureConnection').on('secureConnection', (socket: TLSSocket) => {
+            socket.allowHalfOpen = true;
+            socket.on('error', () => {}).on('data', end);
+          });
+          nowMs += drainTimes.mostRetryMs;
+          await all.look();
+          return (await store.list(idOf('aa')))[0];
+        };
+        await store.put(it_.a, 'there', target(silentPort));
+        await write('aa', 'one');
+        const late = { sent: 0, error: expect.stringMatching(/^not taken within/) };
+        expect(await handOver(silentPort, () => {})).toMatchObject(late);
+        expect(await handOver(syslogPort, () => giveUp())).toMatchObject(late);
+        const reset = { sent: 0, error: expect.stringContaining('ECONNRESET') };
+        expect(await handOver(syslogPort, () => raw.at(-1)?.resetAndDestroy())).toMatchObject(reset);
+        expect(await handOver(syslogPort, () => raw.at(-1)?.end())).toMatchObject({ sent: 1, lost: 0, error: null });
+      } finally {
+        vi.restoreAllMocks();
+        for (const socket of raw) socket.destroy();
+        silent.close();
+      }
     });
 
     it('is sent nothing where the certificate is not trusted', async () => {

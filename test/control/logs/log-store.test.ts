@@ -358,6 +358,22 @@ onEachDatabase('logs', (dialect) => {
       expect(await found(`${name}=`)).toEqual([]);
     });
 
+    test('with 100,000 names of fields are all stored, and each is found by its name', async () => {
+      const names = 100_000;
+      for (let n = 0; n < names; n += 10_000)
+        await logs.append(
+          Array.from({ length: 10_000 }, (_, i) => line('aa', `${n + i}`, fields({ [`name-${n + i}`]: n + i }))),
+        );
+      expect(logs.counters).toMatchObject({ stored: names, dropped: 0 });
+      expect(it.errors).toEqual([]);
+      const query = (conditions: string[]) => logs.query(it.a, { fields: conditions });
+      for (const n of [0, 77_777, names - 1]) {
+        expect(texts((await query([`name-${n}`])).lines)).toEqual([`${n}`]);
+        expect(texts((await query([`name-${n}=${n}`])).lines)).toEqual([`${n}`]);
+      }
+      expect((await query([`name-${names}`])).lines).toEqual([]);
+    });
+
     test('are left out unless they are asked for, by their status too', async () => {
       const request = (status: number) => line('aa', `GET / ${status}`, { stream: 'request', status });
       await logs.append([line('aa', 'a'), request(200), request(404), line('aa', 'b'), request(503)]);
