@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import type { KvService, QueueService } from '../../src/guest/kernel/process.ts';
 import { PlatformError } from '../../src/protocol/errors.ts';
-import type { Span } from '../../src/protocol/spans.ts';
+import { type Span, spanLimits } from '../../src/protocol/spans.ts';
 import { CallOptions, type FunctionCall, type GuestParts } from '../../src/runner/function-call.ts';
 import type { LoadedDeployment } from '../../src/runner/loaded-deployments.ts';
 import type { RunnerServices } from '../../src/runner/services.ts';
@@ -78,4 +78,39 @@ it('where nobody receives traces they are made without any', async () => {
   const call = callOf(null);
   expect(call.trace).toBeUndefined();
   await useAll(call);
+});
+
+it('beyond so many of an Invocation are counted, and told the place of the Invocation', async () => {
+  const { trace, spans } = tracing();
+  const { kv } = callOf(trace);
+  for (let n = 0; n < spanLimits.perInvocation + 2; n += 1) await kv.get('bucket', 'key');
+  const part = { name: 'GET', kind: 'client', attributes: {} } as const;
+  expect(trace.begin(part).traceparent).toBe(trace.traceparent);
+  trace.end({ name: 'GET otter', kind: 'server', attributes: {}, error: null });
+  expect(spans()).toHaveLength(spanLimits.perInvocation + 1);
+  expect(spans().at(-1)?.attributes).toEqual({ 'trisiel.parts_without_span': 3 });
+});
+
+it('that wait for control are bounded, and the others are counted; so are those that control does not get', () => {
+  const sent: { spans: number; dropped: number }[] = [];
+  let isOpen = true;
+  const all = new Tracing({
+    sampling: { isParentBased: false, ratio: 1 },
+    send: (spans, dropped) => isOpen && sent.push({ spans: spans.length, dropped }) > 0,
+  });
+  const end = () => all.begin(null, undefined).end({ name: 'GET otter', kind: 'server', attributes: {}, error: null });
+  const told = () =>
+    sent
+      .splice(0)
+      .reduce(([a, b], one) => [a + one.spans, b + one.dropped] as const, [0, 0] as readonly [number, number]);
+  for (let n = 0; n < spanLimits.waitingInRunner + 5; n += 1) end();
+  all.flush();
+  expect(told()).toEqual([spanLimits.waitingInRunner, 5]);
+  isOpen = false;
+  for (let n = 0; n < 7; n += 1) end();
+  all.flush();
+  isOpen = true;
+  end();
+  all.flush();
+  expect(told()).toEqual([1, 7]);
 });

@@ -313,6 +313,19 @@ describe('the end', () => {
     await closed;
   });
 
+  test('a reader that takes nothing for too long is told so when it reads again', async () => {
+    await restart({ stallMs: 300, closeMs: 120_000 });
+    const stalled = await openStream(platform, ada, path);
+    stalled.socket.pause();
+    const text = 'x'.repeat(8_000);
+    for (let n = 0; platform.logs.counters.tails > 0; n += 100) {
+      await platform.append(Array.from({ length: 100 }, () => logLine('otter', text)));
+      if (n > 100_000) throw new Error('the stalled reader was never given up');
+    }
+    stalled.socket.resume();
+    expect((await stalled.closed).code).toBe(1013);
+  });
+
   test('a slow reader gets the count of what it missed', async () => {
     await restart({}); // with the usual patience
     const reader = await openStream(platform, ada, path);
