@@ -82,6 +82,7 @@ export function addLogCommands(program: Command, context: Context): void {
           'grep',
           'level',
           'stderr',
+          'preview',
           'invocation',
           'regex',
           'field',

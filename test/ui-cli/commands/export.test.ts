@@ -103,9 +103,10 @@ test('a name that ends in .gz or .zst is compressed; - is standard output', asyn
 test('nothing to export is an empty file; what does not go together is refused', async () => {
   expect((await wasmcloud('logs', 'quiet', '--export', file('none'))).stdout).toMatch(/^wrote 0 lines \(0 B\)/);
   expect(await readFile(file('none'), 'utf8')).toBe('');
-  expect((await wasmcloud('logs', 'otter', '--export', file('x'), '--grep', 'a')).stderr).toContain(
-    'cannot be used with',
-  );
+  for (const choice of ['--grep', '--preview'])
+    expect((await wasmcloud('logs', 'otter', '--export', file('x'), choice, 'a')).stderr).toContain(
+      'cannot be used with',
+    );
   expect((await wasmcloud('invocations', 'otter', 'i_00000001', '--export', file('x'))).stderr).toContain('leave out');
   expect((await wasmcloud('logs', 'otter', '--export', '-', '--resume')).stderr).toContain('say which');
 });

@@ -12,12 +12,15 @@ beforeAll(async () => {
   control = await startControl();
   home = await Home.make(control);
   variables = { WASMCLOUD_TOKEN: await control.user('ada') };
-  for (const name of ['swift-otter', 'quiet', 'chatty']) await control.handler(name, 'ada');
+  for (const name of ['swift-otter', 'quiet', 'chatty', 'choosy']) await control.handler(name, 'ada');
   await control.write(
     line('swift-otter', 'old', { timeMs: Date.parse('2019-06-01') }),
     line('swift-otter', 'hello'),
     line('swift-otter', 'clear \u001b[2J the screen', { level: 3 }),
     line('swift-otter', 'boom', { level: 1, invocation: 'i_00000002', stream: 'stderr' }),
+    line('choosy', 'slow', { fields: JSON.stringify({ user: 42, ok: true }) }),
+    line('choosy', 'fast', { deployment: 2, fields: JSON.stringify({ user: 420, ok: true }) }),
+    line('choosy', 'of the preview', { preview: 'dev' }),
   );
 });
 afterAll(() => control.close());
@@ -65,6 +68,62 @@ test.each([
       .split('\n')
       .map((text) => JSON.parse(text).text),
   ).toEqual(texts);
+});
+
+test.each([
+  [
+    ['--regex', '^(slow|fast)$'],
+    ['slow', 'fast'],
+  ],
+  [['--field', 'user=42'], ['slow']],
+  [
+    ['--field', 'user', '--field', 'ok=true'],
+    ['slow', 'fast'],
+  ],
+  [['--deployment', 'v2'], ['fast']],
+  [['--preview', 'dev'], ['of the preview']],
+])('%j chooses lines by what the function said, its version and its preview', async (words, texts) => {
+  const { stdout } = await logs(['choosy', '--json', ...words]);
+  const lines = stdout.trimEnd().split('\n');
+  expect(lines.map((text) => JSON.parse(text).text)).toEqual(texts);
+});
+
+test('several functions have one log, in the order of the lines; one of somebody else is as one that is not there', async () => {
+  const { stdout } = await logs(['choosy', 'swift-otter', '--json', '-n', '4']);
+  const lines = stdout
+    .trimEnd()
+    .split('\n')
+    .map((text) => JSON.parse(text));
+  expect(lines.map(({ handler, text }) => [handler, text])).toEqual([
+    ['swift-otter', 'boom'],
+    ['choosy', 'slow'],
+    ['choosy', 'fast'],
+    ['choosy', 'of the preview'],
+  ]);
+  await control.user('eve');
+  await control.handler('secret-otter', 'eve');
+  await control.write(line('secret-otter', 'of eve'));
+  const answers = await Promise.all(
+    ['secret-otter', 'absent-otter'].map(async (name) => {
+      const { status, stdout, stderr } = await logs(['choosy', name, '--json']);
+      return { status, stdout, stderr: stderr.replaceAll(name, 'NAME').replace(/"request":"\w+"/, '') };
+    }),
+  );
+  expect(answers[0]).toEqual({ status: 1, stdout: '', stderr: expect.stringContaining('NAME') });
+  expect(answers[0]).toEqual(answers[1]);
+});
+
+test('log-retention shows what the server keeps, sets days and bytes of a function, and takes both back', async () => {
+  const retention = (...words: string[]) => home.wasmcloud(['log-retention', 'kept', ...words], { variables });
+  await control.handler('kept', 'ada');
+  const usual = (await retention()).stdout;
+  expect(usual).toMatch(/^days +\d+ \(default\)\nbytes +\S+ \(default\)\n$/);
+  await control.write(line('kept', 'old', { timeMs: Date.now() - 3 * 24 * 60 * 60_000 }));
+  await control.write(line('kept', 'new'));
+  expect((await retention('--days', '2', '--bytes', '1MiB')).stdout).toBe('days   2\nbytes  1MiB\n');
+  expect((await logs(['kept', '--grep', 'old'])).stdout).toBe('');
+  expect((await logs(['kept'])).stdout).toMatch(/ new\n$/);
+  expect((await retention('--days', 'default', '--bytes', 'default')).stdout).toBe(usual);
 });
 
 test('an empty log says what to do, on stderr only', async () => {
