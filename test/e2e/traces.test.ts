@@ -189,7 +189,7 @@ describe('an invocation', () => {
   });
 });
 
-it('a component gets its place in the trace as a field', async () => {
+it('a call of a component is a span as any other', async () => {
   await deploy('web', await fixture('component/http.wasm'));
   const trace = 'f'.repeat(32);
   const answer = await call(platform, 'web', { path: '/fields', headers: traceparent(true, trace) });

@@ -17,10 +17,16 @@ const platforms = ['stale', 'node', 'error', 'invocation', 'lost-output', 'of-la
 );
 const fields = [own, ...platforms];
 
+const placeOfCaller = `00-${'a'.repeat(32)}-${'1'.repeat(16)}-01`;
+const placeOfCall = `00-${'a'.repeat(32)}-${'2'.repeat(16)}-01`;
+
 /** What came of answers to `/big`. */
 const ends: string[] = [];
 
-/** Answers as a component does that sets `fields` wherever it can; to `/big?N`, with fields of N bytes. */
+/**
+ * Answers as a component does that sets `fields` wherever it can; to `/big?N`, with fields of N bytes; to
+ * `/traced` and `/untraced`, with the fields that it got.
+ */
 const server = createServer((asked, response) => {
   const flushes = new FlushQueue();
   const output = new CgiOutput({
@@ -30,8 +36,9 @@ const server = createServer((asked, response) => {
     badOutput: () => {},
     flushWanted: (wanting) => flushes.add(wanting),
   });
+  const trace = asked.url === '/traced' ? ({ traceparent: placeOfCall } as FunctionCall['trace']) : null;
   const answer = new HttpAnswer({
-    call: { request: asked, response } as FunctionCall,
+    call: { request: asked, response, trace, trigger: null } as FunctionCall,
     ...{ scheme: 'http', body: output, output, isProxied: false, passAuthorization: false },
   });
   const [path, bytes] = asked.url?.split('?') ?? [];
@@ -40,6 +47,12 @@ const server = createServer((asked, response) => {
     const end = answer.finish();
     ends.push(end.kind === 'bad' ? end.message : end.kind);
     response.destroy();
+    return;
+  }
+  if (path?.endsWith('traced') === true) {
+    const seen = answer.fields.map(([name, value]) => [name, Buffer.from(value).toString()]);
+    answer.answer(200, [own]).write(Buffer.from(JSON.stringify(seen)));
+    answer.end([]);
     return;
   }
   answer.inform(103, fields);
@@ -84,4 +97,19 @@ test('an answer is broken off where its fields take more than a head may', async
     'the component returned before the body of its answer was finished',
     expect.stringContaining(`at most ${runnerLimits.headerBytes} are sent`),
   ]);
+});
+
+test('a component gets its own place in the trace as the field traceparent, or that of its caller where nothing is traced', async () => {
+  const { port } = server.address() as AddressInfo;
+  const headers = { TraceParent: placeOfCaller, 'x-traced': '1' };
+  for (const [path, expected] of [
+    ['/traced', placeOfCall],
+    ['/untraced', placeOfCaller],
+  ] as const) {
+    const asking = request({ port, host: '127.0.0.1', path, headers, agent: false }).end();
+    const [response] = await once(asking, 'response');
+    const seen = JSON.parse(await text(response)) as readonly (readonly [string, string])[];
+    expect(seen.filter(([name]) => name === 'traceparent')).toEqual([['traceparent', expected]]);
+    expect(seen).toContainEqual(['x-traced', '1']);
+  }
 });

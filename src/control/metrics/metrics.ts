@@ -127,20 +127,25 @@ export class Metrics {
         for (const kind of drains?.figures.keys() ?? []) this.set({ kind }, waiting.get(kind) ?? 0);
       },
     });
-    const held = new Gauge({
+    // Both gauges are of one look: that of the first, since a registry collects in the order in which they are made.
+    let backlog: ReturnType<QueueStore['backlog']>;
+    new Gauge({
       name: 'trisiel_queue_messages',
       help: 'Messages in all queues, in any state.',
       registers,
       async collect() {
-        const { messages, oldestMs } = await queues.backlog();
-        held.set(messages);
-        oldest.set(oldestMs === null ? 0 : Math.max(0, now() - oldestMs) / 1000);
+        backlog = queues.backlog();
+        this.set((await backlog).messages);
       },
     });
-    const oldest = new Gauge({
+    new Gauge({
       name: 'trisiel_queue_oldest_seconds',
       help: 'Age of the oldest message that waits for a consumer; 0: none waits.',
       registers,
+      async collect() {
+        const { oldestMs } = await backlog;
+        this.set(oldestMs === null ? 0 : Math.max(0, now() - oldestMs) / 1000);
+      },
     });
     const gauges: readonly (readonly [name: string, help: string, value: () => number])[] = [
       ['trisiel_log_lines_waiting', 'Log lines waiting for the database.', () => logs.counters.waiting],
