@@ -20,12 +20,15 @@ export interface AdapterMemory {
   readonly range: number;
 }
 
-/** Functions and globals that the code calls which copies values. */
+/** Indices of the functions and globals that code calls which copies values. */
 export interface CopyCalls {
-  /** Host functions: (pointer, length) and the functions of resources. */
+  /** Host functions for texts, of (pointer, length). */
   readonly text: number;
   readonly transcode: number;
   readonly transcoded: number;
+  /**
+   * Host functions that hand resource handles over: owned, lent, and lent to the component that defines the resource.
+   */
   readonly pass: number;
   readonly lend: number;
   readonly lendRep: number;
@@ -41,6 +44,7 @@ export interface AdapterCalls extends CopyCalls {
   readonly type: FunctionType;
   readonly caller: AdapterSide;
   readonly callee: AdapterSide;
+  /** Core functions: the one that is called, and the one that frees its results (null: there is none). */
   readonly target: number;
   readonly postReturn: number | null;
   /** Host functions that begin and end the loans of a call. */
@@ -51,7 +55,10 @@ export interface AdapterCalls extends CopyCalls {
   readonly calleeGlobals: readonly [number, number, number];
 }
 
-/** What an asynchronous call gives the adapter besides. Functions are indices of host functions in the glue module. */
+/**
+ * What an asynchronous call gives the adapter besides. Functions are indices of host functions in the glue module,
+ * which glue-hosts.ts names.
+ */
 export interface TaskCalls {
   readonly lowering: 'sync' | 'async';
   readonly lifting: CallStyle;

@@ -5,7 +5,7 @@ import { valTypeBytes } from '../wasm/format/types.ts';
 import { ByteWriter } from '../wasm/format/writer.ts';
 import type { FlatType } from './flatten.ts';
 
-/** A local and its type. */
+/** The index of a local, and its type. */
 export interface TypedLocal {
   readonly local: number;
   readonly type: ValType;
@@ -52,14 +52,17 @@ export class AdapterCode extends ByteWriter {
     this.#free[type].push(local);
   }
 
+  /** Writes `opcode` with `index`: without `opcode`, the code that puts local `index` on the stack. */
   get(index: number, opcode: number = op.localGet): void {
     this.instruction(opcode, index);
   }
 
+  /** Writes code that stores the top of the stack in the local of the index `local`. */
   set(local: number): void {
     this.instruction(op.localSet, local);
   }
 
+  /** Writes code that sets the global of the index `global` to the constant `value`, an i32. */
   setGlobal(global: number, value: number): void {
     constant(this, value);
     this.instruction(op.globalSet, global);

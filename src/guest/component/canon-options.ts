@@ -74,7 +74,7 @@ function layoutOf({ params, result }: FunctionType): { readonly params: Layout; 
   return { params: of(params.map(({ type }) => type)), result: of(result === null ? [] : [result]) };
 }
 
-/** Returns whether a call of a function of `type`, lifted and lowered without `async`, uses memory of both sides. */
+/** Returns whether a call of a function of `type`, lifted and lowered without `async`, uses memory of caller and callee. */
 export function usesMemory(type: FunctionType): boolean {
   const { params, result } = layoutOf(type);
   return params.hasLists || params.flat > flatParamsMax || result.hasLists || result.flat > flatResultsMax;

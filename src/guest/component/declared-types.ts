@@ -88,7 +88,7 @@ export class DeclaredTypes {
       case 'instance type':
       case 'component type': {
         const { kind, declarations } = definition;
-        // Checks the declarations; whatever has the type declares them again.
+        // Checks the declarations; each definition of this type declares them again.
         const inner = newScope(scope, scope.component, false);
         const named = kind === 'component type' ? this.namedTypes() : null;
         this.#declareAll(inner, declarations, '$root', { args: null }, named);

@@ -1,4 +1,7 @@
-/** Decodes types, aliases and the declarations that types of components and instances consist of. */
+/**
+ * Decodes types, aliases and the declarations that types of components and instances consist of. Errors:
+ * `module_invalid`, `module_unsupported`, `module_too_large`.
+ */
 import { componentCaps } from './caps.ts';
 import { type DefinitionReader, primitiveOf } from './definition-reader.ts';
 import type { Alias, CoreSort, Declaration, Definition, External, LabelledRef, Sort, TypeDefinition } from './model.ts';
@@ -122,7 +125,7 @@ export function readExternal(reader: DefinitionReader): External {
   }
 }
 
-/** Reads an alias. */
+/** Reads an alias: of an export of an instance or core instance, or of a definition of an enclosing component. */
 export function readAlias(reader: DefinitionReader): Alias {
   const sort = reader.sort();
   const target = reader.u8('alias target');

@@ -52,7 +52,7 @@ class Evaluator {
     const instances = [...this.#instances];
     const definers = new Map(this.#types.definers);
     this.#types.isOpen = true;
-    // A component is valid by what it declares, whatever it is given. The list grows while it is read: components nest.
+    // A component is valid by what it declares, for all arguments. The list grows while it is read: components nest.
     for (const { definitions: nested, scope } of this.#components) {
       if (this.#checked.has(nested)) continue;
       this.#checked.add(nested);

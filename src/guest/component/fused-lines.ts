@@ -30,7 +30,7 @@ export class FusedLines {
       const file = place === 0 ? null : (files[place >>> 20] ?? null);
       const isLast = this.#addresses.length >= sourceLineLimits.rows - 1;
       this.#addresses.push(offset);
-      // The last row says of all code behind it that nobody knows its lines.
+      // The last row says that the lines of all later code are unknown.
       this.#places.push(file === null || isLast ? 0 : placeOf(file, place & sourceLineLimits.line));
       if (isLast) return;
     }

@@ -8,7 +8,7 @@ import { memoryExports } from './memories.ts';
 import { tooLargeComponent } from './refusals.ts';
 import type { ImportTarget } from './unit.ts';
 
-/** Memories that lie in the memory of unit `unit` (memories.ts). */
+/** Memories that lie in the memory of the unit with the index `unit` (memories.ts), and their number. */
 export interface GlueMemories {
   readonly unit: number;
   readonly count: number;

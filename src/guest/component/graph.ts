@@ -32,7 +32,7 @@ export interface CoreExport {
 /** A core function, memory, table, global or tag. */
 export type CoreItem =
   | CoreExport
-  /** A function of the canonical ABI, defined by component instance `component`. */
+  /** A function of the canonical ABI, defined by the component instance of the number `component`. */
   | { readonly kind: 'canon'; readonly canon: CanonFunction; readonly component: number };
 
 export interface Options {
@@ -44,7 +44,7 @@ export interface Options {
   readonly async: boolean;
 }
 
-/** A core function that the canonical ABI defines. */
+/** A core function that the canonical ABI defines. `slot` is the number of a context slot, from 0. */
 export type CanonFunction =
   | { readonly op: 'lower'; readonly func: FunctionItem; readonly options: Options }
   | { readonly op: 'resource.new' | 'resource.drop' | 'resource.rep'; readonly resource: ResourceItem }
@@ -94,7 +94,7 @@ export interface ResourceItem {
 }
 
 export type TypeItem =
-  /** A value type. `parts` and `depth` measure the type written out as a tree. */
+  /** A value type, measured when written out as a tree: `parts` is the number of its nodes, `depth` that of its levels. */
   | {
       readonly kind: 'value';
       readonly type: WitType;

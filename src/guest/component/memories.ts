@@ -4,7 +4,7 @@
  * modules adds the first to every address and traps beyond the second (renumber.ts), so no component reaches the memory
  * of another one.
  *
- * A memory that grows moves the memories behind it. The largest memory comes first: the smaller ones are moved.
+ * A memory that grows moves the memories after it. The largest memory comes first: the smaller ones are moved.
  *
  * Sizes are below 4 GiB altogether, so that every address and size fits into an unsigned i32.
  */

@@ -27,6 +27,10 @@ export interface LabelledRef {
   readonly type: TypeRef | null;
 }
 
+/**
+ * A type as its definition writes it. `length` is the number of elements, null for any; `resource` is the index of a
+ * type, `destructor` that of a core function (null: there is none).
+ */
 export type TypeDefinition =
   | { readonly kind: 'primitive'; readonly type: PrimitiveType }
   | { readonly kind: 'record' | 'variant'; readonly members: readonly LabelledRef[] }
@@ -53,12 +57,16 @@ export type Declaration =
   | Alias
   | (ExternName & { readonly kind: 'import' | 'export'; readonly of: External });
 
-/** Declared type of an import or export. */
+/** Declared type of an import or export. `type` and `equal` are indices of types. */
 export type External =
   | { readonly kind: 'core module' | 'func' | 'component' | 'instance'; readonly type: number }
   /** A type: equal to type `equal`, or a new resource (null). */
   | { readonly kind: 'type'; readonly equal: number | null };
 
+/**
+ * A name for what an instance exports, or for what an enclosing component defines. `instance` is an index of the space
+ * of instances or core instances; `levels` counts components outward, and `index` is of the space of `sort` there.
+ */
 export type Alias =
   | {
       readonly kind: 'alias';
@@ -82,6 +90,10 @@ export type Alias =
       readonly index: number;
     };
 
+/**
+ * Options of a canonical definition. `memory` is the index of a core memory; `realloc`, `postReturn` and `callback` are
+ * indices of core functions. Null: the option is absent.
+ */
 export interface CanonOptions {
   readonly encoding: TextEncoding;
   readonly memory: number | null;
@@ -91,6 +103,10 @@ export interface CanonOptions {
   readonly callback: number | null;
 }
 
+/**
+ * A canonical definition: it makes a function of the component, or a core function. `func`, `type` and `memory` are
+ * indices; `slot` is the number of a context slot, from 0.
+ */
 export type Canon =
   | { readonly op: 'lift'; readonly func: number; readonly type: number; readonly options: CanonOptions }
   | { readonly op: 'lower'; readonly func: number; readonly options: CanonOptions }
@@ -129,6 +145,10 @@ export interface Named extends ExternName {
   readonly index: number;
 }
 
+/**
+ * A definition of a component, in the order of the file. `module`, `component` and `instance` are indices of their
+ * spaces.
+ */
 export type Definition =
   | { readonly kind: 'core module'; readonly bytes: Uint8Array }
   | {

@@ -12,6 +12,7 @@ export function unsupportedComponent(subject: string, what: string, hints: reado
   return new PlatformError('module_unsupported', `${subject} uses ${what}, which is not supported`, { hints });
 }
 
+/** Makes the error `module_too_large`: the component has more than `most` of what `what` names in the plural. */
 export function tooLargeComponent(subject: string, what: string, most: number): PlatformError {
   return new PlatformError('module_too_large', `${subject} exceeds a limit`, {
     details: [`${what}: at most ${most.toLocaleString('en-US')}`],

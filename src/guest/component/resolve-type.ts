@@ -59,6 +59,7 @@ export class TypeResolver {
     return this.#ref(ref);
   }
 
+  /** Returns the resource type of the index `index`. Throws `module_invalid` for another type. */
   resource(index: number): ResourceItem {
     const item = this.#scope.spaces.type[index];
     if (item?.kind !== 'resource') throw invalidComponent(this.#subject, `type ${index} is no resource`);

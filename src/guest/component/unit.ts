@@ -2,7 +2,7 @@
 import type { FuncType } from '../../protocol/module.ts';
 import type { PlacedMemory } from './memories.ts';
 
-/** Definition that an import of a unit is connected to. */
+/** Definition that an import of a unit is connected to. `unit` is the index of the unit that exports `name`. */
 export type ImportTarget =
   | { readonly kind: 'unit'; readonly unit: number; readonly name: string }
   /** An import of the fused module, with this name and type. */
@@ -25,7 +25,7 @@ export interface MergedMemories {
   readonly ofUnit: readonly (number | null)[];
 }
 
-/** A function export of the fused module. */
+/** An export of the fused module: the function `name` of the unit with the index `unit`. */
 export interface KeptExport {
   readonly unit: number;
   readonly name: string;

@@ -5,13 +5,13 @@ import { type AdapterCode, conversion, type TypedLocal } from './adapter-code.ts
 import { alignment, elementBytes, type FlatType } from './flatten.ts';
 import type { WitType } from './wit.ts';
 
-/** Where a value lies. */
+/** Where a value lies. `pointer` is the index of the local with an address, `offset` the bytes from there on. */
 export type ValuePlace =
   /** Core values in locals. Their types may be wider than those of the value: cases of a variant share them. */
   | { readonly kind: 'flat'; readonly slots: readonly TypedLocal[] }
   | { readonly kind: 'memory'; readonly memory: AdapterMemory; readonly pointer: number; readonly offset: number };
 
-/** The side that values go to, and the global that is 1 while its `realloc` runs. */
+/** The side that values go to, and the index of the global that is 1 while its `realloc` runs. */
 export interface Receiving {
   readonly to: AdapterSide;
   readonly confined: number;
@@ -31,14 +31,15 @@ export function part(place: ValuePlace, offset: number, at: number, count: numbe
     : { kind: 'flat', slots: place.slots.slice(at, at + count) };
 }
 
+/** Returns the memory of a side that uses one: checks before have refused a component without it. */
 export function memoryOf(side: AdapterSide): AdapterMemory {
   if (side.memory === null) throw new Error('a side without memory');
   return side.memory;
 }
 
 /**
- * Writes a check that the pointer in local `pointer` is aligned and that a value of `type` fits behind it. Returns the place
- * of the value.
+ * Writes a check that the pointer in local `pointer` is aligned and that the memory holds a value of `type` there.
+ * Returns the place of the value.
  */
 export function region(code: AdapterCode, side: AdapterSide, pointer: number, type: WitType): ValuePlace {
   checkAligned(code, pointer, alignment(type));

@@ -34,7 +34,8 @@ export interface ResourceType {
 
 export type WitType =
   | PrimitiveType
-  | { readonly kind: 'list'; readonly of: WitType /** null: any length. */; readonly length: number | null }
+  /** `length`: number of elements; null: any. */
+  | { readonly kind: 'list'; readonly of: WitType; readonly length: number | null }
   | { readonly kind: 'record'; readonly fields: readonly Labelled[] }
   | { readonly kind: 'tuple'; readonly of: readonly WitType[] }
   | { readonly kind: 'variant'; readonly cases: readonly Case[] }

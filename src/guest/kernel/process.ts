@@ -260,7 +260,7 @@ export class Process {
     if (others !== null) for (const one of others) one(new ProcessEnded(this.end.kind));
   }
 
-  /** Ends the Process and unwinds the guest, for host calls that never return. */
+  /** Ends the Process and throws ProcessEnded, which unwinds the guest: for host calls that never return. */
   endNow(end: ProcessEnd): never {
     this.kill(end);
     throw new ProcessEnded(end.kind);

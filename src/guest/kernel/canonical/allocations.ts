@@ -37,6 +37,7 @@ export class Allocations {
   /**
    * Requests `bytes` of guest memory, aligned to `align` (1, 2, 4 or 8). Calls `fill` with the pointer before the guest
    * goes on; `fill` may request more. A list of 0 bytes takes no memory: `fill` gets the pointer `align` at once.
+   * Throws GuestFault for more than listBytesMax bytes.
    */
   request(bytes: number, align: number, fill: (pointer: number) => void): void {
     if (bytes === 0) {

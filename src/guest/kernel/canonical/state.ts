@@ -6,6 +6,7 @@ import type { EncodedText } from './text.ts';
 
 /** Values for a part that does not make the call, which are stored as soon as the linker's code selects its memory. */
 export interface Unstored {
+  /** Number of the part (component instance) that gets the values. */
   readonly part: number;
   store(): void;
 }
@@ -32,7 +33,7 @@ export class ComponentState {
   readonly unstored = new Set<Unstored>();
   /** Encoding of the strings of the call in progress. Code of the linker sets it for a call that has another one than UTF-8. */
   encoding: TextEncoding = 'utf8';
-  /** Text on its way from one part to another, in the encoding of the latter; null: there is none. */
+  /** Text on its way from one part to another, in the encoding of the receiver; null: there is none. */
   transcoded: EncodedText | null = null;
   /** Waits for a function of the host while other tasks of a composed component run; null: there are none. */
   waiting: (<T>(promise: Promise<T>) => Promise<T>) | null = null;

@@ -10,10 +10,12 @@ export class ByteQueue {
   #tail = 0;
   #length = 0;
 
+  /** Number of bytes in the queue. */
   get length(): number {
     return this.#length;
   }
 
+  /** Copies `bytes` to the end. */
   push(bytes: Uint8Array): void {
     let rest = bytes;
     const last = this.#blocks.at(-1);

@@ -14,6 +14,7 @@ export class Upload implements AsyncIterable<Uint8Array> {
   readonly #changed = new Wakeup();
   #state: 'open' | 'complete' | 'stopped' = 'open';
 
+  /** Yields the body as it is written, without bytes that wait; returns at the end of the body, or after stop(). */
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, void> {
     while (this.#state !== 'stopped') {
       if (this.#queue.length > 0) {

@@ -6,6 +6,7 @@
 import { Errno } from '../errno.ts';
 import { NetworkFailure } from './failure.ts';
 
+/** Sockets of the runner, and of each handler. */
 export interface SlotLimits {
   readonly max: number;
   readonly perShareMax: number;
@@ -31,6 +32,7 @@ export class ConnectionSlots {
     this.limits = limits;
   }
 
+  /** Number of sockets that the runner's handlers hold. */
   get held(): number {
     return this.#held;
   }

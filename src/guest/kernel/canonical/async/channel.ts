@@ -54,7 +54,10 @@ export abstract class GuestChannel extends ReadableBase implements Writable {
     this.finishPending(copyResult.dropped);
   }
 
-  /** Returns the copy of the other end; null if there is none, in which case this one has ended or waits. */
+  /**
+   * Returns the copy of the other end; null if there is none, in which case this one has ended or waits. Throws GuestFault
+   * for two ends of one part unless the elements are numbers, as CanonicalABI.md "Stream State" says.
+   */
   protected other(buffer: Destination | Origin, options: CopyOptions): Pending | null {
     if (this.#isDropped) {
       options.done(copyResult.dropped);

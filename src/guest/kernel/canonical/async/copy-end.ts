@@ -80,7 +80,7 @@ export class CopyEnd extends Waitable implements End {
 
   /**
    * Cancels the copy in progress, of which a part may have been copied. Its event exists when this returns, and the caller
-   * takes it at once.
+   * takes it at once. Throws GuestFault if no copy is in progress.
    */
   cancel(): void {
     if (this.#state !== 'copying')

@@ -70,6 +70,7 @@ export interface Writable extends Shared {
 
 /** An end that the guest holds. */
 export interface End {
+  /** Handle under which the guest knows the end. */
   handle: number;
   readonly shared: Shared;
   /** Takes the end from the guest. Throws GuestFault if it copies, is done, or is in a waitable set. */

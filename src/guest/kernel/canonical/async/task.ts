@@ -33,6 +33,7 @@ export class PartSubtask extends Waitable {
     return this.#isKnown;
   }
 
+  /** Makes the event that tells the caller of `state`, a callState. */
   tell(state: number): void {
     this.happen(() => {
       if (state >= callState.returned) {
@@ -63,6 +64,7 @@ export class Task {
   readonly id: number;
   /** Number of the place in the linked component that makes the call. */
   readonly site: number;
+  /** Number of the part that is called. */
   readonly callee: number;
   /** Whether it runs, and waits inside, only while no other such task of the callee does: it is not lifted stackful. */
   readonly isExclusive: boolean;
@@ -72,7 +74,9 @@ export class Task {
   readonly loans = new Loans();
   /** Core result of a call whose caller waits; one in memory is stored there. */
   result = 0n;
+  /** The two context slots of the task, i32 each (CanonicalABI.md "canon context.get"). */
   context: readonly [number, number] = [0, 0];
+  /** How far the call is, a callState. */
   state: number = callState.starting;
   call: PartSubtask | null = null;
   cancel: 'none' | 'requested' | 'delivered' = 'none';

@@ -18,6 +18,10 @@ export const eventCode = {
   futureWrite: 5,
 } as const;
 
+/**
+ * An event of a waitable (CanonicalABI.md "canon waitable-set.wait"). `code` is an eventCode; `payload` is a state of a
+ * subtask, or the result of a copy: copyResult in the low 4 bits, the count of elements above.
+ */
 export interface Event {
   readonly code: number;
   /** Handle of the waitable; 0 for the event `none`. */
@@ -31,6 +35,7 @@ export const noEvent: Event = { code: eventCode.none, handle: 0, payload: 0 };
 const waitableWork = 64;
 
 export abstract class Waitable {
+  /** The eventCode of its events. */
   protected abstract readonly code: number;
   /** Handle under which the guest knows the waitable. Set once, when it enters the handle table. */
   handle = 0;
@@ -127,6 +132,10 @@ export class WaitableSet {
     return null;
   }
 
+  /**
+   * Delivers an event of an element; without one, resolves when the first comes. Resolves to noEvent when the Process
+   * ends.
+   */
   wait(guest: Process): Event | Promise<Event> {
     return this.next(guest) ?? this.#later(guest);
   }
@@ -140,6 +149,7 @@ export class WaitableSet {
     }
   }
 
+  /** Checks that the set may be dropped. Throws GuestFault if it has waitables, or a task waits for it. */
   leave(): void {
     if (this.elements.size > 0) throw new GuestFault('a waitable set is dropped that has waitables');
     if (this.waiting > 0) throw new GuestFault('a waitable set is dropped that a task waits for');

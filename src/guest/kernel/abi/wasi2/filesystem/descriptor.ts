@@ -64,6 +64,7 @@ export class FileDescriptor extends Descriptor {
     return new Set([...(this.mode.read ? ['read'] : []), ...(this.mode.write ? ['write'] : [])]);
   }
 
+  /** Returns a stream that reads from byte `offset` on. */
   input(offset: number): InputStream {
     return new InputStream(this.#at(offset, { read: true, write: false }), this.#streamOptions());
   }

@@ -25,6 +25,7 @@ export interface PipeOptions {
 
 export class BodyPipe implements Resource {
   readonly scheme: string;
+  /** Content-Length of the message in bytes; null without the field. */
   readonly contentLength: number | null;
   /** Number of bytes of the body that have been written. */
   written = 0;

@@ -124,6 +124,7 @@ export class ClientCall implements Incoming {
     return null;
   }
 
+  /** Ends the call. `code` becomes the failure of a call without a response; a body that has begun ends early. */
   fail(code: HttpErrorCode): void {
     if (this.exchange === null) this.#failure ??= code;
     this.#call?.abort();
@@ -141,6 +142,7 @@ export class ClientCall implements Incoming {
     return toFields(this.exchange?.rawTrailers ?? [], hopByHop([]));
   }
 
+  /** Returns why the body failed. `errno`: the Errno that its read returned. */
   errorCode(errno: number): HttpErrorCode {
     if (this.#failure !== null) return this.#failure;
     const failure = this.exchange?.failure ?? null;
@@ -163,6 +165,7 @@ export class ClientCall implements Incoming {
     return promise;
   }
 
+  /** Ends the call and its timers. Does nothing after the first time. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;

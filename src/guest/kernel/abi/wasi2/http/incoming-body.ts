@@ -26,7 +26,7 @@ export interface Incoming {
   trailers(): readonly HttpField[];
   /** Returns the error code of a body that failed with `errno`. */
   errorCode(errno: number): HttpErrorCode;
-  /** Called once, when no more of the body is wanted. */
+  /** Ends the transfer of the body. Called once. */
   close(): void;
 }
 

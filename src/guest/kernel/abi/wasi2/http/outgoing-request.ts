@@ -23,8 +23,9 @@ export const requestOptionsResource = hostResource(httpTypesName, 'request-optio
 
 /** Events of a request's body, for the call that sends the request. */
 export interface BodyEvents {
-  /** Called when the body has ended, or when more of it was written than can be held. */
+  /** Sends the request: its body has ended, or more of the body was written than can be held. */
   ready(): void;
+  /** Fails the call: the body was given up before its end, for the reason `why`. */
   givenUp(why: string): void;
 }
 
@@ -48,6 +49,7 @@ export class OutgoingRequest extends HostObject {
     this.fields = fields;
   }
 
+  /** Makes the body. Returns null if the component has it already, or Content-Length is malformed. */
   body(guest: Process): OutgoingBody | null {
     const contentLength = contentLengthOf(this.fields.entries);
     if (this.pipe !== null || contentLength === undefined) return null;

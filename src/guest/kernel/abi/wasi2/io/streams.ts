@@ -108,6 +108,7 @@ export class InputStream extends Stream {
     return ok(buffer.subarray(0, count));
   }
 
+  /** Reads up to `length` bytes: no bytes if none has arrived. */
   readNow(guest: Process, length: bigint): Ok<Uint8Array> | Err<StreamError> {
     const got = this.read(guest, length);
     if (!(got instanceof Promise)) return got;
@@ -116,6 +117,7 @@ export class InputStream extends Stream {
     return ok(none);
   }
 
+  /** Reads up to `length` bytes, at least one: waits until one arrives. A `length` of 0 reads nothing. */
   readSoon(guest: Process, length: bigint): Waiting<Ok<Uint8Array> | Err<StreamError>> {
     const got = this.read(guest, length);
     return got instanceof Promise ? this.#readLater(guest, length, got) : got;

@@ -44,11 +44,13 @@ export const ipSocketAddressType = variant({
 
 export type IpFamily = 'ipv4' | 'ipv6';
 
+/** An address: 4 numbers of 8 bits for IPv4, 8 numbers of 16 bits for IPv6. */
 export interface IpAddress {
   readonly tag: IpFamily;
   readonly value: readonly number[];
 }
 
+/** A port and an address, as in IpAddress; `flowInfo` and `scopeId` are numbers of 32 bits, of IPv6 alone. */
 export interface IpSocketAddress {
   readonly tag: IpFamily;
   readonly value: {

@@ -92,6 +92,10 @@ export class TcpSocket extends HostObject {
     return this.#state.kind === 'connecting' ? this.#state.waiting : null;
   }
 
+  /**
+   * Shuts down one or both directions, the sending one after the bytes that the stream still holds. Returns 0 or an
+   * Errno: Errno.invalid if the socket is not connected.
+   */
   shutdown(half: { readonly read: boolean; readonly write: boolean }): number {
     const state = this.#state;
     if (state.kind !== 'connected') return Errno.invalid;
