@@ -200,6 +200,7 @@ function shortAscii(bytes: Uint8Array): string | null {
   return text;
 }
 
+/** Returns `text` in UTF-8; an unpaired surrogate becomes U+FFFD. */
 export function utf8(text: string): Uint8Array {
   return encoder.encode(text);
 }

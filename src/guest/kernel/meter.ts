@@ -23,6 +23,7 @@ export interface SliceScheduler {
 }
 
 export class GasMeter {
+  /** Gas that the Process may use. */
   readonly limit: number;
   #granted = 0;
   #left: { value: number } | null = null;
@@ -41,6 +42,7 @@ export class GasMeter {
     this.#granted = left.value;
   }
 
+  /** Gas used so far. */
   get used(): number {
     return this.#left === null ? this.#granted : this.#granted - this.#left.value;
   }

@@ -28,6 +28,7 @@ export class CompiledPolicy {
     this.#disallow = policy.disallow.map(policyRule);
   }
 
+  /** Decides whether a Process may open `url`: a match of `disallow` refuses it, then a match of `allow` is needed. */
   decide(url: string): Decision {
     for (const rule of this.#disallow) if (rule.test(url)) return { allowed: false, rule: `disallow ${rule.source}` };
     for (const rule of this.#allow) if (rule.test(url)) return { allowed: true, rule: `allow ${rule.source}` };

@@ -8,6 +8,7 @@ export type ProcessEnd =
   /** A wasm trap, a GuestFault, or an error of Land. */
   | { readonly kind: 'trap'; readonly message: string }
   | { readonly kind: 'policy'; readonly url: string; readonly rule: string }
+  /** `used` and `limit` in gas. */
   | { readonly kind: 'gas'; readonly used: number; readonly limit: number }
   | { readonly kind: 'deadline'; readonly timeoutMs: number }
   /** The client has disconnected, or the runner is shutting down. */

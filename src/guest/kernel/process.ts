@@ -40,7 +40,9 @@ export interface Clock {
 
 /** The durable key-value store of the handler; control serves it. */
 export interface KvService {
+  /** Returns the value as it was put; null: there is none. */
   get(bucket: string, key: string): Promise<Uint8Array | null>;
+  /** Stores a value. Rejects with a PlatformError: `limit_exceeded` above kvLimits. */
   put(bucket: string, key: string, value: Uint8Array): Promise<void>;
   /** Replaces the value if it equals `expected` (null: there is none). Returns whether it did. */
   replace(bucket: string, key: string, value: Uint8Array, expected: Uint8Array | null): Promise<boolean>;
@@ -327,6 +329,7 @@ export class Process {
     this.meter.endSlice();
   }
 
+  /** Adds bytes that the guest has read and written through `scheme`, and counts them as host work. */
   account(scheme: string, bytesIn: number, bytesOut: number): void {
     this.work(bytesIn + bytesOut);
     this.#io ??= new Map();

@@ -51,7 +51,9 @@ export interface Abi {
 
 /** Receives every system call, before and after it (wasmcloud run --trace). */
 export interface Tracer {
+  /** Receives the arguments of a call, in the order of the row's parameters. */
   call(guest: Process, syscall: Syscall, args: readonly SyscallValue[]): void;
+  /** Receives the result of the same call, or the error that ended it: a GuestFault, or a ProcessEnded. */
   done(guest: Process, syscall: Syscall, args: readonly SyscallValue[], result: SyscallValue | Error): void;
 }
 

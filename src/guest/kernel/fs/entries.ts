@@ -18,6 +18,7 @@ export class Entries<T extends ListedNode> {
   readonly #ordered: Entry<T>[] = [];
   #nextCookie = 0;
 
+  /** Number of names. */
   get size(): number {
     return this.#ordered.length;
   }

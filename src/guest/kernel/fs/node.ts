@@ -11,6 +11,7 @@ export interface Stat {
   /** Device, which together with the inode identifies a node among all those of a Process. */
   readonly dev: bigint;
   readonly ino: bigint;
+  /** Number of names that the node has; of a directory also `.` and the `..` of its directories. */
   readonly nlink: number;
   /** Size in bytes; for a symbolic link the length of its target. */
   readonly size: number;
@@ -56,16 +57,24 @@ export interface DirectoryNode extends Inode {
   lookup(name: string): FsNode | number;
   /** Makes an empty file and returns it. `name` must not be taken. */
   createFile(name: string): FileNode | number;
+  /** Makes an empty directory. Returns 0 or an Errno. `name` must not be taken. */
   createDirectory(name: string): number;
+  /** Makes a symbolic link, whose target need not exist. Returns 0 or an Errno. `name` must not be taken. */
   createSymlink(name: string, target: string): number;
-  /** Gives `node`, which is no directory, the additional name `name`. */
+  /**
+   * Gives `node`, which is no directory, the additional name `name`, which must not be taken. Returns 0 or an Errno.
+   */
   link(name: string, node: FsNode): number;
-  /** Removes the name of anything but a directory. */
+  /** Removes the name of a node that is no directory. Returns 0 or an Errno. */
   removeFile(name: string): number;
-  /** Removes an empty directory. */
+  /** Removes an empty directory. Returns 0 or an Errno. */
   removeDirectory(name: string): number;
-  /** Moves `name` as rename(2) does: replaces a node of the new name if the kinds of both allow it. */
+  /**
+   * Moves `name` as rename(2) does: replaces a node of the new name if the kinds of the two allow it. Returns 0 or an
+   * Errno.
+   */
   rename(name: string, into: DirectoryNode, newName: string): number;
+  /** Returns the names as they are when the listing comes to them, or an Errno. */
   list(): DirectoryListing | number;
 }
 
@@ -89,6 +98,7 @@ export interface FileHandle extends Inode {
   truncate(size: number): number;
   /** Makes the file at least `size` bytes long. Returns 0 or an Errno. */
   allocate(size: number): number;
+  /** Makes written bytes durable, as fsync(2). Returns 0 or an Errno. */
   sync(): number;
   close(): void;
 }

@@ -26,10 +26,12 @@ export class ScratchPool {
     this.bytesMax = bytesMax;
   }
 
+  /** Bytes that Processes have taken. */
   get taken(): number {
     return this.#taken;
   }
 
+  /** Takes bytes. Returns false, and takes none, when fewer are left. */
   take(bytes: number): boolean {
     if (this.#taken + bytes > this.bytesMax) return false;
     this.#taken += bytes;
@@ -66,6 +68,10 @@ export class Quota {
     return this.limits.bytes - this.#bytes;
   }
 
+  /**
+   * Takes `count` bytes, from the pool too. Returns false, and takes none, when fewer are left or the Process has
+   * ended.
+   */
   takeBytes(count: number): boolean {
     if (this.#isReleased) return false;
     if (this.#bytes + count > this.limits.bytes) return false;

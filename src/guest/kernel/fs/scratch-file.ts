@@ -14,6 +14,7 @@ export class ScratchFile extends ScratchInode implements FileNode {
   #size = 0;
   #opened = 0;
 
+  /** Size in bytes. */
   get size(): number {
     return this.#size;
   }
@@ -28,6 +29,7 @@ export class ScratchFile extends ScratchInode implements FileNode {
     return new ScratchHandle(this);
   }
 
+  /** Implements FileHandle.read. */
   read(into: Uint8Array, position: number): number {
     if (into.length === 0) return 0;
     const part = this.#store.subarray(position, Math.min(position + into.length, this.#size));
@@ -36,6 +38,9 @@ export class ScratchFile extends ScratchInode implements FileNode {
     return part.length;
   }
 
+  /**
+   * Implements FileHandle.write. Errno.noSpace: the quota has no byte left. Errno.tooBig: `position` is 2^40 or more.
+   */
   write(bytes: Uint8Array, position: number): number {
     if (bytes.length === 0) return 0;
     if (position >= fileBytesMax) return Errno.tooBig;
@@ -53,6 +58,10 @@ export class ScratchFile extends ScratchInode implements FileNode {
     return count;
   }
 
+  /**
+   * Implements FileHandle.truncate. Errno.noSpace: the quota has too few bytes left. Errno.tooBig: `size` is above
+   * 2^40.
+   */
   truncate(size: number): number {
     if (size > fileBytesMax) return Errno.tooBig;
     if (size > this.#size) {
@@ -68,6 +77,7 @@ export class ScratchFile extends ScratchInode implements FileNode {
     return 0;
   }
 
+  /** Implements FileHandle.allocate, with the errors of truncate. */
   allocate(size: number): number {
     if (size <= this.#size) return 0;
     return this.truncate(size);

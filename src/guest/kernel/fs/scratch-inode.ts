@@ -27,6 +27,7 @@ export abstract class ScratchInode {
   abstract readonly kind: NodeKind;
   readonly ino: bigint;
   readonly space: ScratchSpace;
+  /** Number of names. */
   nlink = 1;
   #atimNs: bigint;
   #mtimNs: bigint;
@@ -38,6 +39,7 @@ export abstract class ScratchInode {
     this.#atimNs = this.#mtimNs = this.#ctimNs = space.nowNs();
   }
 
+  /** Size as stat() has it: bytes of a file, of a symbolic link's target; 0 for a directory. */
   abstract get size(): number;
 
   stat(): Stat {
@@ -53,6 +55,7 @@ export abstract class ScratchInode {
     };
   }
 
+  /** Sets the times that are not null. Returns 0. */
   setTimes(times: Times): number {
     if (times.atimNs !== null) this.#atimNs = times.atimNs;
     if (times.mtimNs !== null) this.#mtimNs = times.mtimNs;

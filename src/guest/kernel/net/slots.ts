@@ -6,7 +6,7 @@
 import { Errno } from '../errno.ts';
 import { NetworkFailure } from './failure.ts';
 
-/** Sockets of the runner, and of each handler. */
+/** Most sockets of the runner, and of each of its handlers. */
 export interface SlotLimits {
   readonly max: number;
   readonly perShareMax: number;

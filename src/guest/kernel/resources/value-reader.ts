@@ -8,6 +8,7 @@ export class ValueReader {
     this.#rest = value;
   }
 
+  /** Reads into `into` from its start. Returns the number of bytes, 0 for an empty `into`; Errno.end at the end. */
   read(into: Uint8Array): number {
     if (into.length === 0) return 0;
     if (this.#rest.length === 0) return Errno.end;

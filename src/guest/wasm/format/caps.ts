@@ -4,6 +4,7 @@
  */
 import { MIB, maximumLimits, pushLimits } from '../../../protocol/limits.ts';
 
+/** A bound on one property of a module: `limit` is a number in the unit of `noun`. */
 export interface Cap {
   readonly limit: number;
   /** Noun for the counted items, for the message "its NOUN is VALUE, LIMIT at most". */

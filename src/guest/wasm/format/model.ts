@@ -22,6 +22,7 @@ export const sectionNames = [
   'tag',
 ] as const;
 
+/** A section of the binary format (5.5.2). `id` is its byte; positions are offsets in the file, in bytes. */
 export interface Section {
   readonly id: number;
   /** Offset of the payload, after id and size. The payload of a custom section begins with its name. */
@@ -34,10 +35,15 @@ export interface Section {
   readonly rank: number;
 }
 
+/**
+ * Limits of a table, in entries, or of a memory, in pages of 64 KiB: numbers of 32 bits. A maximum of null: none is
+ * declared.
+ */
 export interface Limits32 {
   readonly initial: number;
   readonly maximum: number | null;
 }
+/** An imported function: `type` is the index of its type. */
 export interface FunctionImportEntry {
   readonly module: string;
   readonly name: string;
@@ -75,6 +81,7 @@ export interface RefusedUse {
   readonly feature: RefusedFeature;
   /** Name of the instruction, type or flag that needs the feature. */
   readonly what: string;
+  /** Offset in the file, in bytes. */
   readonly offset: number;
   /** Index of the function that contains the use; null outside of code. */
   readonly functionIndex: number | null;
@@ -83,12 +90,14 @@ export interface RefusedUse {
 /** A cap (caps.ts) that the module exceeds, with its value. */
 export interface CapBreach {
   readonly cap: CapName;
+  /** Number in the unit of the cap. */
   readonly value: number;
   readonly functionIndex: number | null;
 }
 
 /** An active data segment whose bytes do not fit into the memory. */
 export interface MisplacedData {
+  /** Index of the segment. */
   readonly segment: number;
   /** Memory address to which the segment is copied, in bytes. */
   readonly address: number;
@@ -112,7 +121,9 @@ export interface Module {
   readonly tags: number[];
   readonly globals: Global[];
   readonly exports: Export[];
+  /** Index of the start function; null: there is none. */
   start: number | null;
+  /** Number of element segments. */
   elementSegments: number;
   /** Number of entries of all element segments. */
   elements: number;
@@ -120,6 +131,7 @@ export interface Module {
   constantInstructions: number;
   /** Number of data segments that the data count section declares; null without such a section. */
   dataCount: number | null;
+  /** Number of data segments. */
   dataSegments: number;
   /** Active data segments that lie outside of the module's own memory as it is at instantiation. */
   readonly misplacedData: MisplacedData[];
@@ -137,6 +149,7 @@ export interface Module {
   readonly functionIndexUses: number[];
 }
 
+/** Returns the model of a module of which nothing was read. `subject` is its name in messages. */
 export function emptyModule(bytes: Uint8Array, subject: string, sharesTags = false): Module {
   return {
     bytes,

@@ -33,11 +33,16 @@ export class ByteReader {
     throw invalidModule(this.subject, problem, offset);
   }
 
+  /**
+   * Reads one byte. `what` names it in the error `module_invalid`, which this and the other methods throw at the end of
+   * the input.
+   */
   u8(what: string): number {
     if (this.pos >= this.end) this.fail(`unexpected end, expected ${what}`);
     return this.bytes[this.pos++]!;
   }
 
+  /** Reads an unsigned LEB128 of 32 bits (5.2.2). */
   u32(what: string): number {
     const start = this.pos;
     let result = 0;
@@ -104,11 +109,13 @@ export class ByteReader {
     }
   }
 
+  /** Moves the position on by `bytes`. */
   skip(bytes: number, what: string): void {
     if (bytes > this.end - this.pos) this.fail(`unexpected end, expected ${bytes} bytes of ${what}`);
     this.pos += bytes;
   }
 
+  /** Reads a name (5.2.4): its length, and its bytes in UTF-8. */
   name(what: string): string {
     const length = this.u32(`length of ${what}`);
     const start = this.pos;

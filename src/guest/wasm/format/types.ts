@@ -74,6 +74,7 @@ export function readValType(reader: ByteReader, module: Module): ValType {
   return toValType(reader, module, reader.u8('value type'), offset);
 }
 
+/** Reads the type of a table or element segment (5.3.4). Throws as readValType does. */
 export function readRefType(reader: ByteReader, module: Module): 'funcref' | 'externref' {
   const offset = reader.pos;
   // Segments and tables of funcref belong to the MVP, not to the reference types proposal.

@@ -29,6 +29,7 @@ export class ByteWriter {
     else this.u32(immediate);
   }
 
+  /** Writes an unsigned LEB128 of 32 bits (5.2.2). */
   u32(value: number): void {
     this.reserve(5);
     value >>>= 0;
@@ -39,6 +40,7 @@ export class ByteWriter {
     this.bytes[this.length++] = value;
   }
 
+  /** Writes a signed LEB128 of 32 bits (5.2.2). */
   s32(value: number): void {
     this.reserve(5);
     for (;;) {
@@ -52,6 +54,7 @@ export class ByteWriter {
     }
   }
 
+  /** Copies the bytes of `source` from `start` up to `end`. */
   raw(source: Uint8Array, start = 0, end = source.length): void {
     const count = end - start;
     this.reserve(count);

@@ -35,6 +35,7 @@ export function inspectModule(bytes: Uint8Array, options: InspectOptions): Inspe
   return inspect(processModule(bytes, { subject: options.name ?? 'the module' }), options);
 }
 
+/** Returns the description of a module that was read and rewritten, with every reason to refuse it. */
 export function inspect(processed: Processed, options: InspectOptions): Inspection {
   const { module } = processed;
   const breaches = [...moduleBreaches(module), ...processed.breaches];

@@ -3,9 +3,12 @@ import type { SourceLines } from './rows.ts';
 
 /** Takes note of how the emitter moves code. Offsets in the pushed module are bytes from its start; those in the body, bytes from its start. */
 export interface MoveSink {
-  /** Bytes `from` to `to` of the pushed module are copied to `at` in the body. */
+  /** Notes that bytes `from` to `to` of the pushed module are copied to `at` in the body. */
   copied(from: number, to: number, at: number): void;
-  /** What is written at `at` in the body belongs to the code up to `offset` of the pushed module, that byte included. */
+  /**
+   * Notes that the code at `at` in the body belongs to the code up to `offset` of the pushed module, that byte
+   * included.
+   */
   reached(offset: number, at: number): void;
 }
 

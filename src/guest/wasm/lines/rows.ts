@@ -71,6 +71,7 @@ export class SourceRows {
     this.#places.push(isKnown ? placeOf(file, line) : 0);
   }
 
+  /** Returns the rows in the order of their addresses. */
   finish(): SourceLines {
     const keys = Float64Array.from(this.#keys).sort();
     const addresses = new Uint32Array(keys.length);

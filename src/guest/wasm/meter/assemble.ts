@@ -35,6 +35,10 @@ export const hidden = {
   profile: (functionIndex: number) => `${hiddenPrefix}profile.${functionIndex}`,
 } as const;
 
+/**
+ * Indices of what rewriting adds. `types` has those of function types: of the import gas, of `$slow`, of helpers for
+ * work, of `$restore`.
+ */
 export interface Layout {
   readonly indices: HelperIndices;
   readonly types: { readonly gas: number; readonly slow: number; readonly work: number; readonly restore: number };
@@ -84,6 +88,10 @@ export interface AssembleOptions {
   readonly exportsKept: readonly string[] | null;
 }
 
+/**
+ * Returns the binary of the rewritten module: the sections of `module` with all additions, and its custom sections at
+ * their places.
+ */
 export function assemble(module: Module, options: AssembleOptions): Uint8Array {
   const writer = new ByteWriter(module.bytes.length + options.code.length + 4096);
   writer.raw(module.bytes, 0, 8);

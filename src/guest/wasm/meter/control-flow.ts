@@ -27,6 +27,10 @@ export interface ControlFlowOptions {
   readonly immediates: ImmediateReader;
 }
 
+/**
+ * Handles the control instructions of a function. Each method that is named for an instruction is called once its
+ * opcode has been read. `offset` is the byte offset of the opcode in the module.
+ */
 export class ControlFlow {
   readonly placement = new Placement();
   readonly edits = new EditList();

@@ -30,6 +30,7 @@ export const noClass = -1;
  */
 export const nowhere = 0x7fff_ffff;
 
+/** The stack of frames. `at` is the place of a frame. */
 export class ControlStack {
   /** Number of frames. */
   depth = 0;
@@ -143,6 +144,7 @@ export class ControlStack {
     return this.#bases[at]! + this.#results[at]!;
   }
 
+  /** Returns the class of the edges to the label of the frame at `at`; noClass: no edge goes there yet. */
   labelClass(at: number): number {
     return this.#labelClasses[at]!;
   }

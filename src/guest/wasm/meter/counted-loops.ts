@@ -18,7 +18,7 @@
 
 import { op } from '../format/instructions.ts';
 
-/** A constant, or the value of a local. */
+/** The constant `constant`, a number of 32 bits, or the value of the local of the index `local`. */
 export type Operand = { readonly constant: number } | { readonly local: number };
 
 export interface CountedLoop extends Found {
@@ -354,6 +354,7 @@ function isSigned(compare: number): boolean {
   return compare === compares.ltS || compare === compares.gtS || compare === compares.leS || compare === compares.geS;
 }
 
+/** Returns whether the comparison of the opcode `compare` holds for equal numbers. */
 export function includesEqual(compare: number): boolean {
   return compare === compares.leS || compare === compares.leU || compare === compares.geS || compare === compares.geU;
 }

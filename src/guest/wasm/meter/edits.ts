@@ -27,7 +27,7 @@ export type WorkKind = typeof editKind.memoryBytes | typeof editKind.tableEntrie
 const fields = 6;
 
 /**
- * A list of edits in one column of numbers. Edits are named by their number, 0 to `length - 1`. A large function has
+ * A list of edits in one column of numbers. `edit` is the number of an edit, 0 to `length - 1`. A large function has
  * tens of thousands of edits, and an object for each took a third of the scanning time.
  */
 export class EditList {
@@ -113,6 +113,7 @@ export class EditList {
     return this.#column[edit * fields + 1]!;
   }
 
+  /** Returns the kind of edit `edit`. */
   kind(edit: number): EditKind {
     return this.#column[edit * fields + 2]! as EditKind; // written from one
   }
@@ -122,10 +123,12 @@ export class EditList {
     return this.#column[edit * fields + 3]!;
   }
 
+  /** Returns the second value of edit `edit`; 0 if its kind has none. */
   second(edit: number): number {
     return this.#column[edit * fields + 4]!;
   }
 
+  /** Returns the third value of edit `edit`; 0 if its kind has none. */
   third(edit: number): number {
     return this.#column[edit * fields + 5]!;
   }

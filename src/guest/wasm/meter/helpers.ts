@@ -31,6 +31,7 @@ export interface HelperIndices {
   readonly left: number;
   /** Hidden global with the pages of the reserve; only in modules with a memory. */
   readonly reserve: number;
+  /** Functions `$slow` and `$settle`, and the one that charges for new entries of tables (docs/meter.md). */
   readonly slow: number;
   readonly settle: number;
   readonly tableEntries: number;
@@ -38,6 +39,7 @@ export interface HelperIndices {
   readonly restore: number;
   /** Helper for bulk memory work; only in modules with a memory. */
   readonly memoryBytes: number;
+  /** Function that grows the memory and charges for what it adds; only in modules with a memory. */
   readonly memoryGrow: number;
 }
 

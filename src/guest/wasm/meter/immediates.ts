@@ -71,6 +71,7 @@ export class ImmediateReader {
     return this.index('table index', this.#module.tables.length);
   }
 
+  /** Reads the index of an element segment. */
   elementSegment(): number {
     return this.index('element segment', this.#module.elementSegments);
   }
@@ -82,6 +83,7 @@ export class ImmediateReader {
     return this.index('data segment', dataCount ?? 0);
   }
 
+  /** Reads a block type (5.4.1). */
   blockType(): BlockType {
     const reader = this.#reader;
     const offset = reader.pos;
@@ -102,6 +104,7 @@ export class ImmediateReader {
     return this.#types[type]!;
   }
 
+  /** Reads the alignment and the offset of a load or store (5.4.7). */
   memoryArgument(): void {
     const reader = this.#reader;
     const offset = reader.pos;

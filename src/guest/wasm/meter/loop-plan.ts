@@ -97,6 +97,7 @@ export class LoopPlan {
     }
   }
 
+  /** Returns the kind of code around the loop of the number `loop`. */
   around(loop: number): Around {
     return this.#around[loop]! as Around; // written from one
   }

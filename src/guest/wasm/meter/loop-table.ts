@@ -99,6 +99,7 @@ export class LoopTable {
     return this.#heads[loop]!;
   }
 
+  /** Returns whether `loop`, the number of a loop, has parameters. */
   hasParameters(loop: number): boolean {
     return this.#parameters[loop] === 1;
   }

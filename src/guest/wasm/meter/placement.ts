@@ -224,6 +224,7 @@ export class Placement {
     this.#flags[this.nodes - 1]! |= ahead;
   }
 
+  /** Makes a class of edges whose credit is still free. Returns its number. */
   newClass(): number {
     if (this.#classes === this.#parents.length) {
       this.#parents = grown(this.#parents);

@@ -1,5 +1,6 @@
 /** Cuts the image of a memory into data segments and leaves zeros out. */
 
+/** A part of a memory that is kept: byte addresses from `start` up to `end`. */
 export interface ImagePart {
   readonly start: number;
   readonly end: number;

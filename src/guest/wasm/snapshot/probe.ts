@@ -12,7 +12,7 @@ import type { ByteWriter } from '../format/writer.ts';
 import { appended, dataEntries, elementEntries, replaceSections } from './sections.ts';
 import type { StartUp } from './start-up.ts';
 
-/** Names of a probe's exports. */
+/** Names of a probe's exports. `index` and `segment` are indices in the module. */
 export interface StartUpProbe {
   readonly bytes: Uint8Array;
   /** Name of the function () -> () that runs the start-up. */
@@ -28,6 +28,7 @@ export interface StartUpProbe {
   readonly tables: readonly { readonly index: number; readonly table: string }[];
   /** Passive segments, each with a function () -> () that traps where the segment has been dropped. */
   readonly data: readonly { readonly segment: number; readonly holds: string }[];
+  /** Element segments, as `data`. */
   readonly elements: readonly { readonly segment: number; readonly holds: string }[];
 }
 

@@ -51,7 +51,10 @@ export function sectionReader(module: Module, section: Section): ByteReader {
   return reader;
 }
 
-/** Place of a global that the module defines: from its type to the `end` of its initialiser. */
+/**
+ * Place of a global that the module defines, in byte offsets: from its type up to and with the `end` of its
+ * initialiser.
+ */
 export interface GlobalEntry {
   readonly start: number;
   /** Byte offset of the initialiser. */
@@ -70,6 +73,7 @@ export function globalEntries(module: Module): readonly GlobalEntry[] {
   });
 }
 
+/** Place of a data segment, in byte offsets from its flags up to its last byte. */
 export interface DataEntry {
   readonly isPassive: boolean;
   readonly start: number;
@@ -91,6 +95,7 @@ export function dataEntries(module: Module): readonly DataEntry[] {
   });
 }
 
+/** Place of an element segment, in byte offsets from its flags up to its last entry. */
 export interface ElementEntry {
   readonly kind: 'active' | 'passive' | 'declarative';
   /** Whether the entries are constant expressions; if not, they are function indices. */

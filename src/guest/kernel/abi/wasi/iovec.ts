@@ -18,6 +18,7 @@ const iovecWork = 64;
 /** Most bytes of several buffers that go out as one write, so that a message stays one message and a line one line. */
 const gatheredBytesMax = 64 * KIB;
 
+/** A buffer of the guest: its pointer and its length in bytes. */
 export interface Iovec {
   readonly pointer: number;
   readonly length: number;

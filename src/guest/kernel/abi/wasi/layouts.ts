@@ -54,6 +54,10 @@ function putFilestatFields(
   view.setBigUint64(layout.times + 16, stat.ctimNs, true);
 }
 
+/**
+ * Numbers of an fdstat (typenames.witx): a FileType, and bits of flags, of rights, and of the rights that descriptors
+ * opened through this one may have.
+ */
 export interface Fdstat {
   readonly fileType: number;
   readonly flags: number;

@@ -21,6 +21,10 @@ export const FileType = {
   symlink: 7,
 } as const;
 
+/**
+ * What a descriptor has of WASI: bits of `rights`, `fs_rights_inheriting` and `fdflags` (typenames.witx). `inheriting`:
+ * the most rights of descriptors that are opened through this one, as a number of bits.
+ */
 export class FdState {
   rights: number;
   inheriting: number;

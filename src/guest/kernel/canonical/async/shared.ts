@@ -59,12 +59,17 @@ export interface Shared {
 }
 
 export interface Readable extends Shared {
+  /**
+   * Starts a copy of elements into `into`. Calls `options` when elements were copied and when the copy is done, at once
+   * or later.
+   */
   read(into: Destination, options: CopyOptions): void;
   /** Returns a new readable end for the guest. */
   readableEnd(kind: Kind): End;
 }
 
 export interface Writable extends Shared {
+  /** Starts a copy of elements from `from`. Calls `options` as read does. */
   write(from: Origin, options: CopyOptions): void;
 }
 

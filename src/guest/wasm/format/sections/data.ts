@@ -5,11 +5,13 @@ import type { MisplacedData, Module } from '../model.ts';
 import type { ByteReader } from '../reader.ts';
 import { countCapped, readConstantExpression, refuse } from '../types.ts';
 
+/** Reads the number of data segments, which code may name before the data section comes. */
 export function readDataCount(reader: ByteReader, module: Module): void {
   module.features.add('bulk-memory');
   module.dataCount = reader.u32('data count');
 }
 
+/** Reads the section, and notes active segments that lie outside of the memory. Throws `module_invalid`. */
 export function readData(reader: ByteReader, module: Module): void {
   const start = reader.pos;
   const count = countCapped(module, 'dataSegments', reader.count('data segments', 2));

@@ -8,6 +8,7 @@ import { countCapped, readConstantExpression, readFunctionIndex, readRefType } f
 import type { ByteWriter } from '../writer.ts';
 import { behindCount } from './type.ts';
 
+/** Reads the element segments. Throws `module_invalid`. */
 export function readElements(reader: ByteReader, module: Module): void {
   const count = countCapped(module, 'elementSegments', reader.count('element segments', 2));
   for (let index = 0; index < count; index++) {

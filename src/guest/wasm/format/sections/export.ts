@@ -8,6 +8,7 @@ import type { ByteWriter } from '../writer.ts';
 /** Prefix of the names of hidden exports. A module that exports such a name is refused. */
 export const hiddenPrefix = 'trisiel.';
 
+/** Reads the exports. Throws `module_invalid`, also for a name that begins with hiddenPrefix. */
 export function readExports(reader: ByteReader, module: Module): void {
   const count = countCapped(module, 'exports', reader.count('exports', 3));
   const names = new Set<string>();

@@ -7,6 +7,7 @@ import type { ByteWriter } from '../writer.ts';
 import { readGlobalType } from './import.ts';
 import { behindCount } from './type.ts';
 
+/** Reads the globals that the module defines. Throws `module_invalid`. */
 export function readGlobals(reader: ByteReader, module: Module): void {
   const count = countCapped(module, 'globals', reader.count('globals', 4));
   for (let index = 0; index < count; index++) {

@@ -11,6 +11,7 @@ import { copyEntries } from './type.ts';
 /** Import module of the host's items for a rewritten module: `gas` and `memory`. A guest that names it is refused. */
 export const hostModule = 'trisiel';
 
+/** Reads the imports. Throws `module_invalid`, also for imports of hostModule. */
 export function readImports(reader: ByteReader, module: Module): void {
   const count = countCapped(module, 'imports', reader.count('imports', 4));
   for (let index = 0; index < count; index++) {
@@ -53,6 +54,7 @@ export function readImports(reader: ByteReader, module: Module): void {
   }
 }
 
+/** Reads the index of a type of the module. Throws `module_invalid` for one that it does not have. */
 export function readTypeIndex(reader: ByteReader, module: Module): number {
   const offset = reader.pos;
   const type = reader.u32('type index');
@@ -70,6 +72,7 @@ export function readTag(reader: ByteReader, module: Module): void {
   module.tags.push(type);
 }
 
+/** Reads the type of a global (5.3.10) and whether code may change it. Throws `module_invalid`. */
 export function readGlobalType(reader: ByteReader, module: Module) {
   const type = readValType(reader, module);
   const offset = reader.pos;
@@ -80,11 +83,16 @@ export function readGlobalType(reader: ByteReader, module: Module) {
   return { type, mutable: mutability === 1 };
 }
 
+/**
+ * Imports of hostModule. `type` is the index of the gas function's type; the memory is null for a module that has none
+ * to import.
+ */
 export interface AddedImports {
   readonly gas: { readonly name: string; readonly type: number };
   readonly memory: (Limits32 & { readonly name: string }) | null;
 }
 
+/** Writes the section with `added` after the module's own imports, which are in `own`; undefined: it has none. */
 export function writeImports(writer: ByteWriter, module: Module, own: Section | undefined, added: AddedImports): void {
   writer.section(2, () => {
     const count = module.functionImports.length + module.otherImports.length;
@@ -103,6 +111,7 @@ export function writeImports(writer: ByteWriter, module: Module, own: Section | 
   });
 }
 
+/** Writes limits of a table or memory (5.3.9). */
 export function writeLimits(writer: ByteWriter, limits: Limits32): void {
   writer.u8(limits.maximum === null ? 0 : 1);
   writer.u32(limits.initial);

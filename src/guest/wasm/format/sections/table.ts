@@ -5,6 +5,7 @@ import { readLimits, readRefType, refuse, valTypeBytes } from '../types.ts';
 import type { ByteWriter } from '../writer.ts';
 import { writeLimits } from './import.ts';
 
+/** Reads the tables that the module defines. Throws `module_invalid`. */
 export function readTables(reader: ByteReader, module: Module): void {
   const count = reader.count('tables', 3);
   for (let index = 0; index < count; index++) {

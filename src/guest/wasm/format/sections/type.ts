@@ -6,6 +6,7 @@ import type { ByteReader } from '../reader.ts';
 import { countCapped, readValType, refuse, valTypeBytes } from '../types.ts';
 import type { ByteWriter } from '../writer.ts';
 
+/** Reads the function types. Throws `module_invalid`, and RefusedHere for a type of another kind. */
 export function readTypes(reader: ByteReader, module: Module): void {
   const count = countCapped(module, 'types', reader.count('types', 3));
   for (let index = 0; index < count; index++) {
