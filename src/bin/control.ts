@@ -290,6 +290,7 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
     },
     urlsOf: (name) => urls.told(name),
     docsUrl,
+    version: programVersion,
     now,
     randomBytes,
     report,
@@ -432,6 +433,7 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
   domains.start();
   drains.sender.start();
   lostHomes?.start();
+  deployments.relinking.start();
   const sharing =
     many === null
       ? null
@@ -477,7 +479,11 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
     await domains.close();
     await lostHomes?.close();
     await drains.sender.close();
-    await Promise.all([delivery.close(runnerLimits.drainMs), withinMs(runnerLimits.drainMs, door.idle())]);
+    await Promise.all([
+      delivery.close(runnerLimits.drainMs),
+      withinMs(runnerLimits.drainMs, door.idle()),
+      withinMs(runnerLimits.drainMs, deployments.relinking.close()),
+    ]);
     // Others take the repositories over at once.
     await many?.keeper.close();
     await membership?.leave();

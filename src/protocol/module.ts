@@ -219,3 +219,9 @@ export function artifactName(module: {
   const linker = component === undefined ? '' : `-l${component.linkerVersion}`;
   return `${sha256}-m${meterVersion}${linker}${map}`;
 }
+
+/** Returns the version of the linker in an Artifact's name; null: the Artifact was made from a module. */
+export function linkerVersionOf(artifact: string): number | null {
+  const match = /^[0-9a-f]{64}-m\d+-l(\d+)/.exec(artifact);
+  return match === null ? null : Number(match[1]);
+}

@@ -112,6 +112,8 @@ export interface NodeView {
   readonly revision: number;
   /** Whether at least one of its runners serves. */
   readonly isServing: boolean;
+  /** Version of its program; absent: that of this process, whose runners it has. */
+  readonly version?: string;
   readonly runners: readonly RunnerView[];
 }
 

@@ -12,7 +12,9 @@
 import { abis } from '../guest/kernel/abi/all.ts';
 import { type LowerDirectory, lowerTree } from '../guest/kernel/fs/lower-tree.ts';
 import { CompiledPolicy } from '../guest/kernel/policy.ts';
+import { findSyscall } from '../guest/kernel/syscall.ts';
 import type { DeploymentSpec } from '../protocol/messages.ts';
+import type { InstancePlan } from '../protocol/module.ts';
 import { type BusyMark, busyMarkOf } from './busy-mark.ts';
 import type { HeadMemo } from './cgi-head.ts';
 import type { CodeStore, CodeUse } from './code-store.ts';
@@ -84,8 +86,8 @@ export class LoadedDeployments {
   }
 
   /**
-   * Loads a spec; also compiles its code unless `isLazy`. Throws when the engine refuses the module or its bytes cannot
-   * be read.
+   * Loads a spec; also compiles its code unless `isLazy`. Throws when the engine refuses the module, when its bytes
+   * cannot be read, or when it imports a function that this runner does not have: another version has linked it.
    */
   async prepare(spec: DeploymentSpec, { isLazy }: { readonly isLazy: boolean }): Promise<void> {
     if (this.#deployments.has(spec.specId)) return;
@@ -108,7 +110,7 @@ export class LoadedDeployments {
       await this.#compile(deployment);
     } catch (error) {
       const { spec } = deployment;
-      const refusal = this.#options.codes.refusalOf(spec.artifact);
+      const refusal = this.#options.codes.refusalOf(spec.artifact) ?? missingFunction(spec.module.plan);
       if (refusal === null) throw error;
       if (deployment.quarantine !== null) return;
       deployment.quarantine = `its code cannot be loaded: ${refusal.message}`;
@@ -192,6 +194,8 @@ export class LoadedDeployments {
 
   async #compile(deployment: LoadedDeployment): Promise<void> {
     const { spec } = deployment;
+    const missing = missingFunction(spec.module.plan);
+    if (missing !== null) throw missing;
     const module = await this.#options.codes.load(spec.artifact);
     // The Deployment was freed meanwhile.
     if (deployment.pool !== null || !this.#uses.has(deployment)) return;
@@ -202,4 +206,13 @@ export class LoadedDeployments {
     const code = { module, plan, abis, memoryPages: limits.memoryPages, exactMemory, isSlow, rests };
     deployment.pool = new SlotPool(code, this.#options.budget, () => this.#options.mark.enter(deployment.mark));
   }
+}
+
+/** Returns why the imports of a module cannot be bound here; null: they can be. */
+function missingFunction({ imports }: InstancePlan): Error | null {
+  const missing = imports.find((declared) => findSyscall(abis, declared) === undefined);
+  if (missing === undefined) return null;
+  return new Error(
+    `it calls ${missing.module} ${missing.name}, which this version of the platform does not have: another version has checked it`,
+  );
 }

@@ -1,5 +1,10 @@
 /** Components by git push: what they answer over HTTP, and as consumers of a queue. */
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { ArtifactStore } from '../../src/control/artifacts/artifact-store.ts';
+import { openDatabase } from '../../src/control/db/database.ts';
+import { LINKER_VERSION } from '../../src/guest/component/recognise.ts';
+import { linkerVersionOf } from '../../src/protocol/module.ts';
 import {
   api,
   call,
@@ -12,6 +17,7 @@ import {
   type TestUser,
 } from '../support/e2e.ts';
 import { fixture } from '../support/e2e-guests.ts';
+import { goneFunction, linkedBefore } from '../support/linked-before.ts';
 
 let platform: TestPlatform;
 let ada: TestUser;
@@ -97,4 +103,50 @@ it('nobody outside can pass for a queue: the path is refused however it is writt
   expect(answer.status).toBe(200);
   expect(answer.body).not.toContain('trisiel-');
   expect((await call(platform, 'consumer', { path: '/a.trisiel/b' })).status).toBe(200);
+});
+
+it('after an upgrade, components that the version before has linked are linked anew, and answer', async () => {
+  const earlier = await startPlatform();
+  const owner = await createUser(earlier, 'ada');
+  const module = await fixture('component/http.wasm');
+  for (const [name, bytes] of [
+    ['web', module],
+    ['stuck', Buffer.concat([module, Buffer.from([0, 2, 1, 0x76])])],
+  ] as const)
+    expect((await push(earlier, owner, await makeRepo({ 'a.wasm': bytes }), name)).status).toBe(0);
+  await earlier.stop();
+  const file = join(earlier.dataFolder, 'trisiel.db');
+  const db = await openDatabase({ file });
+  const artifacts = await ArtifactStore.open(join(earlier.dataFolder, 'artifacts'));
+  const rows = await db.selectFrom('deployments').select(['artifact', 'manifest', 'handler_id']).execute();
+  for (const { artifact } of rows) await linkedBefore({ db, artifacts }, artifact);
+  // Refused when it is linked anew: its memory limit is below what it starts with.
+  const stuck = db.selectFrom('handlers').select('id').where('name', '=', 'stuck');
+  const manifest = JSON.parse(rows[0]!.manifest);
+  const tight = JSON.stringify({ ...manifest, limits: { ...manifest.limits, memoryPages: 1 } });
+  await db.updateTable('deployments').set({ manifest: tight }).where('handler_id', '=', stuck).execute();
+  await db.close();
+
+  const upgraded = await startPlatform({ ...earlier.env, TRISIEL_DATA: earlier.dataFolder });
+  await vi.waitFor(async () => expect((await call(upgraded, 'web')).status).toBe(200), {
+    timeout: 60_000,
+    interval: 50,
+  });
+  expect((await call(upgraded, 'web', { method: 'POST', path: '/echo', body: 'new' })).body).toBe('new');
+  const logOf = async (name: string): Promise<string> =>
+    JSON.stringify((await api(upgraded, owner, 'GET', `/handlers/${name}/logs`)).body);
+  expect(await logOf('web')).toContain('v1 was linked anew');
+  const refused = await call(upgraded, 'stuck');
+  expect([refused.status, JSON.parse(refused.body).code]).toEqual([503, 'unavailable']);
+  await vi.waitFor(async () => expect(await logOf('stuck')).toContain('v1 stays as it was linked'), {
+    timeout: 60_000,
+  });
+  await vi.waitFor(async () => expect(await logOf('stuck')).toContain(`${goneFunction}, which this version`), {
+    timeout: 60_000,
+  });
+  await upgraded.stop();
+  const after = await openDatabase({ file });
+  const kept = await after.selectFrom('deployments').select('artifact').orderBy('created_ms').execute();
+  await after.close();
+  expect(kept.map(({ artifact }) => linkerVersionOf(artifact))).toEqual([LINKER_VERSION, LINKER_VERSION - 1]);
 });

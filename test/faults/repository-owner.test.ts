@@ -9,9 +9,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { DatabaseBlobs } from '../../src/control/artifacts/database-blobs.ts';
 import { onPostgres, type TemporaryDatabase } from '../support/database.ts';
 import { commit, git, makeRepo, removeTemporaryFolders, temporaryFolder } from '../support/e2e.ts';
 import { type DoorPlatform, type DoorUser, startDoor } from '../support/git-platform.ts';
+import { linkedBefore } from '../support/linked-before.ts';
 
 const program = fileURLToPath(new URL('../support/crashing-control.ts', import.meta.url));
 const children: ChildProcess[] = [];
@@ -55,6 +57,26 @@ onPostgres('the control of a repository', (dialect) => {
     const { url: address, token } = JSON.parse(line) as { url: string; token: string };
     return { child, dataFolder, address, user: { id: '', name: '', token } satisfies DoorUser };
   }
+
+  it('links its components anew after an upgrade, and no other control does', async () => {
+    const first = await startDoor({ database: store.location, controlId: 'first' });
+    const component = await readFile(new URL('../../fixtures/guests/component/http.wasm', import.meta.url));
+    const user = await first.user();
+    const pushed = await first.push(user, await makeRepo({ 'a.wasm': component }), 'web');
+    expect(pushed.status, pushed.stderr).toBe(0);
+    await first.door.idle();
+    const artifactOf = async (): Promise<string> =>
+      (await store.db.selectFrom('deployments').select('artifact').executeTakeFirstOrThrow()).artifact;
+    const now = await artifactOf();
+    const shared = new DatabaseBlobs({ db: store.db });
+    const before = await linkedBefore({ db: store.db, artifacts: shared }, now);
+    await second.deployments.relinking.look();
+    expect([await artifactOf(), second.reports]).toEqual([before, []]);
+    await first.deployments.relinking.look();
+    expect([await artifactOf(), first.reports]).toEqual([now, []]);
+    expect(await shared.has(now)).toBe(true);
+    await first.close();
+  });
 
   describe('killed in the middle of a push', () => {
     it.each([

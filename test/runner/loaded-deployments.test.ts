@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { SchemeRegistry } from '../../src/guest/kernel/scheme-registry.ts';
 import { MIB } from '../../src/protocol/limits.ts';
+import type { DeploymentSpec } from '../../src/protocol/messages.ts';
 
 import { CodeStore } from '../../src/runner/code-store.ts';
 
@@ -10,7 +11,7 @@ import { LoadedDeployments } from '../../src/runner/loaded-deployments.ts';
 import { MemoryBudget } from '../../src/runner/memory-budget.ts';
 import { compileWat, deploymentOf, writer } from '../support/fleet.ts';
 
-function makeTable() {
+function makeTable(onUnloadable: (spec: DeploymentSpec, reason: string) => void = () => {}) {
   const budget = new MemoryBudget(64 * MIB);
   const closed: string[] = [];
   const nobody = () => Promise.reject(new Error('no guest runs here'));
@@ -26,7 +27,7 @@ function makeTable() {
   return {
     budget,
     closed,
-    table: new LoadedDeployments({ budget, handlers, codes, mark: { enter: () => {} }, onUnloadable: () => {} }),
+    table: new LoadedDeployments({ budget, handlers, codes, mark: { enter: () => {} }, onUnloadable }),
   };
 }
 
@@ -85,5 +86,27 @@ describe('a Deployment that is forgotten', () => {
     table.addArtifact(spec.artifact, bytes);
     await table.prepare(spec, { isLazy: false });
     expect(table.size).toBe(1);
+  });
+});
+
+describe('code that calls a function which this runner does not have', () => {
+  it('is not prepared, and what is live with it is not run and says so once', async () => {
+    const told: string[] = [];
+    const { table } = makeTable(({ handler }, reason) => told.push(`${handler}: ${reason}`));
+    const { spec, bytes } = await deployed('gone');
+    const [first, ...others] = spec.module.plan.imports;
+    const plan = { ...spec.module.plan, imports: [{ ...first!, name: 'a function of another version' }, ...others] };
+    const linked = { ...spec, module: { ...spec.module, plan } };
+    table.addArtifact(spec.artifact, bytes);
+    await expect(table.prepare(linked, { isLazy: false })).rejects.toThrow('does not have');
+    expect(table.size).toBe(0);
+    await table.prepare(linked, { isLazy: true });
+    const live = table.find(spec.specId)!;
+    await table.warm(live);
+    await table.warm(live);
+    expect([live.pool, live.quarantine]).toEqual([null, expect.stringContaining('a function of another version')]);
+    expect(told).toEqual([
+      expect.stringMatching(/^hello: it calls .* another version, which this version .* not have/),
+    ]);
   });
 });

@@ -56,6 +56,8 @@ export class RecordedFleet implements Nodes {
   /** Suspended and limited users, by id. */
   readonly owners = new Map<string, OwnerState>();
   refuse: Error | null = null;
+  /** What `list` returns. */
+  nodes: readonly NodeView[] = [];
 
   constructor(feed: ReleaseFeed) {
     feed.changes((change) => {
@@ -73,7 +75,7 @@ export class RecordedFleet implements Nodes {
   }
 
   list(): readonly NodeView[] {
-    return [];
+    return this.nodes;
   }
 
   async prepare(spec: DeploymentSpec): Promise<void> {
@@ -231,6 +233,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
     ...(keeper === null ? {} : { records: keeper }),
     urlsOf: async (name) => [`http://${name}.localhost:3003`],
     docsUrl: () => 'http://localhost:3002/docs/imports',
+    version: '1',
     now,
     randomBytes,
     report,
@@ -315,6 +318,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
       return (await storedLines(db, found.id)).map(({ text }) => text);
     },
     close: async () => {
+      await deployments.relinking.close();
       server.closeAllConnections();
       await new Promise<void>((resolve) => server.close(() => resolve()));
       await door.idle();

@@ -15,7 +15,7 @@ import type { Blobs } from '../../protocol/ports.ts';
 const magic = Buffer.from('trisiel1');
 const headerBytes = magic.length + 32;
 /** Pattern of names: lower-case hex and the platform's own suffixes; no name can leave the folder. */
-const namePattern = /^[0-9a-f]{64}(?:-[a-z]{1,8}\d{0,9}){0,2}$/;
+const namePattern = /^[0-9a-f]{64}(?:-[a-z]{1,8}\d{0,9}){0,3}$/;
 
 export class ArtifactStore implements Blobs {
   readonly #folder: string;

@@ -31,6 +31,7 @@ import { commitWords } from './migrations/0058-commit-words.ts';
 import { deletedUsers } from './migrations/0059-deleted-users.ts';
 import { domainCertificates } from './migrations/0060-domain-certificates.ts';
 import { refusals } from './migrations/0061-refusals.ts';
+import { relinked } from './migrations/0062-relinked.ts';
 
 /** Migrations in order. A released migration is never edited; a later one corrects it. */
 const migrations: Readonly<Record<string, Migration>> = {
@@ -63,6 +64,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0059-deleted-users': deletedUsers,
   '0060-domain-certificates': domainCertificates,
   '0061-refusals': refusals,
+  '0062-relinked': relinked,
 };
 
 /** Names of all migrations, in order. */

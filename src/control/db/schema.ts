@@ -142,6 +142,10 @@ export interface Schema {
     subject: Generated<string | null>;
     /** What it may do that the version before may not, a JSON array of sentences; null: nothing, or not known. */
     newly: Generated<string | null>;
+    /** When its Artifact was replaced by one of a later linker; null: it is that of the push. */
+    relinked_ms: Generated<number | null>;
+    /** Version of the newest linker that refused its component after the push; null: none has. */
+    relink_refused: Generated<number | null>;
   };
   /** Previews of branches that are not the deploy branch. */
   previews: {

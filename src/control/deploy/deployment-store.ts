@@ -121,6 +121,8 @@ export class DeploymentStore {
         author: staging.words.author,
         subject: staging.words.subject,
         newly: staging.newly.length === 0 ? null : JSON.stringify(staging.newly),
+        relinked_ms: null,
+        relink_refused: null,
       };
       if (staging.branch !== deployBranch) {
         const id = newId('p', this.#randomBytes);

@@ -27,6 +27,8 @@ import { Previews } from './previews.ts';
 import { DeployPush, type PushParts, type PushQuota } from './push.ts';
 import { Recovery } from './recovery.ts';
 import { Releases } from './releases.ts';
+import { RelinkStore } from './relink-store.ts';
+import { Relinking } from './relinking.ts';
 import { RolloutStore } from './rollout-store.ts';
 import { Rollouts } from './rollouts.ts';
 import { ServedLabels } from './served-labels.ts';
@@ -66,6 +68,8 @@ export interface DeploymentsOptions {
   readonly places?: (placed: PlacedHandler | null) => string;
   /** Returns the URL of the page that documents provided imports. */
   readonly docsUrl: () => string;
+  /** Version of this program. */
+  readonly version: string;
   /** Clock, in Unix milliseconds. */
   readonly now: () => number;
   readonly randomBytes: RandomBytes;
@@ -78,6 +82,8 @@ export class Deployments implements Deployer, PushReceiver {
   readonly store: DeploymentStore;
   /** Previews in the database. */
   readonly previewStore: PreviewStore;
+  /** Components that a linker of an earlier version has linked. */
+  readonly relinking: Relinking;
   readonly #db: Database;
   readonly #artifactRows: ArtifactRows;
   readonly #repositories: Repositories;
@@ -129,6 +135,10 @@ export class Deployments implements Deployer, PushReceiver {
     const largeModules = new Semaphore({ ...largePushes, full: tooManyLarge });
     this.#previews = previews;
     this.#rollouts = rollouts;
+    this.relinking = new Relinking({
+      ...{ ...options, store, previewStore, artifactRows, artifactUse, settings, releases, log, largeModules },
+      relinks: new RelinkStore(options),
+    });
     this.#pushParts = {
       ...{
         store,
@@ -208,8 +218,9 @@ export class Deployments implements Deployer, PushReceiver {
       throw new PlatformError('conflict', `v${number} was never live: it is ${row.state}`, {
         hints: [`see what there is: wasmcloud deployments ${handler.name}`],
       });
-    await this.#releases.prepare(row);
-    const { replaced } = await this.#releases.makeLive(row, 'retired');
+    const current = await this.relinking.upToDate(row);
+    await this.#releases.prepare(current);
+    const { replaced } = await this.#releases.makeLive(current, 'retired');
     const by = await this.#byUser(userId);
     const instead = replaced === null ? '' : `, replacing v${replaced.number}`;
     const slug = (await this.previewStore.of(row))?.slug ?? '';
@@ -217,6 +228,8 @@ export class Deployments implements Deployer, PushReceiver {
   }
 
   async startRollout({ userId, ...of }: Parameters<Deployer['startRollout']>[0]): Promise<void> {
+    const row = await this.store.byNumber(of.handlerId, of.number);
+    if (row?.state === 'retired') await this.relinking.upToDate(row);
     await this.#rollouts.start({ ...of, by: await this.#byUser(userId) });
   }
 

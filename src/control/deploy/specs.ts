@@ -74,7 +74,7 @@ export class Specs {
       );
     const policy = effectivePolicy(manifest.policy, set);
     return {
-      specId: `${row.id}.${revisionOf({ handler, ownerId, preview, variables, limits, policy })}`,
+      specId: `${row.id}.${revisionOf({ handler, ownerId, preview, variables, limits, policy, relinked: relinkedOf(row) })}`,
       handlerId: handlerIdOf(row.handler_id),
       ownerId,
       handler: handlerNameOf(handler),
@@ -108,8 +108,9 @@ function revisionOf(values: {
   readonly variables: Readonly<Record<string, string>>;
   readonly limits: Limits;
   readonly policy: Policy | null;
+  readonly relinked: string | null;
 }): string {
-  const { handler, ownerId, preview, variables, limits, policy } = values;
+  const { handler, ownerId, preview, variables, limits, policy, relinked } = values;
   const canonical = [
     handler,
     ownerId,
@@ -118,8 +119,14 @@ function revisionOf(values: {
     policy === null ? null : [policy.allow, policy.disallow],
     // Without one the hash is the same as before there were previews, so that an update prepares nothing anew.
     ...(preview === null ? [] : [[preview.id, preview.slug]]),
+    ...(relinked === null ? [] : [relinked]),
   ];
   return createHash('sha256').update(JSON.stringify(canonical)).digest('hex').slice(0, 12);
+}
+
+/** Returns the Artifact of a Deployment that was linked anew; null: it has the one of its push, which its id stands for. */
+function relinkedOf({ artifact, relinked_ms }: DeploymentRow): string | null {
+  return (relinked_ms ?? null) === null ? null : artifact;
 }
 
 function sorted(values: object): readonly (readonly [string, unknown])[] {

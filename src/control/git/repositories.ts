@@ -15,6 +15,7 @@ import type { RepoHome } from '../../protocol/ports.ts';
 import type { RefUpdate } from '../../protocol/push.ts';
 import { claimHere } from './repo-home.ts';
 import type { KeptRepository, RepositoryKeeper } from './repository-keeper.ts';
+import { RepositoryObjects } from './repository-objects.ts';
 
 export interface RepositoriesOptions {
   /** Absolute path of DATA/repos. */
@@ -129,6 +130,14 @@ export class Repositories {
       // Another copy was faster (a fetch beside a push), which is equally good.
       if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
     });
+  }
+
+  /**
+   * Returns a reader of a repository's objects, and takes the repository if no living control has it. Throws `conflict`
+   * where another control holds it.
+   */
+  async objectsOf(id: string): Promise<RepositoryObjects> {
+    return new RepositoryObjects({ path: await this.create(id), environment: this.#environment });
   }
 
   async remove(id: string): Promise<void> {

@@ -84,7 +84,7 @@ export class LiveNodes implements Nodes {
 
   list(): readonly NodeView[] {
     return [...this.#living.values()].map(({ alive }) => ({
-      ...{ id: alive.id, url: alive.url, revision: alive.revision, isServing: alive.isServing },
+      ...{ id: alive.id, url: alive.url, revision: alive.revision, isServing: alive.isServing, version: alive.version },
       runners: alive.runners,
     }));
   }

@@ -7,6 +7,7 @@ import { ArtifactStore } from '../../../src/control/artifacts/artifact-store.ts'
 import { DatabaseBlobs } from '../../../src/control/artifacts/database-blobs.ts';
 import { SharedBlobs } from '../../../src/control/artifacts/shared-blobs.ts';
 import { type Database, openDatabase } from '../../../src/control/db/database.ts';
+import { artifactName } from '../../../src/protocol/module.ts';
 import type { Blobs } from '../../../src/protocol/ports.ts';
 
 interface Version {
@@ -87,6 +88,19 @@ describe.each(versions)('blobs in $name', (version) => {
     for (const opened of [blobs, await version.open(folder)]) {
       expect(await opened.has(name)).toBe(true);
       expect(Buffer.compare(await opened.get(name), bytes)).toBe(0);
+    }
+  });
+
+  test('takes every name that an Artifact can have', async () => {
+    const sha256 = 'ab'.repeat(32);
+    const sourceMap = 'f'.repeat(64);
+    const snapshot = { sha256: 'cd'.repeat(32), version: 1 };
+    const of = { sha256, meterVersion: 7 };
+    const component = { linkerVersion: 10 };
+    const names = [of, { ...of, sourceMap }, { ...of, component }, { ...of, component, sourceMap }];
+    for (const one of [...names, { ...of, snapshot }, { ...of, snapshot, sourceMap }].map(artifactName)) {
+      await blobs.put(one, bytes);
+      expect(await blobs.has(one), one).toBe(true);
     }
   });
 

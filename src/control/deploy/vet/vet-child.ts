@@ -1,5 +1,6 @@
 /** One vet child as control sees it: it is started, gets one module, and is killed. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { constants, setPriority } from 'node:os';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PlatformError } from '../../../protocol/errors.ts';
@@ -64,6 +65,16 @@ export class VetChild {
   /** Calls `listener` once, when the process has ended or could not be started. */
   onGone(listener: () => void): void {
     this.#goneListeners.push(listener);
+  }
+
+  /** Lets every other process go first. Does nothing if the process has ended. */
+  lowerPriority(): void {
+    const { pid } = this.#process;
+    try {
+      if (pid !== undefined) setPriority(pid, constants.priority.PRIORITY_LOW);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error; // of Node
+    }
   }
 
   /** Ends the process at once. Does nothing if it has ended. */

@@ -57,13 +57,19 @@ export class VetPool {
   /**
    * Checks and rewrites one module, after those that came before. Throws the child's finding (`module_invalid`,
    * `imports_unknown`, …), `vet_failed` when the child was killed or died, `overloaded` when too many pushes wait,
-   * `bad_request` when `signal` aborts.
+   * `bad_request` when `signal` aborts. `isInBackground`: the child has a low priority, and is not the one that is kept
+   * for the next push.
    */
-  vet(request: ToVet, signal: AbortSignal): Promise<Vetted> {
+  vet(
+    request: ToVet,
+    signal: AbortSignal,
+    { isInBackground = false }: { readonly isInBackground?: boolean } = {},
+  ): Promise<Vetted> {
     return this.#turns.run(
       async () => {
-        const child = this.#spare ?? this.#start();
-        this.#spare = null;
+        const child = (isInBackground ? null : this.#spare) ?? this.#start();
+        if (isInBackground) child.lowerPriority();
+        else this.#spare = null;
         this.#busy.add(child);
         try {
           return await child.run(request, forModule(this.#limits, request.bytes.length), signal);
