@@ -1,5 +1,5 @@
 /**
- * Types of one `git push` as the stations see it: src/control/git takes it from the network and from git's hooks,
+ * Types of one `git push` as the stations see it: src/control/git takes it from the network and from git's hook,
  * src/control/deploy decides about it. Only types, so that neither station imports the other.
  */
 
@@ -64,8 +64,8 @@ export interface IncomingPush {
 export interface PushSession {
   /** Decides whether git may move the refs, and prints the reasons. Never rejects. */
   preReceive(objects: PushedObjects, print: Print, signal: AbortSignal): Promise<boolean>;
-  /** Releases the accepted commit after git has moved the refs. Never rejects. */
-  postReceive(print: Print): Promise<void>;
+  /** Releases the accepted commits after git has moved the refs and has ended. Never rejects. */
+  refsMoved(print: Print): Promise<void>;
   /** Cleans up when git has ended, whether or not the calls above were made: nothing stays half done. */
   ended(): Promise<void>;
 }

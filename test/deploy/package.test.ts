@@ -48,7 +48,7 @@ describe('the package', () => {
     expect(Object.values(described.dependencies).filter((version) => !/^\d[\w.+-]*$/.test(String(version)))).toEqual(
       [],
     );
-    for (const path of ['hooks/pre-receive', 'hooks/post-receive', 'bin/trisiel.js', 'deploy/systemd/backup.sh'])
+    for (const path of ['hooks/pre-receive', 'bin/trisiel.js', 'deploy/systemd/backup.sh'])
       expect((await stat(join(folder, path))).mode & 0o111, path).toBe((await stat(join(root, path))).mode & 0o111);
   });
 

@@ -30,7 +30,7 @@ describe('a page that is written from the code', async () => {
 describe('a variable', () => {
   const sources = globSync('{src,ui-cli,hooks,bin,scaffolds}/**/*.{ts,tsx,js,sh,yml}', { cwd: root });
   const deployed = ['deploy/caddy/Caddyfile', 'deploy/systemd/backup.sh'];
-  const code = [...sources, 'hooks/pre-receive', 'hooks/post-receive', ...deployed].map(read).join('\n');
+  const code = [...sources, 'hooks/pre-receive', ...deployed].map(read).join('\n');
   // The bundler puts a value in the place of these two names.
   const own = [...code.matchAll(/\b(?:TRISIEL|WASMCLOUD)_[A-Z0-9_]+\b/g)].map(([name]) => name);
   const general = [...code.matchAll(/\bvariables\.([A-Z][A-Z0-9_]*)\b/g)].map(([, name = '']) => name);

@@ -85,10 +85,10 @@ describe('control killed in the middle of a push', () => {
           const session = deployments.begin(push);
           return {
             preReceive: (objects, print, signal) => session.preReceive(objects, print, signal),
-            postReceive: async (print) => {
+            refsMoved: async (print) => {
               await platform.handlers.delete(push.handlerId);
               await deployments.handlerDeleted(push.handlerId);
-              await session.postReceive(print);
+              await session.refsMoved(print);
             },
             ended: () => session.ended(),
           };
@@ -136,7 +136,7 @@ describe('control killed in the middle of a push', () => {
     }
   });
 
-  it('settles what git did although post-receive never ran', async () => {
+  it('settles what git did although its Release was not made', async () => {
     let lost = false;
     const platform = await startDoor({
       receiver: (deployments) => ({
@@ -144,7 +144,7 @@ describe('control killed in the middle of a push', () => {
           const session = deployments.begin(push);
           return {
             preReceive: (objects, print, signal) => session.preReceive(objects, print, signal),
-            postReceive: async () => {
+            refsMoved: async () => {
               lost = true;
             },
             ended: () => session.ended(),

@@ -2,20 +2,21 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { flushPkt, pktLine } from '../../src/control/git/pkt-line.ts';
 import type { PushSession } from '../../src/protocol/push.ts';
 import { git, makeRepo, removeTemporaryFolders } from '../support/e2e.ts';
-import { type DoorPlatform, type DoorUser, startDoor } from '../support/git-platform.ts';
+import { type DoorPlatform, type DoorUser, platformHooks, startDoor } from '../support/git-platform.ts';
 import { commandSection, openPost, pushBody, zero } from '../support/git-requests.ts';
 
 let platform: DoorPlatform;
 let user: DoorUser;
 let hello: Buffer;
 /** Set by a test: what happens inside of the next pushes. */
-let inside: { before?: (id: string) => void; after?: (id: string) => void } = {};
+let inside: { before?: (id: string) => void; accepted?: (id: string) => void } = {};
 const limits = { refs: 3, pushBytes: 4_000_000, drainMs: 30_000 };
 
 beforeAll(async () => {
@@ -24,16 +25,15 @@ beforeAll(async () => {
     receiver: (deployments) => ({
       begin(push): PushSession {
         const session = deployments.begin(push);
-        const { before, after } = inside;
+        const { before, accepted } = inside;
         return {
-          preReceive: (objects, print, signal) => {
+          preReceive: async (objects, print, signal) => {
             before?.(push.handlerId);
-            return session.preReceive(objects, print, signal);
+            const isAccepted = await session.preReceive(objects, print, signal);
+            accepted?.(push.handlerId);
+            return isAccepted;
           },
-          postReceive: async (print) => {
-            await session.postReceive(print);
-            after?.(push.handlerId);
-          },
+          refsMoved: (print) => session.refsMoved(print),
           ended: () => session.ended(),
         };
       },
@@ -92,15 +92,38 @@ describe('fault 38: git ends before it has taken the pack', () => {
     expect((await platform.push(user, repo, 'killed')).status).toBe(0);
   });
 
-  it('when it is killed after it has moved the ref: the push has succeeded, and git says so', async () => {
-    inside = { after: killGit };
+  it('when it is killed after the push was accepted, and before it has moved the ref', async () => {
+    inside = { accepted: killGit };
     const repo = await makeRepo({ 'hello.wasm': hello });
-    const { status, stderr } = await platform.push(user, repo, 'killed-late').finally(() => {
+    const { status, stderr } = await platform.push(user, repo, 'killed-between').finally(() => {
       inside = {};
     });
-    expect(stderr).toContain('* [new branch]      main -> main');
-    expect(stderr).not.toContain('remote: error');
-    expect(status).toBe(0);
+    expect(status).not.toBe(0);
+    expectRejected(stderr);
+    await platform.door.idle();
+    const { id } = (await platform.handlers.find('killed-between'))!;
+    expect(await platform.deployments.store.live(id)).toBeNull();
+    expect(await platform.deployments.store.byNumber(id, 1)).toMatchObject({ state: 'failed' });
+  });
+
+  it('when it is killed after it has moved the ref: the push has succeeded, and git says so', async () => {
+    const hooksFolder = await mkdtemp(join(tmpdir(), 'trisiel-hooks-'));
+    await symlink(join(platformHooks, 'pre-receive'), join(hooksFolder, 'pre-receive'));
+    // git runs this hook when it has moved the refs.
+    await writeFile(join(hooksFolder, 'post-receive'), '#!/bin/sh\nkill -9 $PPID\n', { mode: 0o755 });
+    const killing = await startDoor({ hooksFolder });
+    try {
+      const repo = await makeRepo({ 'hello.wasm': hello });
+      const { status, stderr } = await killing.push(await killing.user(), repo, 'killed-late');
+      expect(stderr).toContain('* [new branch]      main -> main');
+      expect(stderr).toContain('remote: success: live.');
+      expect(stderr).not.toContain('remote: error');
+      expect(status).toBe(0);
+      expect(killing.events).toMatchObject([{ kind: 'git_failed', status: null }]);
+    } finally {
+      await killing.close();
+      await rm(hooksFolder, { recursive: true });
+    }
   });
 
   it('because the pack is too large: the rest is read', async () => {

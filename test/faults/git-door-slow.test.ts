@@ -126,7 +126,7 @@ describe('fault 30: pushes of one user that wait', () => {
             await released;
             return false;
           },
-          postReceive: (print) => session.postReceive(print),
+          refsMoved: (print) => session.refsMoved(print),
           ended: () => session.ended(),
         };
       },
@@ -165,7 +165,7 @@ describe('a push whose turn does not come', () => {
           await released;
           return false;
         },
-        postReceive: async () => {},
+        refsMoved: async () => {},
         ended: async () => {},
       }),
     }));

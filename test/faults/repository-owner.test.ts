@@ -235,7 +235,7 @@ onPostgres('the control of a repository', (dialect) => {
                   .execute();
               return accepted;
             },
-            postReceive: (print) => session.postReceive(print),
+            refsMoved: (print) => session.refsMoved(print),
             ended: () => session.ended(),
           };
         },
@@ -309,8 +309,8 @@ onPostgres('the control of a repository', (dialect) => {
           const session = deployments.begin(push);
           return {
             preReceive: (objects, print, signal) => session.preReceive(objects, print, signal),
-            async postReceive(print) {
-              await session.postReceive(print);
+            async refsMoved(print) {
+              await session.refsMoved(print);
               path = first.repositories.pathOf(push.handlerId);
               // The file in which the copy is noted cannot be written.
               await mkdir(join(path, 'trisiel-copy.new'));

@@ -786,11 +786,11 @@ export const protections: readonly Protection[] = [
     tests: ['test/guest/kernel/process.test.ts'],
   },
   {
-    name: 'git: a post-receive that still works is waited for',
-    file: 'src/control/git/watched-session.ts',
-    find: '    await this.#work;\n',
-    replace: '',
-    tests: ['test/control/git/watched-session.test.ts'],
+    name: 'git: only what git has moved is released',
+    file: 'src/control/git/push-exchange.ts',
+    find: 'session.accepted && (await haveMoved(repository, commands.updates))',
+    replace: 'session.accepted',
+    tests: ['test/faults/git-door-ends.test.ts'],
   },
   {
     name: 'git: a copy counts only with the push of its record',

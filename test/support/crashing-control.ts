@@ -25,9 +25,9 @@ const platform = await startDoor({
           die('accepted');
           return accepted;
         },
-        async postReceive(print) {
+        async refsMoved(print) {
           die('moved');
-          await session.postReceive(print);
+          await session.refsMoved(print);
           die('told');
         },
         ended: () => session.ended(),

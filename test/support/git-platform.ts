@@ -144,7 +144,8 @@ export interface DoorUser {
   readonly token: string;
 }
 
-const hooksFolder = fileURLToPath(new URL('../../hooks', import.meta.url));
+/** Folder of the hooks that git runs. */
+export const platformHooks: string = fileURLToPath(new URL('../../hooks', import.meta.url));
 
 export interface DoorOptions {
   readonly limits?: Partial<GitLimits>;
@@ -159,6 +160,8 @@ export interface DoorOptions {
   readonly retention?: RetentionLimits;
   /** Works beside other controls on the database, with this id. */
   readonly controlId?: string;
+  /** Folder of git's hooks; absent: the platform's own. */
+  readonly hooksFolder?: string;
 }
 
 /** Key by which the controls of tests recognise each other. */
@@ -196,7 +199,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
       ? null
       : new Forwarder({ homes, keeper, bootId, key: controlKey, addressOf, now: elapsedMs });
   const repositories = await Repositories.open({
-    ...{ folder, hooksFolder, environment },
+    ...{ folder, hooksFolder: options.hooksFolder ?? platformHooks, environment },
     ...(homes === null || keeper === null ? {} : { home: homes, keeper }),
   });
   const logs = await LogStore.open({

@@ -1,4 +1,4 @@
-/** The end of a push, from git's post-receive hook: what it has staged goes live, and its words say where. */
+/** The end of a push, after git has moved the refs: what it has staged goes live, and its words say where. */
 
 import type { TreeFile } from '../../protocol/messages.ts';
 import type { PlacedHandler } from '../../protocol/placement.ts';

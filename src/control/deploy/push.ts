@@ -132,7 +132,7 @@ export class DeployPush implements PushSession {
   #staged: Staged[] = [];
   /** Gives back the place for a large module; null: none is held. */
   #leaveLarge: (() => void) | null = null;
-  /** Resolves when the work for a hook has ended; the work may go on after the hook has gone. */
+  /** Resolves when the running step has ended; the work for the hook may go on after the hook has gone. */
   #work: Promise<unknown> = Promise.resolve();
 
   constructor(parts: PushParts, push: IncomingPush) {
@@ -146,15 +146,14 @@ export class DeployPush implements PushSession {
     return work;
   }
 
-  postReceive(print: Print): Promise<void> {
+  refsMoved(print: Print): Promise<void> {
     const work = this.#release(print);
     this.#work = work;
     return work;
   }
 
   /**
-   * Settles Deployments that are still staged: git may have ended before it moved the ref, or without running
-   * post-receive.
+   * Settles Deployments that are still staged: git may have ended before it moved the ref, or a Release has failed.
    */
   async ended(): Promise<void> {
     await this.#work;

@@ -1,6 +1,6 @@
 /**
- * Answers git's hooks on a Unix socket in a folder of mode 0700. Each push has a fresh secret that only its own hooks
- * can read (a file of mode 0600 in the repository). A hook decides nothing: it lists and reads objects of the
+ * Answers git's pre-receive hook on a Unix socket in a folder of mode 0700. Each push has a fresh secret that only its own
+ * hook can read (a file of mode 0600 in the repository). The hook decides nothing: it lists and reads objects of the
  * quarantine when control asks, prints control's text, and exits as control says.
  */
 import { randomBytes } from 'node:crypto';
@@ -16,7 +16,7 @@ import { encodeFrame, FrameReader } from './frames.ts';
 import { HookObjects } from './hook-objects.ts';
 
 export const hookLimits = {
-  /** Connections at once: two hooks per running push, and several times as many connections of strangers. */
+  /** Connections at once: a hook per running push, and several times as many connections of strangers. */
   connections: 64,
   /** Milliseconds from connecting to the first frame, which carries the secret. */
   helloMs: 5_000,
@@ -32,18 +32,13 @@ export const hookLimits = {
 /** Bytes of a socket's path without the final NUL: sun_path has 104 bytes on macOS and the BSDs, 108 on Linux. */
 const socketPathBytesMax = 103;
 
-const hello = z.object({
-  kind: z.literal('hello'),
-  push: z.string(),
-  secret: z.string(),
-  hook: z.enum(['pre', 'post']),
-});
+const hello = z.object({ kind: z.literal('hello'), push: z.string(), secret: z.string() });
 
-/** Name of the file in a repository that tells the hooks of the running push how to reach control. */
+/** Name of the file in a repository that tells the hook of the running push how to reach control. */
 export const pushFileName = 'trisiel-push';
 
 export interface OpenPush {
-  /** Closes the connections of the push's hooks and invalidates its secret. */
+  /** Closes the connection of the push's hook and invalidates its secret. */
   close(): Promise<void>;
 }
 
@@ -51,8 +46,8 @@ interface Registered {
   readonly secret: Buffer;
   readonly session: PushSession;
   readonly signal: AbortSignal;
-  readonly done: Set<'pre' | 'post'>;
-  readonly sockets: Set<Socket>;
+  /** Connection of the hook; null: it has not greeted yet. */
+  socket: Socket | null;
 }
 
 export class HookEndpoint {
@@ -90,14 +85,14 @@ export class HookEndpoint {
   }
 
   async close(): Promise<void> {
-    for (const push of this.#pushes.values()) for (const socket of push.sockets) socket.destroy();
+    for (const push of this.#pushes.values()) push.socket?.destroy();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
     await rm(this.#folder, { recursive: true, force: true });
   }
 
   /**
-   * Connects hooks that git runs in `repository` from now on with `session`. An abort of `signal` closes their
-   * connections. Throws errors of the file system.
+   * Connects the hook that git runs in `repository` with `session`. An abort of `signal` closes its connection. Throws
+   * errors of the file system.
    */
   async register(options: {
     readonly repository: string;
@@ -111,13 +106,10 @@ export class HookEndpoint {
       secret: Buffer.from(secret),
       session: options.session,
       signal: options.signal,
-      done: new Set(),
-      sockets: new Set(),
+      socket: null,
     };
     this.#pushes.set(id, entry);
-    const drop = () => {
-      for (const socket of entry.sockets) socket.destroy();
-    };
+    const drop = () => void entry.socket?.destroy();
     options.signal.addEventListener('abort', drop, { once: true });
     const close = async () => {
       options.signal.removeEventListener('abort', drop);
@@ -164,28 +156,22 @@ export class HookEndpoint {
   }
 
   #greeted(socket: Socket, reader: FrameReader, head: unknown): void {
-    const { push: id, secret, hook } = hello.parse(head);
+    const { push: id, secret } = hello.parse(head);
     const push = this.#pushes.get(id);
     const known = push !== undefined && sameSecret(secret, push.secret);
-    // Each hook runs once per push, pre-receive before post-receive.
-    if (!known || push.done.has(hook) || (hook === 'post' && !push.done.has('pre'))) {
+    // The hook runs once per push.
+    if (!known || push.socket !== null) {
       socket.destroy();
       return;
     }
-    push.done.add(hook);
-    push.sockets.add(socket);
-    socket.once('close', () => push.sockets.delete(socket));
+    push.socket = socket;
     const gone = new AbortController();
     socket.once('close', () => gone.abort());
     const print = (text: string) => {
       if (socket.writableLength < hookLimits.outputBytes) socket.write(encodeFrame({ kind: 'print', text }));
     };
     const objects: PushedObjects = new HookObjects(socket, reader);
-    const run =
-      hook === 'pre'
-        ? push.session.preReceive(objects, print, AbortSignal.any([push.signal, gone.signal]))
-        : push.session.postReceive(print).then(() => true);
-    run.then(
+    push.session.preReceive(objects, print, AbortSignal.any([push.signal, gone.signal])).then(
       (ok) => socket.end(encodeFrame({ kind: 'end', ok })),
       () => socket.destroy(),
     );

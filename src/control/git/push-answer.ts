@@ -1,12 +1,13 @@
 /**
  * Sends git's answer to a push to the client. Text for the person who pushes is sent at once; the report is held back
- * until git has ended, so that a report ends every answer, with a reason above it when git gives none or was killed.
+ * until what the push brought has been released, so that a report ends every answer, with a reason above it when git gives
+ * none or was killed.
  */
 import type { ServerResponse } from 'node:http';
 import { Writable } from 'node:stream';
 import { KIB } from '../../protocol/limits.ts';
 import { startResult } from './exchange.ts';
-import { PktLineReader, pktLine } from './pkt-line.ts';
+import { PktLineReader, pktLine, sideband } from './pkt-line.ts';
 import { answerBody } from './push-report.ts';
 
 /** Characters kept of git's last text, which contains the reason of a failure. */
@@ -46,6 +47,11 @@ export class PushAnswer extends Writable {
   hurry(): void {
     this.#isHurried = true;
     this.#goOn?.();
+  }
+
+  /** Sends lines for the person who pushes, after those of git, which has ended. */
+  print(text: string): void {
+    if (this.#hasSideband && !this.#res.destroyed) this.#res.write(sideband(2, text));
   }
 
   /** Ends the answer with `text` and `report`. */

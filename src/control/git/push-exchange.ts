@@ -1,7 +1,8 @@
 /**
  * Handles one POST to git-receive-pack: reads its commands whole, then its pack, waits for its turn, then gives git the
- * pack, with hooks that talk to the deploy station. Once a ref is known, every outcome of the push is a report in git's
- * own format, so that the client shows it beside each ref.
+ * pack, with a hook that talks to the deploy station. When git has moved the refs and has ended, the deploy station makes
+ * the Releases. Once a ref is known, every outcome of the push is a report in git's own format, so that the client shows it
+ * beside each ref.
  */
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
@@ -26,6 +27,7 @@ import { PushAnswer } from './push-answer.ts';
 import { CommandSection, type PushCommands, refusedRef, writePushCommands } from './push-commands.ts';
 import { answerBody, unpackOutcome, writeReport } from './push-report.ts';
 import { anyErrorText } from './push-text.ts';
+import { readRef } from './ref-files.ts';
 import type { Repositories } from './repositories.ts';
 import { goOnPkt, isGitItself, type StoppedUploads, splitAnswer } from './stopped-uploads.ts';
 import { unpackError } from './unpack-error.ts';
@@ -236,12 +238,14 @@ export class PushExchange {
     const fed = feed({ pack, served, git, giveUp });
     const exit = await attend({ git, res, client, limits, onClientGone: giveUp });
     const broken = await fed;
-    await session.settle();
     if (broken !== null && !session.accepted && !res.headersSent) throw broken;
-    if (client.aborted) return () => {};
-    if (exit.status !== 0) log({ kind: 'git_failed', repository, status: exit.status, stderr: exit.stderr });
     answer.hurry();
     if (!git.isDiscarded && exit.started) await finished(answer).catch(() => {});
+    if (session.accepted && (await haveMoved(repository, commands.updates)))
+      await session.refsMoved((text) => answer.print(text));
+    await session.settle();
+    if (client.aborted) return () => {};
+    if (exit.status !== 0) log({ kind: 'git_failed', repository, status: exit.status, stderr: exit.stderr });
     const { text, report } = await this.#lastWords({ commands, session, answer, handlerId, exit, broken });
     return () => answer.finish(text, report);
   }
@@ -274,6 +278,12 @@ export class PushExchange {
     const isDone = outcomes.every(({ refused }) => refused === null);
     return { text: isDone ? '' : `${anyErrorText(error)}nothing deployed\n`, report: writeReport(outcomes) };
   }
+}
+
+/** Returns whether git has moved all refs of a push; `atomic` (push-commands.ts) makes git move all or none. */
+async function haveMoved(repository: string, updates: readonly RefUpdate[]): Promise<boolean> {
+  for (const { ref, new: next } of updates) if ((await readRef(repository, ref)) !== next) return false;
+  return true;
 }
 
 /** Gives git the pack as fast as git reads it. Returns the error that ended it early, null: none. */

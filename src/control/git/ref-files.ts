@@ -20,6 +20,14 @@ export async function readRefs(repository: string): Promise<Refs> {
   return refs;
 }
 
+/** Returns the object id of one ref, named in full; null when there is no such ref. */
+export async function readRef(repository: string, ref: string): Promise<string | null> {
+  const loose = (await readIfThere(join(repository, ref))).trim();
+  if (loose !== '') return loose;
+  const line = (await readIfThere(join(repository, 'packed-refs'))).split('\n').find((one) => one.endsWith(` ${ref}`));
+  return line === undefined ? null : line.slice(0, line.indexOf(' '));
+}
+
 /** Writes refs in git's packed-refs format. */
 export async function writeRefs(repository: string, refs: Refs): Promise<void> {
   const lines = [...refs].sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));

@@ -74,18 +74,17 @@ export class Repositories {
 
   /**
    * Creates the folder, its configuration and the template, and removes drafts of an earlier control. Throws
-   * `unavailable` when git would not run the hooks, since it would then accept every push unchecked.
+   * `unavailable` when git would not run the hook, since it would then accept every push unchecked.
    */
   static async open(options: RepositoriesOptions): Promise<Repositories> {
     const { folder, hooksFolder } = options;
-    for (const hook of ['pre-receive', 'post-receive']) {
-      await access(join(hooksFolder, hook), constants.X_OK).catch((cause: unknown) => {
-        throw new PlatformError('unavailable', `git cannot run the hook ${join(hooksFolder, hook)}`, {
-          hints: [`chmod 755 ${join(hooksFolder, hook)}`],
-          cause,
-        });
+    const hook = join(hooksFolder, 'pre-receive');
+    await access(hook, constants.X_OK).catch((cause: unknown) => {
+      throw new PlatformError('unavailable', `git cannot run the hook ${hook}`, {
+        hints: [`chmod 755 ${hook}`],
+        cause,
       });
-    }
+    });
     await mkdir(join(folder, '.home'), { recursive: true, mode: 0o700 });
     await writeFile(join(folder, sharedConfig), sharedConfigText(hooksFolder), { mode: 0o600 });
     for (const entry of await readdir(folder))

@@ -1,4 +1,4 @@
-/** Watches one push on its way through git's hooks. */
+/** Watches one push on its way through git. */
 import { PlatformError } from '../../protocol/errors.ts';
 import type { Print, PushedObjects, PushSession, RefUpdate } from '../../protocol/push.ts';
 import type { PushRecord } from './repositories.ts';
@@ -12,8 +12,6 @@ export class WatchedSession implements PushSession {
   readonly #record: PushRecord | null;
   readonly #updates: readonly RefUpdate[];
   #isSettled = false;
-  /** The work of post-receive, while it lasts; it never rejects. */
-  #work: Promise<void> = Promise.resolve();
   #isRecorded = false;
   accepted = false;
   /** Reason for which a push that git has accepted is not recorded, so that it has not happened; null: none. */
@@ -35,18 +33,12 @@ export class WatchedSession implements PushSession {
     return accepted;
   }
 
-  postReceive(print: Print): Promise<void> {
-    if (this.#record === null) return this.#session.postReceive(print);
-    // The hook outlived git and comes after the push was taken back.
-    if (this.#isSettled) return Promise.resolve();
-    this.#work = this.#recorded(this.#record, print);
-    return this.#work;
-  }
-
-  async #recorded(record: PushRecord, print: Print): Promise<void> {
+  async refsMoved(print: Print): Promise<void> {
+    const record = this.#record;
+    if (record === null) return this.#session.refsMoved(print);
     try {
       await record.prepare(this.#updates);
-      await this.#session.postReceive(print);
+      await this.#session.refsMoved(print);
       // The first Release has recorded the push; one without a Release is recorded here.
       await record.commit();
       this.#isRecorded = true;
@@ -56,13 +48,12 @@ export class WatchedSession implements PushSession {
   }
 
   /**
-   * Takes a push back that git has accepted and that is not recorded: post-receive has failed or did not run. Waits for a
-   * post-receive that still works: it may be about to make the Release, with the record in one transaction.
+   * Takes a push back that git was allowed to make and that is not recorded: git has not moved all refs, or the record has
+   * failed.
    */
   async settle(): Promise<void> {
     if (this.#record === null || !this.accepted || this.#isSettled) return;
     this.#isSettled = true;
-    await this.#work;
     if (this.#isRecorded) return;
     this.lost ??= new PlatformError('unavailable', 'git was ended on the server before the push was recorded');
     await this.#record.giveUp();

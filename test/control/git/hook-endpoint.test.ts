@@ -24,9 +24,7 @@ const session: PushSession = {
     print('words\n');
     return true;
   },
-  async postReceive() {
-    calls.push('post');
-  },
+  async refsMoved() {},
   async ended() {},
 };
 
@@ -57,10 +55,10 @@ async function talk(bytes: Buffer): Promise<string> {
 }
 
 function hello(change: object = {}): Buffer {
-  return encodeFrame({ kind: 'hello', push: facts.push, secret: facts.secret, hook: 'pre', ...change });
+  return encodeFrame({ kind: 'hello', push: facts.push, secret: facts.secret, ...change });
 }
 
-describe('the endpoint of the hooks', () => {
+describe('the endpoint of the hook', () => {
   it('is for its own user alone', async () => {
     expect((await stat(dirname(facts.socket))).mode & 0o077).toBe(0);
     expect((await stat(join(repository, pushFileName))).mode & 0o077).toBe(0);
@@ -86,21 +84,18 @@ describe('the endpoint of the hooks', () => {
     await long.close();
   });
 
-  it('takes each hook of a push once, in order', async () => {
-    expect(await talk(hello({ hook: 'post' }))).toBe('');
+  it('takes the hook of a push once', async () => {
     const answer = await talk(hello());
     expect(answer).toContain('"words\\n"');
     expect(answer).toContain('{"kind":"end","ok":true}');
     expect(await talk(hello())).toBe('');
-    expect(await talk(hello({ hook: 'post' }))).toContain('"end"');
-    expect(calls).toEqual(['pre', 'post']);
+    expect(calls).toEqual(['pre']);
   });
 
   it('says nothing to who does not know the secret', async () => {
     expect(await talk(hello({ secret: 'x'.repeat(facts.secret.length) }))).toBe('');
     expect(await talk(hello({ secret: '' }))).toBe('');
     expect(await talk(hello({ push: 'other' }))).toBe('');
-    expect(await talk(hello({ hook: 'update' }))).toBe('');
     expect(await talk(encodeFrame({}))).toBe('');
     expect(await talk(Buffer.from('GET / HTTP/1.1\r\n\r\n'))).toBe('');
     expect(await talk(Buffer.from([0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]))).toBe('');

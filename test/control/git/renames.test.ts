@@ -28,11 +28,11 @@ beforeAll(async () => {
         const session = deployments.begin(push);
         return {
           preReceive: (...args) => session.preReceive(...args),
-          postReceive: async (print) => {
+          refsMoved: async (print) => {
             const run = betweenHooks;
             betweenHooks = null;
             await run?.();
-            await session.postReceive(print);
+            await session.refsMoved(print);
           },
           ended: () => session.ended(),
         };

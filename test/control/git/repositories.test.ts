@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -116,15 +116,14 @@ describe('Repositories', () => {
     await repositories.endOrphan('h1');
   });
 
-  it('does not open where git could not run the hooks', async () => {
+  it('does not open where git could not run the hook', async () => {
     const hooks = join(dataFolder, 'hooks');
     await mkdir(hooks);
-    for (const name of ['pre-receive', 'post-receive']) await writeFile(join(hooks, name), '#!/bin/sh\n');
-    await chmod(join(hooks, 'pre-receive'), 0o755);
+    await writeFile(join(hooks, 'pre-receive'), '#!/bin/sh\n');
     const opening = Repositories.open({ folder: join(dataFolder, 'repos'), hooksFolder: hooks, environment });
     await expect(opening).rejects.toMatchObject({
       code: 'unavailable',
-      hints: [`chmod 755 ${join(hooks, 'post-receive')}`],
+      hints: [`chmod 755 ${join(hooks, 'pre-receive')}`],
     });
   });
 });

@@ -1,4 +1,4 @@
-/** A push that is recorded for other controls, on its way through git's hooks. */
+/** A push that is recorded for other controls, on its way through git. */
 import { expect, test } from 'vitest';
 import { WatchedSession } from '../../../src/control/git/watched-session.ts';
 import type { PushedObjects } from '../../../src/protocol/push.ts';
@@ -7,7 +7,7 @@ function watched(work: () => Promise<void>) {
   const steps: string[] = [];
   const step = (name: string) => async (): Promise<void> => void steps.push(name);
   const session = new WatchedSession(
-    { preReceive: async () => true, postReceive: work, ended: async () => {} },
+    { preReceive: async () => true, refsMoved: work, ended: async () => {} },
     {
       record: { begin: step('begin'), prepare: step('prepare'), commit: step('commit'), giveUp: step('give up') },
       updates: [],
@@ -17,27 +17,20 @@ function watched(work: () => Promise<void>) {
   return { session, steps, accept };
 }
 
-test('a post-receive that still works when git has ended is waited for: its Release and its record are one', async () => {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const { session, steps, accept } = watched(() => promise);
+test('a push whose refs git has moved is recorded with its Release', async () => {
+  const { session, steps, accept } = watched(async () => {});
   await accept();
-  const working = session.postReceive(() => {});
-  const settled = session.settle();
-  await Promise.resolve();
-  resolve();
-  await Promise.all([working, settled]);
+  await session.refsMoved(() => {});
+  await session.settle();
   expect(steps).toEqual(['begin', 'prepare', 'commit']);
   expect(session.lost).toBeNull();
 });
 
-test('a post-receive that comes after the push was taken back makes nothing', async () => {
-  let hasWorked = false;
-  const { session, steps, accept } = watched(async () => {
-    hasWorked = true;
-  });
+test('a push whose refs git has not moved is taken back, once', async () => {
+  const { session, steps, accept } = watched(async () => {});
   await accept();
   await session.settle();
-  await session.postReceive(() => {});
-  expect([hasWorked, steps]).toEqual([false, ['begin', 'give up']]);
+  await session.settle();
+  expect(steps).toEqual(['begin', 'give up']);
   expect(session.lost).toMatchObject({ code: 'unavailable' });
 });
