@@ -3,6 +3,7 @@
  * that COMPONENT_SCRIPTS names, such as the suites of the component-model repository and of Wasmtime.
  */
 import { readFileSync } from 'node:fs';
+import { inflateRawSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { vetProgram } from '../../src/guest/component/vet-program.ts';
 import { providedInterfaces } from '../../src/guest/kernel/abi/components.ts';
@@ -13,7 +14,7 @@ import { runVetted } from '../support/run-guest.ts';
 interface Step {
   readonly line: number;
   readonly kind: 'valid' | 'invalid' | 'returns' | 'traps' | 'not run';
-  /** The component, in Base64. */
+  /** The component, deflated, in Base64. */
   readonly wasm?: string;
   /** Programs, of which the first one that is valid is run. */
   readonly wasms?: readonly string[];
@@ -34,7 +35,10 @@ const noProgram = new Set(['entry_missing', 'imports_unknown']);
 /** Returns the vetted program, or why it is refused; null: it is valid, but no program. */
 function vetted(wasm: string): ReturnType<typeof vetProgram> | PlatformError | null {
   try {
-    return vetProgram(Buffer.from(wasm, 'base64'), { provided: providedFunctions, ...providedInterfaces });
+    return vetProgram(inflateRawSync(Buffer.from(wasm, 'base64')), {
+      provided: providedFunctions,
+      ...providedInterfaces,
+    });
   } catch (error) {
     if (!(error instanceof PlatformError)) throw error;
     return noProgram.has(error.code) ? null : error;

@@ -8,6 +8,8 @@ export interface AdapterSide {
   /** Number of the component instance. */
   readonly component: number;
   readonly memory: AdapterMemory | null;
+  /** Names the memory and the encoding: two sides with the same name lift alike. */
+  readonly lifting: string;
   /** Function of type reallocType; null: the side has none. */
   readonly realloc: number | null;
   readonly encoding: TextEncoding;

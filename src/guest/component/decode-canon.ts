@@ -47,7 +47,6 @@ export function readCanon(reader: DefinitionReader): Canon {
     case 0x02:
       return { op: 'resource.new', type: reader.u32('type index') };
     case 0x03:
-    case 0x07:
       return { op: 'resource.drop', type: reader.u32('type index') };
     case 0x04:
       return { op: 'resource.rep', type: reader.u32('type index') };
@@ -137,6 +136,7 @@ const plainOf: Readonly<Record<number, PlainOperation | 'subtask.cancel'>> = {
 
 /** Canonical functions of proposals that are not finished, by their codes. */
 const refused: Readonly<Record<number, string>> = {
+  7: 'resource.drop async',
   38: 'thread.index',
   39: 'thread.new-indirect',
   40: 'thread.resume-later',
@@ -145,6 +145,8 @@ const refused: Readonly<Record<number, string>> = {
   43: 'thread.yield-then-resume',
   44: 'thread.suspend-then-promote',
   45: 'thread.yield-then-promote',
+  46: 'stream.forward',
+  47: 'future.forward',
   64: 'thread.spawn-ref',
   65: 'thread.spawn-indirect',
   66: 'thread.available_parallelism',

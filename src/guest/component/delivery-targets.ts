@@ -1,4 +1,4 @@
-/** Where the results of asynchronous calls go in each component instance: an event may be delivered by any call. */
+/** What the asynchronous calls of each component instance need: where their results go, whether there are tasks, whose context is used. */
 
 import type { CanonFunction, CoreItem, Graph } from './graph.ts';
 import type { Memories } from './memories.ts';
@@ -14,8 +14,8 @@ export interface DeliveryTarget {
 interface Finding {
   readonly graph: Graph;
   readonly memories: Memories;
-  /** Returns the definition of a core function. */
-  readonly target: (item: CoreItem) => ImportTarget;
+  /** Returns the definition of a realloc of a component instance. */
+  readonly target: (item: CoreItem, component: number) => ImportTarget;
   /** Name of the component in messages. */
   readonly subject: string;
 }
@@ -46,7 +46,7 @@ function addDelivery(
   if (canon.op === 'lower' ? !canon.options.async : canon.op === 'task.return') return;
   const known = found.get(component) ?? { memory: null, realloc: null };
   const memory = 'memory' in canon ? canon.memory : (options?.memory ?? null);
-  const realloc = options === null || options.realloc === null ? null : target(options.realloc);
+  const realloc = options === null || options.realloc === null ? null : target(options.realloc, component);
   if (memory !== null && known.memory !== null && !memories.areSame(memory, known.memory))
     throw unsupportedComponent(subject, 'asynchronous calls of one component with several memories');
   if (realloc !== null && known.realloc !== null && JSON.stringify(realloc) !== JSON.stringify(known.realloc))
@@ -68,5 +68,15 @@ export function hasTasks({ instances }: Graph): boolean {
             (one.canon.options.async || one.canon.func.options.async || one.canon.func.type.async),
         ),
     ),
+  );
+}
+
+/** Returns the numbers of the component instances whose modules are given `context.get` or `context.set`. */
+export function usersOfContext({ instances }: Graph): ReadonlySet<number> {
+  const items = instances.flatMap(({ args }) =>
+    [...args.values()].flatMap((item) => (item.kind === 'bundle' ? [...item.exports.values()] : [])),
+  );
+  return new Set(
+    items.flatMap((item) => (item.kind === 'canon' && item.canon.op.startsWith('context') ? [item.component] : [])),
   );
 }

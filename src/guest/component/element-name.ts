@@ -1,6 +1,5 @@
 /** Names the types of the values of streams and futures, for the names of the functions that the linker imports. */
 import { createHash } from 'node:crypto';
-import { casesOf } from './flatten.ts';
 import type { WitType } from './wit.ts';
 
 /** Name of every type whose values cannot be copied. */
@@ -26,15 +25,13 @@ const spelledCharsMax = 4096;
 /**
  * Returns the last word of the names of functions that copy values of `type`: its name if it is one of `known`, the types for which
  * the host has made functions; else the type itself, for which it makes them when they are bound (spelledType); `other` if
- * its values cannot be copied.
+ * that is too long.
  */
 export function elementWord(type: WitType | null, known: ReadonlySet<string>): string {
   const spelled = typeof type === 'object' ? JSON.stringify(type) : null;
   const name = type === null || spelled === null ? elementName(type) : hashOf(spelled);
   if (known.has(name)) return name;
-  return type !== null && spelled !== null && spelled.length <= spelledCharsMax && isCopied(type)
-    ? spelled
-    : otherElement;
+  return spelled !== null && spelled.length <= spelledCharsMax ? spelled : otherElement;
 }
 
 /** Returns the word of the name of a function that copies values. */
@@ -45,28 +42,4 @@ export function lastWord(name: string): string {
 /** Returns the type that elementWord has spelled out; null if `word` is the name of a type. */
 export function spelledType(word: string): WitType | null {
   return word.startsWith('{') ? (JSON.parse(word) as WitType) : null; // elementWord wrote it
-}
-
-/** Returns whether the host can move values of `type` from one part to another. Nested options have no form in JavaScript. */
-function isCopied(type: WitType): boolean {
-  if (typeof type === 'string') return type !== 'error-context';
-  switch (type.kind) {
-    case 'borrow':
-    case 'stream':
-    case 'future':
-      return false;
-    case 'list':
-      return isCopied(type.of);
-    case 'tuple':
-      return type.of.every(isCopied);
-    case 'record':
-      return type.fields.every((field) => isCopied(field.type));
-    case 'option':
-      return (typeof type.of === 'string' || type.of.kind !== 'option') && isCopied(type.of);
-    case 'variant':
-    case 'result':
-      return casesOf(type).every((one) => one.type === null || isCopied(one.type));
-    default:
-      return true;
-  }
 }

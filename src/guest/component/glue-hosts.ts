@@ -63,6 +63,13 @@ export const hostMustNotWait = {
   name: 'must-not-wait',
   type: { params: [], results: [] },
 } as const;
+/** Host function that says that the next call must not wait: it ends the guest where it would. */
+export const hostUnwaiting = {
+  kind: 'host',
+  module: asyncModule,
+  name: 'unwaiting',
+  type: { params: [], results: [] },
+} as const;
 export const passType: FuncType = { params: ['i32', 'i32', 'i32'], results: ['i32'] };
 /** Host function that passes an error context on to another part. */
 export const hostPassContext = {

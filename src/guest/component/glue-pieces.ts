@@ -2,7 +2,7 @@
 import type { FuncType } from '../../protocol/module.ts';
 import { constant, emptyBlock, op } from '../wasm/format/instructions.ts';
 import type { ByteWriter } from '../wasm/format/writer.ts';
-import { hostEncode, hostMustNotWait, hostNext, hostPut, hostSelect } from './glue-hosts.ts';
+import { hostEncode, hostMustNotWait, hostNext, hostPut, hostSelect, hostUnwaiting } from './glue-hosts.ts';
 import type { GlueModule } from './glue-module.ts';
 import type { Part } from './graph.ts';
 import { type TextEncoding, textEncodings } from './wit.ts';
@@ -68,8 +68,20 @@ export class GluePieces {
   }
 
   /** Returns a function that writes a trap for a call of the part that must not wait. */
-  unwaitingTrap({ component }: Part): (code: ByteWriter) => void {
-    const call = this.module.import(hostMustNotWait, hostMustNotWait.type);
+  unwaitingTrap(part: Part): (code: ByteWriter) => void {
+    return this.#ifUnwaiting(part, hostMustNotWait);
+  }
+
+  /**
+   * Returns a function that writes what comes before a call of the host that may wait: where the part must not, the call
+   * traps unless what it waits for is there.
+   */
+  waitCheck(part: Part): (code: ByteWriter) => void {
+    return this.#ifUnwaiting(part, hostUnwaiting);
+  }
+
+  #ifUnwaiting({ component }: Part, host: typeof hostMustNotWait | typeof hostUnwaiting): (code: ByteWriter) => void {
+    const call = this.module.import(host, host.type);
     const [, , unwaiting] = this.callGlobals(component);
     return (code) => {
       code.instruction(op.globalGet, unwaiting);

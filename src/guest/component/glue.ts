@@ -35,6 +35,7 @@ import {
   hostText,
   hostTranscode,
   hostTranscoded,
+  hostUnwaiting,
   passType,
 } from './glue-hosts.ts';
 import { type GlueMemories, GlueModule } from './glue-module.ts';
@@ -57,8 +58,13 @@ export interface HostCall {
   readonly encoding: TextEncoding;
   /** Parts that may read what the call writes, with their memories; absent: the call writes to nobody. */
   readonly readers?: readonly Part[];
-  /** Whether the call waits, or may, as one of an asynchronous function does. A function that must not wait traps at it. */
+  /**
+   * Whether the call waits, or may, as one of an asynchronous function does. A function that must not wait traps at it; at
+   * a function of the canonical ABI only where that would wait.
+   */
   readonly isWaiting?: boolean;
+  /** Whether the component is not composed, and no call of it may wait. */
+  readonly isUnwaiting?: boolean;
 }
 
 /** One side of a call between parts. */
@@ -183,7 +189,6 @@ export class Glue {
     const waitFor = this.tasks.waitFor('waitable', part);
     const select = this.#pieces.selector(part);
     const keep = this.#pieces.callKeeper(part);
-    const trapIfUnwaiting = this.#pieces.unwaitingTrap(part);
     const start = this.#module.import(host, type);
     const take = this.#module.import(hostTake, hostTake.type);
     const fill = realloc === null ? null : this.#pieces.filler(this.#module.import(realloc, reallocType), part);
@@ -191,7 +196,6 @@ export class Glue {
     const settle = this.#settle(readers);
     return this.#module.add({ params: type.params, results: ['i32'] }, 4, (code) => {
       this.#pieces.trapIfConfined(code, part);
-      if (!isAsync) trapIfUnwaiting(code);
       select(code);
       keep(code, payload + 1, () => {
         putParams(code, type.params);
@@ -247,13 +251,16 @@ export class Glue {
   }
 
   /** Adds a function that calls a function of the host and allocates the lists of its result. Returns the name of its export. */
-  host({ host, type, realloc, part, encoding, readers, isWaiting = false }: HostCall): string {
+  host({ host, type, realloc, part, encoding, readers, isWaiting = false, isUnwaiting = false }: HostCall): string {
     const settle = this.#settle(readers);
     const call = this.#module.import(host, type);
     const select = this.#pieces.selector(part);
     const encode = this.#pieces.encoder(encoding);
     const fill = realloc === null ? null : this.#pieces.filler(this.#module.import(realloc, reallocType), part);
-    const trapIfUnwaiting = isWaiting && part !== null ? this.#pieces.unwaitingTrap(part) : null;
+    const isOfAbi = host.kind === 'host' && host.module === asyncModule;
+    const trapIfUnwaiting = isWaiting && part !== null && !isOfAbi ? this.#pieces.unwaitingTrap(part) : null;
+    const checkWait = isWaiting && part !== null && isOfAbi ? this.#pieces.waitCheck(part) : null;
+    const unwaiting = isUnwaiting ? this.#module.import(hostUnwaiting, hostUnwaiting.type) : null;
     const switching =
       isWaiting && part !== null && this.#tasks !== null
         ? { keep: this.#pieces.callKeeper(part), store: this.#module.import(hostStoreResult, hostStoreResult.type) }
@@ -264,6 +271,8 @@ export class Glue {
       select(code);
       encode(code, encoding);
       const callHost = (): void => {
+        checkWait?.(code);
+        if (unwaiting !== null) code.instruction(op.call, unwaiting);
         putParams(code, type.params);
         code.instruction(op.call, call);
       };
@@ -309,7 +318,7 @@ export class Glue {
     };
   }
 
-  #side({ component, memory, realloc, encoding }: PartOptions): AdapterSide {
+  #side({ component, memory, hasOnlyMemory, realloc, encoding }: PartOptions): AdapterSide {
     const unit = this.#module.memoriesUnit;
     const range = (number: number) =>
       this.#module.import(
@@ -319,6 +328,7 @@ export class Glue {
     return {
       component,
       memory: memory === null ? null : { base: 2 * memory, range: range(memory) },
+      lifting: JSON.stringify([memory, hasOnlyMemory, encoding]),
       realloc: realloc === null ? null : this.#module.import(realloc, reallocType),
       encoding,
     };
@@ -337,6 +347,38 @@ export class Glue {
           code.instruction(op.globalSet, global);
         });
   }
+
+  /**
+   * Adds a function around `target`, a function of component instance `component` that the linker's code calls: it has a
+   * context of its own. Returns the name of its export.
+   */
+  withOwnContext(target: ImportTarget, type: FuncType, component: number): string {
+    const key = JSON.stringify([target, component]);
+    let name = this.#withOwnContext.get(key);
+    if (name === undefined) {
+      const call = this.#module.import(target, type);
+      const [first, second] = this.#pieces.callGlobals(component);
+      const local = type.params.length;
+      name = this.#module.add(type, 2, (code) => {
+        [first, second].forEach((global, index) => {
+          code.instruction(op.globalGet, global);
+          code.instruction(op.localSet, local + index);
+          constant(code, 0);
+          code.instruction(op.globalSet, global);
+        });
+        putParams(code, type.params);
+        code.instruction(op.call, call);
+        [first, second].forEach((global, index) => {
+          code.instruction(op.localGet, local + index);
+          code.instruction(op.globalSet, global);
+        });
+      });
+      this.#withOwnContext.set(key, name);
+    }
+    return name;
+  }
+
+  readonly #withOwnContext = new Map<string, string>();
 
   /** Adds a function of `type` that ends the guest, which must not wait. Returns the name of its export. */
   mustNotWait(type: FuncType): string {

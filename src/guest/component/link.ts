@@ -3,18 +3,19 @@
  * every import of its core modules is connected to.
  */
 import { PlatformError } from '../../protocol/errors.ts';
+import type { FuncType } from '../../protocol/module.ts';
 import type { SourceLines } from '../wasm/lines/rows.ts';
 import { type AsyncCanon, asyncHostFunction, isWaiting, passEndFunction, waitingFunction } from './async-functions.ts';
 import { lowerUsesMemory, usesMemory } from './canon-options.ts';
 import { CoreModules } from './core-modules.ts';
 import { decodeComponent } from './decode.ts';
-import { type DeliveryTarget, findDeliveries, hasTasks } from './delivery-targets.ts';
+import { type DeliveryTarget, findDeliveries, hasTasks, usersOfContext } from './delivery-targets.ts';
 import { type EntryPoint, entryMissing, findEntry, type World } from './entry-points.ts';
 import { evaluateComponent } from './evaluate.ts';
-import { flattenFunction, hasLists } from './flatten.ts';
+import { flattenFunction, hasLists, reallocType } from './flatten.ts';
 import { type Fused, fuse } from './fuse.ts';
 import { Glue, type HostCall, type PartCall, type PartOptions } from './glue.ts';
-import { hostPassContext } from './glue-hosts.ts';
+import { destructorType, hostPassContext } from './glue-hosts.ts';
 import type {
   CanonFunction,
   CoreInstance,
@@ -87,6 +88,8 @@ class Linker {
   readonly #isComposed: boolean;
   /** Whether parts call each other asynchronously. */
   readonly #hasTasks: boolean;
+  /** Component instances that use their context. */
+  readonly #contexts: ReadonlySet<number>;
   readonly #canons = new Map<CanonFunction, ImportTarget>();
   readonly #imports: HostImports;
   readonly #elements: ReadonlySet<string>;
@@ -102,6 +105,7 @@ class Linker {
     this.#modules = new CoreModules(subject);
     checkSignatures(graph, this.#modules, subject);
     this.#hasTasks = hasTasks(graph);
+    this.#contexts = usersOfContext(graph);
     this.#memories = new Memories(graph, this.#modules, subject, this.#hasTasks);
     const { areMerged, placed } = this.#memories;
     this.#isComposed = areMerged || new Set(graph.instances.map(({ component }) => component)).size > 1;
@@ -111,7 +115,7 @@ class Linker {
     this.#deliveries = findDeliveries({
       graph,
       memories: this.#memories,
-      target: (item) => this.#target(item),
+      target: (item, component) => this.#withOwnContext(item, reallocType, component),
       subject,
     });
   }
@@ -241,6 +245,12 @@ class Linker {
       : this.#canon(item.canon, item.component);
   }
 
+  /** Returns a function of the component instance that the linker's code calls, not code of the component. */
+  #withOwnContext(item: CoreItem, type: FuncType, component: number): ImportTarget {
+    const target = this.#target(item);
+    return this.#contexts.has(component) ? this.#ofGlue(this.#glue.withOwnContext(target, type, component)) : target;
+  }
+
   /** Returns the part that uses `options`, or has no memory without them; null unless the component is composed. */
   #part(component: number, options: Options | null): Part | null {
     return this.#isComposed ? this.#partOf(component, options) : null;
@@ -252,7 +262,10 @@ class Linker {
     const memory = named === null || !areMerged ? null : this.#memories.ofItem(named);
     if (named !== null && areMerged && memory === null)
       throw invalidComponent(this.#subject, 'an option that names a memory which no core instance has');
-    const realloc = options === null || options.realloc === null ? null : this.#target(options.realloc);
+    const realloc =
+      options === null || options.realloc === null
+        ? null
+        : this.#withOwnContext(options.realloc, reallocType, component);
     const encoding = options?.encoding ?? 'utf8';
     return { component, memory, hasOnlyMemory: named !== null && !areMerged, realloc, encoding };
   }
@@ -324,7 +337,8 @@ class Linker {
     const part = this.#deliveringPart(component, options);
     const { encoding = 'utf8' } = options ?? {};
     const waits = isWaiting(canon);
-    if (waits && this.#mustNotWait(part)) return this.#ofGlue(this.#glue.mustNotWait(host.type));
+    if (waits && this.#mustNotWait(part))
+      return this.#ofGlue(this.#glue.host({ host, type: host.type, realloc, part, encoding, isUnwaiting: true }));
     if (part === null) return this.#called(host, realloc, part, encoding);
     const call: HostCall & { readonly part: Part } = {
       host,
@@ -367,7 +381,7 @@ class Linker {
     const { resource, destructor } = item;
     const part = this.#part(component, null);
     const definer = item.component ?? component;
-    const after = destructor === null ? null : this.#target(destructor);
+    const after = destructor === null ? null : this.#withOwnContext(destructor, destructorType, definer);
     return this.#ofGlue(
       this.#glue.resource({ operation, resource: Number(resource.id.slice(1)), destructor: after, part, definer }),
     );
@@ -380,7 +394,7 @@ class Linker {
     const realloc =
       options.realloc === null || item.type.result === null || !hasLists(item.type.result)
         ? null
-        : this.#target(options.realloc);
+        : this.#withOwnContext(options.realloc, reallocType, component);
     if (!item.type.async || options.async) return this.#called(host, realloc, part, options.encoding);
     if (this.#mustNotWait(part)) return this.#ofGlue(this.#glue.mustNotWait(host.type));
     if (part === null) return this.#called(host, realloc, part, options.encoding);

@@ -82,15 +82,13 @@ function addDropOfPart(
       code.instruction(op.localGet, 0);
       code.instruction(op.call, after);
     };
-    if (definer === part.component) callDestructor();
-    else
-      keep(code, 2, () => {
-        globals.forEach((global, index) => {
-          constant(code, index < 2 ? 0 : 1);
-          code.instruction(op.globalSet, global);
-        });
-        callDestructor();
+    keep(code, 2, () => {
+      globals.forEach((global, index) => {
+        constant(code, index < 2 ? 0 : 1);
+        code.instruction(op.globalSet, global);
       });
+      callDestructor();
+    });
     code.u8(op.end);
   });
 }

@@ -91,13 +91,12 @@ export class TaskGlue {
     };
     const select = pieces.selector(caller);
     const keep = pieces.callKeeper(caller);
-    const trapIfUnwaiting = pieces.unwaitingTrap(caller);
+    const checkWait = pieces.waitCheck(caller);
     const type = flattenFunction(call.type, 'lower', lowering);
     const task = type.params.length;
     const [result] = type.results;
     return this.#glue.add(type, 4, (code) => {
       pieces.trapIfConfined(code, caller);
-      if (lowering === 'sync') trapIfUnwaiting(code);
       constant(code, number);
       constant(code, callee.component);
       constant(code, lifting === 'async' ? 0 : 1);
@@ -109,11 +108,15 @@ export class TaskGlue {
         code.instruction(op.call, host.push);
       });
       keep(code, task + 1, () => {
-        for (const wait of [host.start, ...(lowering === 'sync' ? [host.idle] : [])]) {
-          code.instruction(op.localGet, task);
-          code.instruction(op.call, wait);
-        }
+        code.instruction(op.localGet, task);
+        code.instruction(op.call, host.start);
       });
+      if (lowering === 'sync')
+        keep(code, task + 1, () => {
+          checkWait(code);
+          code.instruction(op.localGet, task);
+          code.instruction(op.call, host.idle);
+        });
       select(code);
       code.instruction(op.localGet, task);
       if (lowering === 'async') {
@@ -206,12 +209,12 @@ export class TaskGlue {
     const idle = this.#host(`idle-${what}`, [i32]);
     const select = pieces.selector(part);
     const keep = pieces.callKeeper(part);
-    const trapIfUnwaiting = pieces.unwaitingTrap(part);
+    const checkWait = pieces.waitCheck(part);
     return (code, local, put) => {
       pieces.trapIfConfined(code, part);
-      trapIfUnwaiting(code);
       select(code);
       keep(code, local, () => {
+        checkWait(code);
         put();
         code.instruction(op.call, idle);
       });
@@ -289,6 +292,7 @@ export class TaskGlue {
         if (
           site.call.callee.component === side.component &&
           site.lifting !== 'sync' &&
+          site.call.callee.lifting === side.lifting &&
           sameWitType(site.call.type.result, result)
         )
           returns.set(

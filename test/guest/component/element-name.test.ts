@@ -6,7 +6,7 @@ import {
   otherElement,
   spelledType,
 } from '../../../src/guest/component/element-name.ts';
-import { borrow, list, option, own, record, stream, type WitType } from '../../../src/guest/component/wit.ts';
+import { list, option, own, record, stream } from '../../../src/guest/component/wit.ts';
 
 const known = new Set(['u8', '_', elementName(list('string'))]);
 const resource = { kind: 'resource', id: '#3' } as const;
@@ -26,13 +26,12 @@ describe('the word for a type of a stream', () => {
     expect(spelledType('u8')).toBeNull();
   });
 
-  it.each<[string, WitType]>([
-    ['an error context', list('error-context')],
-    ['a stream', record({ of: stream('u8') })],
-    ['a borrowed handle', borrow(resource)],
-    ['an option of an option', option(option('u8'))],
-    ['a type of more than 4,096 characters', record({ ['x'.repeat(4096)]: 'u8' })],
-  ])('is other for %s', (_what, type) => {
-    expect(elementWord(type, known)).toBe(otherElement);
+  it('spells out streams, error contexts and options in a type', () => {
+    const type = record({ of: stream(stream('u8')), why: list('error-context'), if: option(option('u8')) });
+    expect(spelledType(elementWord(type, known))).toEqual(type);
+  });
+
+  it('is other for a type of more than 4,096 characters', () => {
+    expect(elementWord(record({ ['x'.repeat(4096)]: 'u8' }), known)).toBe(otherElement);
   });
 });

@@ -186,20 +186,29 @@ export class HandleTable {
 
   /**
    * Removes `handle` and returns its value. Throws GuestFault if it is no handle of a `resource`, or is lent to a call
-   * in progress. While `holds` is set, the handle is held instead.
+   * in progress. While `holds` is set, the handle is held instead. `check` throws if the value cannot be given away at the
+   * moment when its handle is removed.
    */
-  take<Value extends object>(resource: ResourceOf<Value>, handle: number): Value {
+  take<Value extends object>(
+    resource: ResourceOf<Value>,
+    handle: number,
+    check: (value: NoInfer<Value>) => void = () => undefined,
+  ): Value {
     const entry = this.#owned(this.#entry(resource, handle), handle);
-    if (this.holds === null) this.#remove(handle);
-    else {
+    const value = entry.value as Value; // as in `get`
+    if (this.holds === null) {
+      check(value);
+      this.#remove(handle);
+    } else {
       const table = this.#current;
       const remove = (): void => {
+        check(value);
         table.remove(handle);
         this.#size -= 1;
       };
       this.holds.push(new Hold(entry, remove));
     }
-    return entry.value as Value; // as in `get`
+    return value;
   }
 
   /**

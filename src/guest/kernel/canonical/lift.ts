@@ -26,6 +26,7 @@ import { GuestFault } from '../memory.ts';
 import type { Process } from '../process.ts';
 import { elementFor } from './async/elements.ts';
 import { liftEnd } from './async/end-handles.ts';
+import { errorContextResource } from './async/error-context.ts';
 import { decodeText, textBytes } from './text.ts';
 
 export type CoreValue = number | bigint;
@@ -58,7 +59,7 @@ function charge(guest: Process, bytes: number): void {
   guest.work(bytes);
 }
 
-/** Returns the reader of `type`. Throws for types that no host function takes (nested options). */
+/** Returns the reader of `type`. */
 export function lifter(type: WitType): Lifter {
   if (typeof type === 'string') return primitive(type);
   switch (type.kind) {
@@ -143,7 +144,7 @@ function primitive(type: Extract<WitType, string>): Lifter {
         load: (guest, pointer) => toText(guest, guest.memory.u32(pointer), guest.memory.u32(pointer + 4)),
       };
     case 'error-context':
-      return word((_guest, value) => value >>> 0);
+      return word((guest, value) => guest.component.handles.get(errorContextResource, value));
   }
 }
 
@@ -242,7 +243,7 @@ function recordLifter(fields: readonly Labelled[]): Lifter {
 
 /** Returns the key of a record's field in JavaScript: `last-update` -> `lastUpdate`. */
 export function toKey(label: string): string {
-  return label.replace(/-([a-z0-9])/gi, (_, letter: string) => letter.toUpperCase());
+  return label.replace(/-([a-z])/gi, (_, letter: string) => letter.toUpperCase());
 }
 
 function flagsLifter(labels: readonly string[]): Lifter {
@@ -261,14 +262,18 @@ function flagsLifter(labels: readonly string[]): Lifter {
 
 type Make = (payload: unknown) => unknown;
 
+/** Whether null is a value of `of`, the type in an option: other values of that option are objects then. */
+export function isNested(of: WitType): boolean {
+  return typeof of !== 'string' && of.kind === 'option';
+}
+
 /** Returns a function for each case that makes its JavaScript value from the value of the payload. */
 function makers(type: VariantLike): readonly Make[] {
   switch (type.kind) {
     case 'enum':
       return type.labels.map((label) => () => label);
     case 'option':
-      if (typeof type.of !== 'string' && type.of.kind === 'option') throw new Error('an option of an option');
-      return [() => null, (payload) => payload];
+      return [() => null, isNested(type.of) ? (payload) => ({ some: payload }) : (payload) => payload];
     case 'result':
       return [(value) => ({ tag: 'ok', value }), (value) => ({ tag: 'err', value })];
     case 'variant':

@@ -21,8 +21,9 @@ import { octetsOf } from '../memory.ts';
 import type { Process } from '../process.ts';
 import { elementFor } from './async/elements.ts';
 import { lowerEnd } from './async/end-handles.ts';
+import { type ErrorContext, errorContextResource } from './async/error-context.ts';
 import type { Readable } from './async/shared.ts';
-import { type CoreValue, toKey } from './lift.ts';
+import { type CoreValue, isNested, toKey } from './lift.ts';
 import { encodeText, textAlignment } from './text.ts';
 
 export interface Lowerer {
@@ -90,8 +91,9 @@ function primitive(type: Extract<WitType, string>): Lowerer {
       return integer(2, (_guest, value) => value as number);
     case 's32':
     case 'u32':
-    case 'error-context':
       return integer(4, (_guest, value) => value as number);
+    case 'error-context':
+      return integer(4, (guest, value) => guest.component.handles.add(errorContextResource, value as ErrorContext));
     case 'char':
       return integer(4, (_guest, value) => (value as string).codePointAt(0) ?? 0);
     case 's64':
@@ -214,8 +216,12 @@ interface Chosen {
 /** Returns a function that finds case and payload of a JavaScript value. */
 function chooser(type: VariantLike): (value: unknown) => Chosen {
   switch (type.kind) {
-    case 'option':
-      return (value) => (value === null ? { index: 0, payload: null } : { index: 1, payload: value });
+    case 'option': {
+      const payloadOf = isNested(type.of)
+        ? (value: unknown) => (value as { readonly some: unknown }).some
+        : (value: unknown) => value;
+      return (value) => (value === null ? { index: 0, payload: null } : { index: 1, payload: payloadOf(value) });
+    }
     case 'enum': {
       const indices = new Map(type.labels.map((label, index) => [label, index]));
       return (value) => ({ index: found(indices, value as string), payload: null });

@@ -1,5 +1,6 @@
 /** State of a Process for the guest of a linked component. */
 import type { TextEncoding } from '../../component/wit.ts';
+import { GuestFault } from '../memory.ts';
 import { Allocations } from './allocations.ts';
 import { HandleTable } from './handles.ts';
 import type { EncodedText } from './text.ts';
@@ -44,6 +45,14 @@ export class ComponentState {
   storeResult: (() => void) | null = null;
   /** Signal that is aborted when the guest cancels the call that is being started; null for a call without that. */
   cancelled: AbortSignal | null = null;
+
+  /** Whether the call in progress is made by a function whose type is not asynchronous. */
+  mustNotWait = false;
+
+  /** Throws GuestFault if the call in progress must not wait. */
+  checkMayWait(): void {
+    if (this.mustNotWait) throw new GuestFault('a function waits whose type is not asynchronous');
+  }
 
   /** Returns the state of a subject, made at the first use. */
   of<T>(subject: StateOf<T>): T {

@@ -18,6 +18,7 @@ import {
   type Element,
   type Kind,
   type Origin,
+  type Side,
   type Writable,
 } from './shared.ts';
 
@@ -39,10 +40,30 @@ function destinationOf({ buffer }: Pending): Destination {
 export abstract class GuestChannel extends ReadableBase implements Writable {
   protected pending: Pending | null = null;
   #isDropped = false;
+  /** The ends that the guest has got. One that the host has taken back since hears of the other end too, which does nothing. */
+  readonly #ends: Partial<Record<Side, CopyEnd>> = {};
   /** Says what is wrong with a copy of other values than numbers within one component, or one part of a composed one. */
   protected abstract readonly notNumeric: string;
 
   abstract write(from: Origin, options: CopyOptions): void;
+
+  override get isDropped(): boolean {
+    return this.#isDropped;
+  }
+
+  override readableEnd(kind: Kind): CopyEnd {
+    return this.#add(super.readableEnd(kind));
+  }
+
+  writableEnd(kind: Kind): CopyEnd {
+    return this.#add(new CopyEnd(kind, 'writable', this));
+  }
+
+  #add(end: CopyEnd): CopyEnd {
+    this.#ends[end.side] = end;
+    if (this.#isDropped) end.otherDropped();
+    return end;
+  }
 
   cancel(): void {
     this.finishPending(copyResult.cancelled);
@@ -52,6 +73,8 @@ export abstract class GuestChannel extends ReadableBase implements Writable {
     if (this.#isDropped) return;
     this.#isDropped = true;
     this.finishPending(copyResult.dropped);
+    this.#ends.readable?.otherDropped();
+    this.#ends.writable?.otherDropped();
   }
 
   /**
@@ -163,6 +186,6 @@ export function makeEnds(
   const shared = kind === 'stream' ? new StreamChannel(element) : new FutureChannel(element);
   return {
     readable: addEnd(guest, kind, 'readable', element, shared.readableEnd(kind)),
-    writable: addEnd(guest, kind, 'writable', element, new CopyEnd(kind, 'writable', shared)),
+    writable: addEnd(guest, kind, 'writable', element, shared.writableEnd(kind)),
   };
 }

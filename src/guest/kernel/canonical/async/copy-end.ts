@@ -2,7 +2,8 @@
  * One end of a stream or future that the guest holds.
  *
  *     idle --read or write--> copying --its event is delivered--> idle | done
- *                                +--cancel, which delivers the event--> idle | done
+ *      |                         +--cancel, which delivers the event--> idle | done
+ *      +--the other end is dropped, and the event that tells of it delivered--> done
  *
  * Spec: component-model, CanonicalABI.md "Stream State", "canon {stream,future}.read/write".
  */
@@ -55,6 +56,20 @@ export class CopyEnd extends Waitable implements End {
     return this.#state === 'copying' && !this.#isOver;
   }
 
+  /** Whether the end waits in a waitable set for the other one to be dropped. */
+  get isListening(): boolean {
+    return this.#state === 'idle' && this.isInSet && !this.hasEvent;
+  }
+
+  /** Tells the guest that the other end has been dropped, unless an event that says so or the end of a copy is there. */
+  otherDropped(): void {
+    if (this.#state === 'done' || this.hasEvent) return;
+    this.happen(() => {
+      this.#state = 'done';
+      return copyResult.dropped;
+    });
+  }
+
   passOn(): void {
     if (this.#state !== 'idle')
       throw new GuestFault(`an end of a ${this.kind} is passed on while it copies, or after its end`);
@@ -92,6 +107,7 @@ export class CopyEnd extends Waitable implements End {
     if (this.#state === 'copying') throw new GuestFault(`an end of a ${this.kind} is dropped while it copies`);
     if (this.kind === 'future' && this.side === 'writable' && this.#state !== 'done')
       throw new GuestFault('the writable end of a future is dropped without a value');
+    this.#state = 'done';
     this.shared.drop();
     super.leave();
   }
@@ -102,9 +118,11 @@ export class CopyEnd extends Waitable implements End {
     this.shared.drop();
   }
 
-  #happen(buffer: GuestBuffer, result: CopyResult, reclaim: () => void): void {
+  #happen(buffer: GuestBuffer, ended: CopyResult, reclaim: () => void): void {
     this.happen(() => {
       reclaim();
+      // A stream may have been dropped since; the value of a future counts for more.
+      const result = this.kind === 'stream' && this.shared.isDropped ? copyResult.dropped : ended;
       const isOver = result === copyResult.dropped || (this.kind === 'future' && result === copyResult.completed);
       this.#state = isOver ? 'done' : 'idle';
       if (this.side === 'readable') buffer.deliver();
@@ -124,6 +142,10 @@ export abstract class ReadableBase implements Readable {
 
   readableEnd(kind: Kind): CopyEnd {
     return new CopyEnd(kind, 'readable', this);
+  }
+
+  get isDropped(): boolean {
+    return false;
   }
 
   reclaim(_buffer: CopyBuffer): void {}

@@ -8,8 +8,8 @@ import { Subtask } from './subtask.ts';
 const handleWork = 64;
 
 /**
- * Returns whether a call of the host is in progress, or a copy whose other end the host has. All other events come from code
- * of the guest. Counts host work for each handle of the guest.
+ * Returns whether a call of the host is in progress, or a copy whose other end the host has, or whether the guest waits for the
+ * host to drop such an end. All other events come from code of the guest. Counts host work for each handle of the guest.
  */
 export function mayHostWake(guest: Process): boolean {
   const { handles } = guest.component;
@@ -19,7 +19,8 @@ export function mayHostWake(guest: Process): boolean {
   for (const value of values) if (value instanceof CopyEnd) ends.set(value.shared, (ends.get(value.shared) ?? 0) + 1);
   return values.some((value) => {
     if (value instanceof Subtask) return !value.isResolved;
-    if (!(value instanceof CopyEnd) || !value.isCopying) return false;
-    return !(value.shared instanceof GuestChannel) || ends.get(value.shared) === 1;
+    if (!(value instanceof CopyEnd)) return false;
+    if (!(value.shared instanceof GuestChannel)) return value.isCopying;
+    return (value.isCopying || value.isListening) && ends.get(value.shared) === 1;
   });
 }

@@ -30,7 +30,7 @@ function elementNamed(type: WitType | null): Element {
 
 const numbers = ['u8', 's8', 'u16', 's16', 'u32', 's32', 'u64', 's64', 'f32', 'f64'] as const;
 /** Types that no interface of the host may have in a stream, for the parts of composed components. */
-const betweenParts = ['bool', 'char', 'string', list('u8'), list('string')] as const;
+const betweenParts = ['bool', 'char', 'string', 'error-context', list('u8'), list('string')] as const;
 
 /** Returns all elements. Call it when all tables of host functions have been made. */
 export function allElements(): readonly Element[] {

@@ -19,8 +19,7 @@ export function addEnd(guest: Process, kind: Kind, side: Side, element: Element,
  * else, and for an end that copies, is done, or is in a waitable set.
  */
 export function liftEnd(guest: Process, kind: Kind, element: Element, handle: number): Readable {
-  const end = guest.component.handles.take(endResource(kind, 'readable', element), handle);
-  end.passOn();
+  const end = guest.component.handles.take(endResource(kind, 'readable', element), handle, (one) => one.passOn());
   return end.shared as Readable; // the end is the readable one
 }
 

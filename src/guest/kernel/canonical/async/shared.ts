@@ -50,6 +50,8 @@ export interface CopyOptions {
 
 export interface Shared {
   readonly element: Element;
+  /** Whether one of its ends is known to be gone; false where the host has made it, whose copies end with `dropped`. */
+  readonly isDropped: boolean;
   /** Forgets `buffer`, from or to which values were copied: the event that says so has been delivered. */
   reclaim(buffer: CopyBuffer): void;
   /** Ends the copy in progress with `cancelled`. */

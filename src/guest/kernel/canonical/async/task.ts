@@ -107,19 +107,24 @@ export class Task {
     this.#waits = waits;
   }
 
+  /** Whether the task has to learn of its cancellation: one that has returned does not any more. */
+  get isCancelPending(): boolean {
+    return this.cancel === 'requested' && !this.isResolved;
+  }
+
   get isResolved(): boolean {
     return this.state >= callState.returned;
   }
 
   /** Whether the task only lets others go first. */
   get isTurn(): boolean {
-    return this.parked === null ? this.#waits === 'turn' && this.cancel !== 'requested' : this.parked.isTurn;
+    return this.parked === null ? this.#waits === 'turn' && !this.isCancelPending : this.parked.isTurn;
   }
 
   /** Whether what the callback, or the wait inside, waits for is there. */
   get isReady(): boolean {
     if (this.parked !== null) return this.parked.isReady();
     if (this.#waits === null) return false;
-    return this.#waits === 'turn' || this.cancel === 'requested' || this.#waits.hasEvent;
+    return this.#waits === 'turn' || this.isCancelPending || this.#waits.hasEvent;
   }
 }

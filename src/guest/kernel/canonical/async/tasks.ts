@@ -160,7 +160,7 @@ class Tasks {
 
   /** Takes the event with which the callback of a task goes on. */
   take(task: Task): Event {
-    if (task.cancel === 'requested') {
+    if (task.isCancelPending) {
       task.cancel = 'delivered';
       return { ...noEvent, code: taskCancelled };
     }
@@ -252,7 +252,10 @@ class Tasks {
 
   /** Waits until `isReady()`, while other tasks run. */
   wait(wait: Pick<Parked, 'isReady'> & Partial<Parked>): undefined | Promise<undefined> {
-    if (wait.isTurn !== true && wait.isReady()) return undefined;
+    if (wait.isTurn !== true) {
+      if (wait.isReady()) return undefined;
+      this.#guest.component.checkMayWait();
+    }
     return this.#park(wait);
   }
 

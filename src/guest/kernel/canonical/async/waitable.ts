@@ -48,6 +48,10 @@ export abstract class Waitable {
     return this.#event !== null;
   }
 
+  get isInSet(): boolean {
+    return this.#set !== null;
+  }
+
   /** Throws GuestFault in a waitable set, which might deliver the event that `what` waits for. */
   checkAlone(what: string): void {
     if (this.#set !== null) throw new GuestFault(`${what}, which is in a waitable set`);

@@ -14,6 +14,7 @@ import { blocked, type CopyEnd } from '../../../canonical/async/copy-end.ts';
 import { mayHostWake } from '../../../canonical/async/deadlock.ts';
 import { allElements } from '../../../canonical/async/elements.ts';
 import { endResource } from '../../../canonical/async/end-handles.ts';
+import { ErrorContext, errorContextResource } from '../../../canonical/async/error-context.ts';
 import type { Element, Kind, Side } from '../../../canonical/async/shared.ts';
 import { type Subtask, subtaskResource } from '../../../canonical/async/subtask.ts';
 import { callState, PartSubtask, type Task } from '../../../canonical/async/task.ts';
@@ -26,7 +27,6 @@ import {
   waitableOf,
   waitableSetResource,
 } from '../../../canonical/async/waitable.ts';
-import type { ResourceOf } from '../../../canonical/handles.ts';
 import { beginLifting, type CoreValue, lifter } from '../../../canonical/lift.ts';
 import { lowerer } from '../../../canonical/lower.ts';
 import type { StateOf } from '../../../canonical/state.ts';
@@ -52,7 +52,11 @@ function row(
     waits,
     run: (guest: Process, ...args: number[]) => {
       guest.component.allocations.checkCall();
-      return run(guest, ...args);
+      try {
+        return run(guest, ...args);
+      } finally {
+        guest.component.mustNotWait = false;
+      }
     },
   };
 }
@@ -79,7 +83,10 @@ function checkEnds(guest: Process): void {
 }
 
 function waitFor(guest: Process, set: WaitableSet): Event | Promise<Event> {
-  if (!set.hasEvent) checkEnds(guest);
+  if (!set.hasEvent) {
+    guest.component.checkMayWait();
+    checkEnds(guest);
+  }
   return set.wait(guest);
 }
 
@@ -308,9 +315,22 @@ const partRows = [
     store?.();
     return undefined;
   }),
-  row('must-not-wait', [], null, () => {
-    throw new GuestFault('a function waits whose type is not asynchronous');
+  row('must-not-wait', [], null, (guest) => {
+    guest.component.mustNotWait = true;
+    guest.component.checkMayWait();
+    return undefined;
   }),
+  // Says that the next call must not wait.
+  {
+    name: 'unwaiting',
+    params: [],
+    result: null,
+    waits: false,
+    run: (guest: Process) => {
+      guest.component.mustNotWait = true;
+      return undefined;
+    },
+  },
   // Number of a part whose memory gets what another one has written; 0: there is none. `copy-store` stores it.
   row('copy-part', [], 'i32', (guest) => {
     for (const { part } of guest.component.unstored) return part;
@@ -346,25 +366,14 @@ function taskOf(guest: Process, id: number): Task {
   return tasksOf(guest).of(id);
 }
 
-class ErrorContext {
-  readonly message: string;
-
-  constructor(message: string) {
-    this.message = message;
-  }
-}
-
-const errorContextResource: ResourceOf<ErrorContext> = { kind: 'resource', id: `${moduleName}#error-context` };
 const text = lifter('string');
 const textWriter = lowerer('string');
-/** Most characters that an error context keeps of its message. */
-const messageCharsMax = 1024;
 
 const errorContextRows = [
   row('error-context.new', ['message', 'message.length'], 'i32', (guest, pointer, length) => {
     beginLifting();
     const message = text.flat(guest, [pointer, length], 0) as string; // text lifts strings
-    return guest.component.handles.add(errorContextResource, new ErrorContext(message.slice(0, messageCharsMax)));
+    return guest.component.handles.add(errorContextResource, new ErrorContext(message));
   }),
   row('error-context.debug-message', ['context', 'message'], null, (guest, handle, pointer) => {
     const { message } = guest.component.handles.get(errorContextResource, handle);
@@ -394,6 +403,7 @@ function endOf(guest: Process, kind: Kind, side: Side, element: Element, handle:
 /** Delivers the event of `waitable` as the result of the call, after waiting for it. */
 function payloadOf(guest: Process, waitable: Waitable): SyscallResult {
   if (waitable.hasEvent) return waitable.take().payload;
+  guest.component.checkMayWait();
   checkEnds(guest);
   return waitable.happened().then(() => waitable.take().payload);
 }
