@@ -35,6 +35,10 @@ export async function commandLineOptions() {
   } satisfies BuildOptions;
 }
 
+/**
+ * Bundles the tool into `folder`: `wasmcloud.js`, its chunks, and `inputs.json` with the files that it was made of.
+ * Replaces an earlier build in steps at each of which the tool starts.
+ */
 export async function buildCommandLine(folder = join(root, 'dist')): Promise<void> {
   const result = await build({
     ...(await commandLineOptions()),

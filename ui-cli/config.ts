@@ -49,7 +49,7 @@ export async function readConfig(file: string): Promise<Config> {
   return parseConfig(text, file);
 }
 
-/** Parses the config. A file with other content is refused, so that it is never overwritten silently. */
+/** Parses the config. Throws `bad_request` for any other content of `file`, so that it is never overwritten silently. */
 export function parseConfig(text: string, file: string): Config {
   let value: unknown;
   try {
@@ -71,7 +71,8 @@ export function parseConfig(text: string, file: string): Config {
   return { server, accounts };
 }
 
-/** Writes a temporary file and renames it, so that a reader sees either the old or the new file, never half of one. */
+/** Writes a temporary file and renames it, so that a reader sees either the old or the new file, never half of one.
+ * Throws `internal` if that fails. */
 export async function writeConfig(file: string, config: Config): Promise<void> {
   // Not node:crypto: the credential helper loads this file, and loading crypto would take half its time.
   const temporary = `${file}.${process.pid}-${process.hrtime.bigint()}`;

@@ -25,6 +25,10 @@ export function gitUrl(server: string, handler: string): string {
   return `${server}/${handler}.git`;
 }
 
+/**
+ * Adds a remote for a handler to the repository in `folder`, and git's credential helper for the server. Throws
+ * `bad_request` for a name that git does not allow; the outcome tells all other failures.
+ */
 export async function addRemote(options: AddRemoteOptions): Promise<RemoteOutcome> {
   const { remote } = options;
   if (!/^[A-Za-z0-9][A-Za-z0-9._/-]*$/.test(remote)) {

@@ -63,6 +63,7 @@ export async function runCommandLine(
   }
 }
 
+/** Makes the program with all its commands but `run`, which loads the kernel. Reads nothing of the process. */
 export function buildProgram(environment: Environment, out: Output): { program: Command; context: Context } {
   const program = new Command('wasmcloud');
   const context = new Context(environment, out, () => {

@@ -14,6 +14,7 @@ import { isSingleFile } from './single-file.ts';
 
 /**
  * Opens the interface. `path`: a handler and a tab, both optional. Resolves to the exit status when the user leaves.
+ * Rejects with `bad_request` for an unknown tab.
  */
 export async function openTerminalInterface(context: Context, path: readonly string[]): Promise<number> {
   const [handler, tab] = path;

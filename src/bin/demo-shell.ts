@@ -53,6 +53,7 @@ export class Shell {
     return started.output();
   }
 
+  /** Starts a command with `input` as its standard input, and prints it unless `isQuiet`. */
   start(command: readonly string[], input = '', { isQuiet = false } = {}): Started {
     const [name = '', ...args] = command;
     if (!isQuiet) print(`$ ${name} ${args.join(' ')}`);

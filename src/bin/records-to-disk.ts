@@ -16,7 +16,7 @@ import { PlatformError } from '../protocol/errors.ts';
 export interface RecordsToDiskOptions {
   /** Database with the records, which it does not change. */
   readonly db: Database;
-  /** Data folder to write into. What is there stays; repositories are brought up to date. */
+  /** Data folder to write into. Files in it stay; repositories are brought up to date. */
   readonly folder: string;
   /** Environment of git. */
   readonly environment: Readonly<Record<string, string>>;

@@ -10,13 +10,13 @@ export interface Serving {
   readonly nodes: Nodes;
   /** Nodes that administrators add and remove; null: the runners are on this machine. */
   readonly register: NodeRegister | null;
-  /** Public base URL of functions, once it has started. */
+  /** Returns the public base URL of functions, once the station has started. */
   runUrl(): string;
-  /** URL of functions to tell whoever starts this control. */
+  /** Returns the URL of functions that the line about the start of this control shows. */
   readyUrl(): string;
   /** Returns where calls of queues and schedules of `label` go, and the key that the runners there know; null: nothing serves it. */
   target(label: string): CallTarget | null;
-  /** Whether a request to control's port is for this station. */
+  /** Returns whether a request to control's port is for this station. */
   handles(request: IncomingMessage): boolean;
   handle(request: IncomingMessage, response: ServerResponse): void;
   /** Resolves when functions can be served. */

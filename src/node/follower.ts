@@ -71,7 +71,7 @@ export class Follower implements Pick<ReleaseFeed, 'changes' | 'current'> {
     return [...this.#entries.values()].some((entry) => placedOf(entry) !== null);
   }
 
-  /** Names of the blobs that serving needs. */
+  /** Returns the names of the blobs that serving needs. */
   blobs(): ReadonlySet<string> {
     const names = new Set<string>();
     for (const [key, entry] of this.#entries)

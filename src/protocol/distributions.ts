@@ -12,7 +12,10 @@ export const coldSeconds: Bounds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,
 /** Bounds in seconds of how late an event loop was for a timer; from 2 s on a runner counts as stuck. */
 export const lagSeconds: Bounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
 
-/** Numbers of values by bucket, one more than there are bounds, and the sum of the values. */
+/**
+ * Numbers of values by bucket, one more than there are bounds, and the sum of the values, in their unit: mostly
+ * seconds.
+ */
 export interface Distribution {
   readonly buckets: readonly number[];
   readonly sum: number;
@@ -41,6 +44,7 @@ export class CountedDistribution implements Distribution {
     this.buckets = emptyBuckets(bounds);
   }
 
+  /** Counts `value`, in the unit of the bounds. */
   add(value: number): void {
     const index = bucketOf(this.bounds, value);
     this.buckets[index] = (this.buckets[index] ?? 0) + 1;

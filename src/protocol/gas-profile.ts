@@ -121,6 +121,7 @@ export class CallTree {
     return node;
   }
 
+  /** Adds gas to a node, by the number that enter() returned. */
   add(node: number, gas: number): void {
     this.#gas[node] = (this.#gas[node] ?? 0) + gas;
   }

@@ -46,6 +46,7 @@ export interface DeploymentSpec {
   readonly label: string;
   /** Preview that the Deployment belongs to; null: it belongs to the handler itself. */
   readonly preview: PreviewName | null;
+  /** Number of the Deployment, which is unique in its handler. */
   readonly number: number;
   readonly commit: string;
   /** Name of the Artifact, whose bytes control has sent before. */
@@ -140,6 +141,7 @@ export type ToRunner =
   | { readonly kind: 'profile'; readonly id: number; readonly handlerId: HandlerId; readonly ms: number }
   /** Tells whether what is served may be old, because the node cannot reach any control. */
   | { readonly kind: 'stale'; readonly isStale: boolean }
+  /** Asks for a `pong` with the same number. */
   | { readonly kind: 'ping'; readonly n: number }
   /** Answers the `request` with the same id. */
   | { readonly kind: 'reply'; readonly id: number; readonly ok: true; readonly value: Uint8Array | null }
@@ -179,6 +181,7 @@ export type FromRunner =
       /** Lines that the runner dropped since the last batch, by handler id. */
       readonly dropped: DroppedLines;
     }
+  /** Carries records and counters. `number` comes back in `received`. */
   | {
       readonly kind: 'usage';
       readonly number: number;
@@ -186,6 +189,7 @@ export type FromRunner =
       readonly counts: readonly UsageCount[];
       readonly running: RunningChange;
     }
+  /** Answers the `ping` of the number `n`. */
   | { readonly kind: 'pong'; readonly n: number; readonly stats: RunnerStats }
   /** Carries spans of traces. `dropped`: number of spans that were lost since the last message. */
   | { readonly kind: 'spans'; readonly spans: readonly Span[]; readonly dropped: number }
@@ -256,6 +260,10 @@ export interface UsageCount extends UsageSums {
   readonly figures?: CallFigures;
 }
 
+/**
+ * What a runner answers to a ping: numbers of invocations in flight and of suspended ones among them, bytes, and
+ * counters.
+ */
 export interface RunnerStats {
   readonly inFlight: number;
   readonly suspended: number;

@@ -87,7 +87,7 @@ export interface InstancePlan {
    * exported.
    */
   readonly mutableGlobals: readonly { readonly exportName: string; readonly type: ValType }[];
-  /** Hidden export name and size of the table; null: the module has none. */
+  /** Hidden export name of the table, and the number of entries at its start; null: the module has none. */
   readonly table: { readonly exportName: string; readonly initial: number } | null;
   /**
    * Initial entries of all tables. Absent in Artifacts of meter version 3 and below, which have only the one in

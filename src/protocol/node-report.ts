@@ -6,8 +6,8 @@ import type { PendingInvocationRecord } from './nouns.ts';
 export type ReportItem =
   | {
       readonly kind: 'logs';
-      /** Sender and number of the batch, as in LogBatchId. */
       readonly origin: string;
+      /** Number of the batch, as in LogBatchId. */
       readonly number: number;
       readonly blocks: readonly LogBlock[];
       readonly dropped: DroppedLines;
@@ -15,6 +15,7 @@ export type ReportItem =
   | {
       readonly kind: 'usage';
       readonly origin: string;
+      /** Number of the message, which grows with each message of `origin`. */
       readonly number: number;
       readonly records: readonly PendingInvocationRecord[];
       readonly counts: readonly UsageCount[];

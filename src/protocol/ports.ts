@@ -165,7 +165,7 @@ export interface LogSink {
    * each loss becomes a line of the log itself.
    */
   append(lines: readonly PendingLogLine[], dropped?: DroppedLines, id?: LogBatchId): Promise<LogAppendResult>;
-  /** Does the same with lines that their sender has packed. A block that no reader could unpack is lost. */
+  /** Stores lines as append() does, in the blocks of their sender. A block that no reader could unpack is lost. */
   appendBlocks(blocks: readonly LogBlock[], dropped?: DroppedLines, id?: LogBatchId): Promise<LogAppendResult>;
 }
 
@@ -203,6 +203,7 @@ export interface LogFilter {
   readonly untilMs?: number | undefined;
 }
 
+/** HTTP statuses from `from` to `to`, both included. */
 export interface StatusRange {
   readonly from: number;
   readonly to: number;

@@ -17,6 +17,7 @@ export interface TakeoverReport {
   /** True when the runner answers no further requests; Invocations that began before may still run. */
   readonly isClosed: boolean;
   readonly logs?: {
+    /** Number of the batch, as in the `logs` of FromRunner. */
     readonly batch: number;
     readonly blocks?: readonly LogBlockText[];
     /** Lines of a runner of an earlier version, which sends no blocks. */

@@ -317,6 +317,7 @@ export interface QueueMessagePage {
 export interface PublishedView {
   /** Id of the message; null: several were published in one request. */
   readonly id: string | null;
+  /** Messages that were stored. */
   readonly published: number;
   /** Messages whose key had been used before, so that they were not published again. */
   readonly duplicates: number;
@@ -379,6 +380,7 @@ export interface NodeLine {
   readonly nodeLabels: Readonly<Record<string, string>>;
   /** Calls in the last second. */
   readonly calls: number;
+  /** Invocations in flight. */
   readonly inFlight: number;
   readonly memoryBytes: number;
   readonly runners: number;

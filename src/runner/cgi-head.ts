@@ -56,6 +56,7 @@ export type CgiHead =
       readonly contentLength: number | null;
       /** Path to answer as if it had been requested (RFC 3875 section 6.2.2); null: none. */
       readonly localRedirect: string | null;
+      /** Bytes before the body. */
       readonly bodyStart: number;
     }
   | { readonly kind: 'bad'; readonly message: string };

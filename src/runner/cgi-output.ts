@@ -140,7 +140,7 @@ export class CgiOutput implements Resource {
     return 0;
   }
 
-  /** Like flush, if any output is buffered. For a guest that begins to wait. */
+  /** Flushes if any output is buffered: for a guest that begins to wait. */
   sendPending(): void {
     if (this.#length > 0) this.flush();
   }

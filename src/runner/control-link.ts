@@ -8,6 +8,10 @@ import type { UsageBatch } from './usage-reporter.ts';
 /** The part of `process` that node:child_process gives a child for messages. */
 export interface Channel {
   readonly connected: boolean;
+  /**
+   * Sends a message; `sent` is called with null once it was written, else with the error. Returns false when the
+   * channel is full.
+   */
   send?(message: FromRunner, handle: undefined, options: undefined, sent: (error: Error | null) => void): boolean;
   on(event: 'message', listener: (message: unknown) => void): unknown;
   on(event: 'disconnect', listener: () => void): unknown;

@@ -66,6 +66,7 @@ export function failureOf(end: ProcessEnd, hasOutput: boolean): Failure | null {
   }
 }
 
+/** Returns the failure of a call that the runner has ended for the reason `code`. */
 export function refused({ code, message }: Refusal, limits: Limits): Failure {
   switch (code) {
     case 'no_answer':

@@ -51,9 +51,9 @@ export interface GuestParts {
   readonly http: IncomingHttp | null;
   readonly meter: GasMeter;
   readonly log: ProcessLog;
-  /** Is called as ProcessOptions.suspending is. */
+  /** Does what ProcessOptions.suspending does. */
   suspending(): void;
-  /** Is called when a request to control has failed because control cannot be reached. */
+  /** Notes that a request to control has failed because control cannot be reached. */
   controlAway(): void;
 }
 

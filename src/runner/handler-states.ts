@@ -37,6 +37,7 @@ export interface HandlerServices {
 export interface HandlerState {
   readonly id: HandlerId;
   readonly share: Share;
+  /** Invocations in flight. */
   inFlight: number;
   /** Services by the preview's id; '': the handler itself. Previews share neither kv values nor connections. */
   readonly services: Map<string, { readonly services: HandlerServices; deployments: number }>;

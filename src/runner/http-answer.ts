@@ -75,6 +75,10 @@ export class HttpAnswer implements IncomingHttp {
     return `${path === '' ? '/' : path}${query === '' ? '' : `?${query}`}`;
   }
 
+  /**
+   * Fields that the guest gets: those of the request without those of the connection, and traceparent, and the facts of
+   * a trigger.
+   */
   get fields(): readonly HttpField[] {
     const { trigger, trace } = this.#options.call;
     const sent = fieldsOf(this.#request.rawHeaders).filter(

@@ -28,10 +28,12 @@ export class InFlight {
     this.#budget = budget;
   }
 
+  /** Number of invocations in flight. */
   get size(): number {
     return this.#all.length;
   }
 
+  /** Adds an invocation, whose request came on `socket`, after those that were pipelined before it. */
   add(invocation: Invocation, socket: Socket): void {
     invocation.place = this.#all.length;
     this.#all.push(invocation);
@@ -41,6 +43,7 @@ export class InFlight {
     if (this.#timer === null) this.#start();
   }
 
+  /** Removes an invocation that has ended. */
   delete(invocation: Invocation, socket: Socket): void {
     const last = this.#all.pop();
     if (last !== undefined && last !== invocation) {

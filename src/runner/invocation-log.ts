@@ -38,6 +38,10 @@ export class InvocationLog implements ProcessLog {
     this.#sink = sink;
   }
 
+  /**
+   * Passes a line on, as fields where it is a JSON object. Holds lines from the first one of standard error on, until
+   * release() or fail().
+   */
   line(facts: Parameters<ProcessLog['line']>[0]): void {
     const written: PendingLogLine = { ...this.#source, ...facts };
     const line = facts.stream === 'platform' ? written : structured(written);

@@ -38,6 +38,7 @@ export interface LoadedDeployment {
   readonly headMemo: HeadMemo;
   /** Returns the pushed files as a directory, built when a guest first needs it. */
   readonly tree: () => LowerDirectory;
+  /** Invocations in flight. */
   inFlight: number;
   /** Number of the last request that called it; 0: none. */
   lastCall: number;
@@ -67,6 +68,7 @@ export class LoadedDeployments {
     this.#options = options;
   }
 
+  /** Number of Deployments. */
   get size(): number {
     return this.#deployments.size;
   }

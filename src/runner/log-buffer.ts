@@ -74,6 +74,7 @@ export class LogBuffer {
     this.#spill = spill;
   }
 
+  /** Takes a line, which is sent with its batch. Counts it as dropped when neither memory nor the spool has room. */
   push(line: PendingLogLine): void {
     if (this.#hasRoom(line) || (this.#spillOne() && this.#hasRoom(line))) {
       this.#lines.push(line);

@@ -15,6 +15,7 @@ export class OwnerLimits {
   /** Entries of limited Users only. */
   readonly #owners = new Map<string, LimitedOwner>();
 
+  /** Changes what holds for a User. `callsMax` is a number of invocations in this runner; null: no limit. */
   set({ ownerId, isSuspended, callsMax }: OwnerState): void {
     const max = callsMax ?? Number.POSITIVE_INFINITY;
     const known = this.#owners.get(ownerId);

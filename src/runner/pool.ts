@@ -42,6 +42,7 @@ export class SlotPool implements Evictable {
     budget.join(this);
   }
 
+  /** Number of slots that no invocation has. */
   get spare(): number {
     return this.#clean.length + this.#dirty.length;
   }

@@ -43,6 +43,10 @@ export class RouteTable {
     return this.#elsewhere.get(label);
   }
 
+  /**
+   * Lets `label` be served by a Deployment; null: the label exists, and nothing is deployed. `shared`: a second version
+   * with its share of the calls; null: none.
+   */
   set(label: string, deployment: LoadedDeployment | null, shared: SharedRoute | null = null): void {
     this.#labels.set(label, deployment);
     this.#elsewhere.delete(label);
@@ -90,6 +94,7 @@ export class RouteTable {
     return this.#domains.size === 0 ? undefined : this.#domains.get(host);
   }
 
+  /** Number of labels. */
   get size(): number {
     return this.#labels.size;
   }

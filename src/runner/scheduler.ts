@@ -11,6 +11,7 @@ import { sliceLimits } from './limits.ts';
 export class Share {
   /** Waiting invocations by the number of their waits: level n after 2^n slices. */
   readonly #levels: (() => void)[][] = [];
+  /** Number of invocations that wait. */
   waiting = 0;
   /** Milliseconds of thread used, as in start-time fair queueing: a handler that was idle gets no advantage. */
   usedMs = 0;
@@ -24,6 +25,7 @@ export class Share {
     this.waiting += 1;
   }
 
+  /** Removes the invocation with the fewest waits, of those the first. Returns what resumes it; undefined: none waits. */
   shift(): (() => void) | undefined {
     for (const level of this.#levels) {
       const resume = level?.shift();
@@ -56,6 +58,7 @@ export class Scheduler {
   #nowMs = 0;
   #isArmed = false;
 
+  /** Number of invocations that wait for their next slice. */
   get waiting(): number {
     let count = 0;
     for (const share of this.#waiting) count += share.waiting;

@@ -114,6 +114,10 @@ export class InvocationTrace implements ProcessTrace {
     this.traceparent = traceparentOf({ traceId: this.traceId, spanId: this.#spanId, isSampled: this.isSampled });
   }
 
+  /**
+   * Begins the span of a part of the Invocation. Returns what the callee is told of it; `end` records it, unless the
+   * trace is not sampled or has spanLimits.perInvocation spans.
+   */
   begin({
     name,
     kind,

@@ -1,5 +1,6 @@
 /** Counts the bytes that many holders have together, and refuses more than `max`. */
 export class ByteBudget {
+  /** Greatest number of bytes held. */
   readonly max: number;
   #held = 0;
 
@@ -7,6 +8,7 @@ export class ByteBudget {
     this.max = max;
   }
 
+  /** Bytes held. */
   get held(): number {
     return this.#held;
   }

@@ -30,6 +30,7 @@ export interface AuditQuery {
   readonly operation?: string | undefined;
   /** Number of an entry: only older ones; in an export, only newer ones. */
   readonly after?: number | undefined;
+  /** Most entries of the answer. */
   readonly limit?: number | undefined;
 }
 

@@ -70,7 +70,8 @@ export function invoke(options: InvokeOptions): Promise<Answer> {
   });
 }
 
-/** Returns the URL of `path` below `base`. `path`: with or without a leading slash, may contain a query. */
+/** Returns the URL of `path` below `base`. `path`: with or without a leading slash, may contain a query. Throws
+ * `bad_request` if it is none. */
 export function invocationUrl(base: string, path: string): URL {
   const url = new URL(base);
   const below = url.pathname.replace(/\/+$/, '');
@@ -79,7 +80,7 @@ export function invocationUrl(base: string, path: string): URL {
   return target;
 }
 
-/** Parses `Name: value`, the syntax of curl -H. */
+/** Parses `Name: value`, the syntax of curl -H. Throws `bad_request` for any other text. */
 export function parseHeader(text: string): readonly [string, string] {
   const match = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*)$/.exec(text);
   if (match === null) {

@@ -1,4 +1,4 @@
-/** Parsers of command line values. commander prints the message of an InvalidArgumentError. */
+/** Parsers of command line values. Each throws InvalidArgumentError, whose message commander prints. */
 import { InvalidArgumentError } from 'commander';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import { levelByName, logLevelNames, logLevels } from '../../src/protocol/nouns.ts';
@@ -10,6 +10,7 @@ import { readBytes } from '../text/size.ts';
  */
 export const handlerArgument = 'handler';
 
+/** Returns a parser of whole numbers from `least` to `most`. */
 export function parseCount(least: number, most: number): (text: string) => number {
   return (text) => {
     const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;

@@ -24,7 +24,10 @@ export function addExportOptions(command: Command, of: string | null = null): Co
     .option('--resume', `${of === null ? '' : `of --${of}: `}go on with one that was interrupted`, false);
 }
 
-/** Writes an export to `out`, or to standard output where that is `-` or null. */
+/**
+ * Writes an export to `out`, or to standard output where that is `-` or null. Throws `bad_request` for `resume` without
+ * a file.
+ */
 export async function exportTo(
   context: Context,
   exported: Exported,

@@ -156,6 +156,7 @@ export class App extends Observable {
     else this.say('error', ...lines(known));
   }
 
+  /** Opens the login screen above the present one. Does nothing while it shows. */
   loginExpired(): void {
     if (this.#loginShows) return;
     this.screen.hide();
@@ -184,6 +185,7 @@ export class App extends Observable {
     this.#showTop();
   }
 
+  /** Forgets the login, and leaves the first screen alone, below the login screen. */
   loggedOut(): void {
     this.session = { ...this.session, token: null, user: null, tokenFrom: null };
     this.client = new Client(this.session);
@@ -275,6 +277,7 @@ export class App extends Observable {
     ];
   }
 
+  /** Handles a key: Ctrl-C and Ctrl-Z first, then a field that is typed into, then bindings. */
   press(press: KeyPress): void {
     if (press.name === 'ctrl-c' || press.name === 'ctrl-z') {
       if (press.name === 'ctrl-c') this.options.exit();

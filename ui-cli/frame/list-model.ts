@@ -98,6 +98,9 @@ export class ListModel<T> {
     return true;
   }
 
+  /**
+   * Returns the message line: the filter with the number of matches, or the position in a list longer than the window.
+   */
   status(): Status {
     const count = this.items.length;
     const position = count === 0 ? '' : `${this.view.selected + 1} of ${count}`;

@@ -3,6 +3,7 @@ import type { KeyPress } from './keys.ts';
 import { moveBy } from './moves.ts';
 
 export interface ListView {
+  /** Index of the selected row. */
   readonly selected: number;
   /** Index of the first visible row. */
   readonly top: number;

@@ -38,6 +38,7 @@ export class JumpOverlay implements TypingTarget {
     return this.#found.matches;
   }
 
+  /** Index of the selected match; 0 without matches. */
   get selected(): number {
     return Math.max(0, Math.min(this.#selected, this.matches.length - 1));
   }
@@ -52,6 +53,7 @@ export class JumpOverlay implements TypingTarget {
     return this.input.insert(text);
   }
 
+  /** Moves the selection by `by` matches, up if below 0, and stops at both ends. */
   move(by: number): void {
     this.#selected = Math.max(0, Math.min(this.selected + by, this.matches.length - 1));
   }

@@ -52,13 +52,13 @@ export abstract class Screen {
     return this.slot.typing;
   }
 
-  /** Is called when the screen comes to the top: starts loading. */
+  /** Starts loading: the screen has come to the top. */
   show(): void {}
 
-  /** Is called when the screen no longer shows: stops all work. */
+  /** Stops all work: the screen no longer shows. */
   hide(): void {}
 
-  /** Is called when the terminal's size or the data has changed: corrects selections. */
+  /** Corrects selections: the terminal's size or the data has changed. */
   resize(): void {}
 
   /** Handles Esc. Returns true when something inside the screen was closed, so that the screen stays. */

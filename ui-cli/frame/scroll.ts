@@ -24,6 +24,7 @@ export class Scroll {
     this.#columns = columns;
   }
 
+  /** Lines as they show: cut ones whole, or wrapped ones row by row. */
   get lines(): readonly string[] {
     if (!this.wraps) return this.#lines;
     const columns = this.#columns();
@@ -43,6 +44,7 @@ export class Scroll {
     this.#lines = lines;
   }
 
+  /** Returns the message line: the visible lines by number; '' if all are visible. */
   status(): Status {
     const rows = this.#rows();
     const count = this.lines.length;

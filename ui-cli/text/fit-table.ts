@@ -21,6 +21,10 @@ export interface FitTable {
 
 const gap = 2;
 
+/**
+ * Returns the table in at most `width` cells, if dropping and shrinking get there: columns that neither drop nor shrink
+ * may need more.
+ */
 export function fitTable(columns: readonly FitColumn[], rows: readonly (readonly string[])[], width: number): FitTable {
   const widths = columns.map((column, i) => Math.max(cells(column.title), ...rows.map((row) => cells(row[i] ?? ''))));
   let shown = columns.map((_, i) => i);

@@ -53,6 +53,7 @@ export interface ProfileRow {
   /** Names of the functions from the root to this one. */
   readonly key: string;
   readonly name: string;
+  /** Number of callers above. */
   readonly depth: number;
   /** Share of all gas, with all calls and of its own: `38.0 %`. */
   readonly total: string;

@@ -41,6 +41,7 @@ export class RecordScanner {
     return scanner;
   }
 
+  /** Scans the next `bytes`, which may end within a record. */
   push(bytes: Uint8Array): void {
     for (let index = 0; index < bytes.length; index += 1) {
       const byte = bytes[index];

@@ -3,6 +3,7 @@ import { argon2, timingSafeEqual } from 'node:crypto';
 import { PlatformError } from '../../protocol/errors.ts';
 import { Semaphore } from '../../waiting/semaphore.ts';
 
+/** Cost of a hash, as RFC 9106 (3.1) defines it: memory, number of passes over it, number of lanes. */
 export interface PasswordCost {
   /** Memory in KiB. */
   readonly memory: number;

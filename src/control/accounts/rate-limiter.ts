@@ -41,6 +41,7 @@ export class RateLimiter {
     this.#keep(key, Math.max(0, this.#spent(key) - 1));
   }
 
+  /** Number of keys with spent attempts. */
   get size(): number {
     return this.#buckets.size;
   }

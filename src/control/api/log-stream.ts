@@ -38,6 +38,7 @@ export interface LogStreamDeps {
 }
 
 export interface LogStreams {
+  /** Number of open streams. */
   readonly open: number;
   /** Ends all streams with 1001 and refuses new ones. */
   close(): void;

@@ -49,6 +49,7 @@ export interface PlatformIdentity {
   readonly bootId: string;
 }
 
+/** Makes the routes outside of the API: `/`, `/healthz`, `/readyz`, `/status`, `/metrics`, and the book in `/docs`. */
 export function pages(options: PagesOptions): Router {
   const { db, metrics, notReady, imports, identity, addresses, metricsToken = null } = options;
   const router = new Router();

@@ -55,7 +55,7 @@ export class ArchiveReader {
     const unreadable = (cause: NodeJS.ErrnoException) => {
       throw new PlatformError('not_found', `cannot read ${path} (${cause.code})`, { cause });
     };
-    // A pipe would block whoever opens it.
+    // A pipe would block the process that opens it.
     if (!(await stat(path).catch(unreadable)).isFile()) throw damaged(`${path} is no file`);
     const file = await open(path, 'r').catch(unreadable);
     try {

@@ -20,7 +20,7 @@ const sumMax = 2n ** 128n;
 export interface MoveDatabaseOptions {
   readonly from: Kysely<Schema>;
   readonly to: Kysely<Schema>;
-  /** The one of both that is PostgreSQL: it tells keys and the order of tables. */
+  /** The database of the two that is PostgreSQL: it tells keys and the order of tables. */
   readonly postgres: 'from' | 'to';
   /** Tables that are not moved, besides leases and living controls. */
   readonly without: readonly string[];

@@ -27,6 +27,7 @@ export interface TakenCall {
   readonly ownerId: string;
   /** Name of the schedule; null: an asynchronous request. */
   readonly schedule: string | null;
+  /** Number of this attempt, from 1. */
   readonly attempt: number;
   readonly attemptsMax: number;
   readonly request: CallRequest;

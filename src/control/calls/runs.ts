@@ -28,7 +28,7 @@ export async function insertRun(
   const request: CallRequest = {
     method: 'POST',
     path: settings.path,
-    // Whoever makes the call puts the handler's present name in.
+    // The control that makes the call puts the handler's present name in.
     label: run.preview === null ? null : previewLabel(run.preview, ''),
     authority: null,
     fields: [['content-type', 'text/plain; charset=utf-8']],

@@ -25,6 +25,10 @@ export class GrowthWatch {
     this.#options = options;
   }
 
+  /**
+   * Counts that a handler has grown by `by`, in the unit of `slack`. Trims it when that is due: the first time, and
+   * after each growth of `slack`.
+   */
   grown(handlerId: HandlerId, by: number): void {
     if (this.#closed) return;
     const before = this.#grown.get(handlerId);

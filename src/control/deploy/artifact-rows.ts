@@ -30,7 +30,7 @@ export class ArtifactRows {
     return new Set([...names, ...packs.flatMap(({ blob }) => blob ?? [])]);
   }
 
-  /** Whether a Deployment or a recorded push refers to the content `name`, as `used` says. */
+  /** Returns whether a Deployment or a recorded push refers to the content `name`, as `used` says. */
   async isUsed(name: string): Promise<boolean> {
     const deployment = await this.#db
       .selectFrom('deployments')

@@ -280,6 +280,7 @@ export class DeploymentStore {
     return (await this.#db.selectFrom('deployments').selectAll().where('id', '=', id).executeTakeFirst()) ?? null;
   }
 
+  /** Returns the Deployment of a handler by its number in that handler; null: there is none. */
   async byNumber(handlerId: HandlerId, number: number): Promise<DeploymentRow | null> {
     const row = await this.#db
       .selectFrom('deployments')

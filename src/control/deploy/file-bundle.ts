@@ -4,6 +4,7 @@
  */
 import type { TreeFile } from '../../protocol/messages.ts';
 
+/** Returns the bundle of `files`. The same files in another order give the same bytes. */
 export function encodeBundle(files: readonly TreeFile[]): Uint8Array {
   const sorted = [...files].sort((a, b) => (a.path < b.path ? -1 : 1));
   const index = Buffer.from(JSON.stringify(sorted.map(({ path, bytes }) => [path, bytes.length])));

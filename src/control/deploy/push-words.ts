@@ -17,6 +17,7 @@ import {
 import type { Candidate } from './candidate.ts';
 import type { Vetted } from './vet/messages.ts';
 
+/** Returns the first line of a push: the branch or tag, its new commit and the one before. */
 export function received(handler: string, update: RefUpdate): string {
   const what = update.ref.startsWith('refs/tags/')
     ? `tag ${shortPath(tagOf(update.ref))}`
@@ -36,11 +37,13 @@ export function formerNameUsed({ formerName, handlerName }: IncomingPush): reado
   ];
 }
 
+/** Returns the line about the module that was found. `before`: bytes of the module that is live; null: none is. */
 export function found({ modulePath, source, bytes }: Candidate, sha256: string, before: number | null): string {
   const change = before === null || before === bytes.length ? '' : `, ${sizeChange(bytes.length - before)}`;
   return `found ${shortPath(modulePath)} (${source === 'h' ? 'compiled: ' : ''}${size(bytes.length)}${change}, sha256 ${sha256.slice(0, 8)})`;
 }
 
+/** Returns the line about ABIs and imports, with the milliseconds of rewriting and compiling. */
 export function validated({ module, rewriteMs, compileMs }: Vetted): string {
   const { abis, imports } = module.plan;
   const { component } = module;

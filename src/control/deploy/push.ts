@@ -50,6 +50,7 @@ import type { VetPool } from './vet/vet-pool.ts';
 
 /** Quota of a user, as far as a push needs it. */
 export interface PushQuota {
+  /** Returns the bytes that the user may store. */
   quotaOf(userId: string): Promise<number>;
   /** Throws `limit_exceeded` unless the user may store `bytes` more. */
   admit(userId: string, bytes: number): Promise<void>;

@@ -66,7 +66,7 @@ export class Rollouts {
     return { replaced: live, percent: release.percent };
   }
 
-  /** Implements Deployer.startRollout (src/protocol/ports.ts). */
+  /** Implements Deployer.startRollout (src/protocol/ports.ts), with its errors. */
   async start(options: {
     readonly handlerId: HandlerId;
     readonly number: number;

@@ -18,6 +18,7 @@ export interface ActiveDeployment {
 export class Activity {
   readonly #active = new Map<string, ActiveDeployment>();
 
+  /** Takes the counts that a runner has sent. */
   note(counts: readonly UsageCount[]): void {
     for (const { handlerId, deployment, invocations, inFlight } of counts) {
       const key = `${handlerId} ${deployment}`;

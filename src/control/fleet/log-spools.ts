@@ -23,6 +23,7 @@ const recordSchema = z.object({
 
 /** An open file, for one runner that is about to start. */
 export interface OpenSpool {
+  /** File descriptor in this process, which the runner inherits. */
   readonly descriptor: number;
   /** Names the file for its runner, and closes the descriptor of this process. `pid` undefined: it could not start. */
   started(pid: number | undefined): void;

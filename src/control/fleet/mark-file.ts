@@ -10,6 +10,7 @@ const markBytes = 64;
 const progressBytes = 4;
 
 export class MarkFile {
+  /** File descriptor in this process, which the runner inherits. */
   readonly descriptor: number;
   #isOpen = true;
 

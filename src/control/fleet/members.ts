@@ -56,6 +56,7 @@ export class Members {
     return this.#byIndex.values();
   }
 
+  /** Number of runners. */
   get size(): number {
     return this.#byIndex.size;
   }

@@ -101,6 +101,7 @@ export class Orphans {
     this.#grace.unref();
   }
 
+  /** Stops waiting for orphans, which go on. Nothing is delivered or ended any more. */
   stop(): void {
     this.#isStopped = true;
     this.#takenOver.resolve();

@@ -3,6 +3,7 @@ export class ChunkQueue {
   #chunks: Buffer[] = [];
   #length = 0;
 
+  /** Number of bytes in the queue. */
   get length(): number {
     return this.#length;
   }

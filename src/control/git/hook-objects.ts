@@ -100,7 +100,7 @@ function kindOf(head: unknown): string {
 
 /**
  * Parses the output of `git ls-tree -r -z -l`: `mode type oid size TAB path NUL`; entries that are no blobs have the
- * size `-`.
+ * size `-`. Throws `internal` for any other form.
  */
 export function parseTree(bytes: Uint8Array): readonly TreeEntry[] {
   const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);

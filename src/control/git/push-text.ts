@@ -135,6 +135,7 @@ export function sizeChange(bytes: number): string {
   return `${bytes < 0 ? '-' : '+'}${size(Math.abs(bytes))}`;
 }
 
+/** Returns `1 import`, `3 imports`: `n` and the noun, with `s` unless `n` is 1. */
 export function count(n: number, noun: string): string {
   return `${n} ${noun}${n === 1 ? '' : 's'}`;
 }

@@ -32,7 +32,7 @@ export interface RepositoriesOptions {
 
 /** Records one push for other controls, from git's pre-receive hook until git has ended. */
 export interface PushRecord {
-  /** Is called before git may move refs. */
+  /** Notes that git may move refs from now on. */
   begin(): Promise<void>;
   /** Stores what the push has brought, after git has moved the refs; the first Release of the push then records it. */
   prepare(updates: readonly RefUpdate[]): Promise<void>;
@@ -261,7 +261,7 @@ export class Repositories {
 
   /**
    * Ends a git process that a killed control left behind. After that the refs are final and tell the outcome of the
-   * push.
+   * push. Throws `unavailable` if the process does not end.
    */
   async endOrphan(id: string): Promise<void> {
     const text = await readFile(join(this.pathOf(id), gitPidFile), 'utf8').catch(() => '');

@@ -128,7 +128,7 @@ export class RepositoryKeeper implements PushRecords {
     });
   }
 
-  /** Whether this control is the home of a repository, as far as is known. */
+  /** Returns whether this control is the home of a repository, as far as is known. */
   holds(id: string): boolean {
     return this.#held.has(id);
   }
@@ -167,7 +167,8 @@ export class RepositoryKeeper implements PushRecords {
 
   /**
    * Packs the objects that a push has brought and stores them where all controls can read them, after git has moved the
-   * refs. The push is not recorded yet: `write` or `commit` does that.
+   * refs. The push is not recorded yet: `write` or `commit` does that. Throws `conflict` where this control has
+   * lost the repository.
    */
   async prepare({ id, path }: KeptRepository, updates: readonly RefUpdate[]): Promise<void> {
     const epoch = this.#ready.get(id);

@@ -116,6 +116,10 @@ export class Handlers {
     return rows.map(toHandler);
   }
 
+  /**
+   * Changes the branch whose pushes are released. Throws `bad_request` for a name that git does not allow, `not_found`
+   * for a deleted handler.
+   */
   async setDeployBranch(handlerId: HandlerId, branch: string): Promise<void> {
     if (!isBranchName(branch))
       throw new PlatformError('bad_request', 'this cannot be a branch name', { hints: ['for example main'] });

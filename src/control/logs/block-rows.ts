@@ -44,7 +44,7 @@ export interface StoredBlock extends Pick<BlockHead, 'first_cursor' | 'last_curs
   readonly data: Uint8Array;
 }
 
-/** Part of a handler's log: cursors above `after`, up to `upTo`. */
+/** Part of a handler's log: lines with cursors above `after`, up to and with `upTo`. */
 export interface BlockRange {
   readonly handlerId: HandlerId;
   readonly after: number;

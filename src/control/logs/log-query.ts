@@ -55,6 +55,7 @@ export interface BlockSource {
 
 export interface LogRange extends BlockRange {
   readonly filter: LogFilter;
+  /** Most lines of the answer. */
   readonly limit: number;
   /** Bytes of text after which the answer ends; at least one line is returned. */
   readonly bytes?: number;

@@ -79,11 +79,13 @@ export interface LogStoreOptions {
 
 /** Counters since the start, for /metrics. */
 export interface LogCounters {
+  /** Lines stored. */
   readonly stored: number;
   /** Lines dropped by runners, refused because the queue was full, or lost with a failed write. */
   readonly dropped: number;
   /** Lines of handlers that do not exist. */
   readonly unknown: number;
+  /** Lines that wait for the database. */
   readonly waiting: number;
   readonly tails: number;
 }

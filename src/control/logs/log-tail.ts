@@ -130,6 +130,7 @@ export class LogTail {
     this.#wakeUp();
   }
 
+  /** Ends the tail and drops lines that were not read. Does nothing after the first time. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

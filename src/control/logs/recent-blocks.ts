@@ -27,6 +27,10 @@ export class RecentBlocks {
     }
   }
 
+  /**
+   * Returns the packed lines of a block that is still held, by its first cursor `first` and its number of lines;
+   * undefined: it is not.
+   */
   get(handlerId: HandlerId, first: number, lines: number): Uint8Array | undefined {
     return this.#blocks.get(keyOf(handlerId, first, lines));
   }

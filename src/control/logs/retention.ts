@@ -95,7 +95,7 @@ export class LogRetention {
 
   /**
    * Removes a handler's oldest blocks up to the first with a line of `cutoffMs` or later. A block with a line of the
-   * future was stored while the clock was wrong: it goes with the first older block behind it, and keeps no other.
+   * future was stored while the clock was wrong: it goes with the first older block after it, and keeps no other.
    */
   async #expire(handlerId: HandlerId, cutoffMs: number): Promise<void> {
     const futureMs = this.#now() + trustedClockLimits.movedMs;

@@ -26,6 +26,7 @@ export type Labels = Readonly<Partial<Record<string, string | number>>>;
 export interface Sample {
   readonly metricName?: string | undefined;
   readonly labels: Labels;
+  /** The number, in the unit that ends the family's name: seconds, bytes, or none. */
   readonly value: number;
 }
 

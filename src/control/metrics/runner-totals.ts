@@ -10,6 +10,10 @@ import type { NodeView } from '../../protocol/ports.ts';
 export const runnerCounters = ['poolHits', 'poolMisses', 'strayRequests', 'recordsDropped'] as const;
 export type RunnerCounter = (typeof runnerCounters)[number];
 
+/**
+ * Numbers of runners that serve and that start, of invocations in flight and of suspended ones, and bytes, over all
+ * runners.
+ */
 export interface RunnerGauges {
   readonly serving: number;
   readonly starting: number;
@@ -56,6 +60,7 @@ export class RunnerTotals {
     return this.#ended;
   }
 
+  /** Returns the sum of a counter over all runners, those that have ended included. */
   total(name: RunnerCounter): number {
     return this.#totals[name];
   }

@@ -26,6 +26,7 @@ export interface NodeDoorOptions {
   /** Returns what a node is told that joins. */
   readonly welcome: (node: NodeRow, epoch: number) => Joined;
   readonly released: {
+    /** Returns changes of what is released after revision `after`, oldest first, and the revision that they lead to. */
     rowsAfter(
       after: number,
     ): Promise<{ readonly rows: readonly ReleasedRow[]; readonly more: boolean; readonly revision: number }>;
@@ -44,11 +45,15 @@ export class NodeDoor {
     this.#options = options;
   }
 
+  /** Returns whether the path of a request is one of this door's. */
   handles(request: IncomingMessage): boolean {
     return request.url?.startsWith(nodeDoorPath) === true;
   }
 
-  /** Answers a request: 401 without a valid token, 409 to a process that another one with its token has replaced. */
+  /**
+   * Answers a request: 401 without a valid token, 409 to a process that another one with its token has replaced. Never
+   * rejects.
+   */
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
       const node = await this.#nodeOf(request);

@@ -20,6 +20,7 @@ import { bringBack, findMessages, lockQueue } from './waiting-messages.ts';
 /** A message that has been taken for a consumer. */
 export interface TakenMessage {
   readonly id: string;
+  /** Position in the queue, which grows with each published message. */
   readonly position: number;
   readonly body: Uint8Array;
   readonly contentType: string | null;
@@ -37,7 +38,7 @@ export interface Taken {
   readonly hasMore: boolean;
   /** Unix milliseconds at which a further message may become available; null: only when one is published. */
   readonly nextMs: number | null;
-  /** Messages that earlier takers lost: those that come again, and those that are dead letters now. */
+  /** Numbers of messages that earlier takers lost: of those that come again, and of those that are dead letters now. */
   readonly lost: { readonly retried: number; readonly dead: number };
 }
 

@@ -19,6 +19,7 @@ export const transferLimits = {
   attempts: 2 ** 31 - 1,
 } as const;
 
+/** Numbers of messages that were published, and of those whose key had been used before. */
 export interface Uploaded {
   readonly published: number;
   readonly duplicates: number;

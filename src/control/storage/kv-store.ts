@@ -26,6 +26,7 @@ export class KvStore {
     this.#now = options.now;
   }
 
+  /** Returns the value as it was put; null: there is none. */
   async get(address: KvAddress): Promise<Uint8Array | null> {
     const { handlerId, bucket, key } = stored(address);
     const row = await this.#db.reader

@@ -31,6 +31,7 @@ export interface HandlerFigures {
   readonly gas: FigureDistribution;
 }
 
+/** Numbers of calls by bucket, and the sum of their seconds or gas. */
 export interface FigureDistribution {
   readonly bounds: Bounds;
   readonly buckets: readonly number[];

@@ -56,6 +56,7 @@ export class RecentUsage {
     }
   }
 
+  /** Returns sums, rates and quantiles of a handler's last minutes; zeros for an unknown handler. */
   summary(handlerId: HandlerId): UsageSummary {
     const { slotMs, slots } = recentLimits;
     const atMs = this.#now();

@@ -12,6 +12,7 @@ const perRunnerMax = 2_000;
 export class RunningInvocations {
   readonly #byRunner = new Map<string, Map<string, PendingInvocationRecord>>();
 
+  /** Adds and removes Invocations that a runner reports. Drops new ones above perRunnerMax. */
   change(runnerId: string, { started, ended }: RunningChange): void {
     const theirs = this.#byRunner.get(runnerId) ?? new Map<string, PendingInvocationRecord>();
     this.#byRunner.set(runnerId, theirs);

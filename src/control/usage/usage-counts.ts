@@ -53,6 +53,7 @@ export class PendingCounts implements Iterable<Schema['usage']> {
     return true;
   }
 
+  /** Number of rows. */
   get size(): number {
     return this.#rows.size;
   }
@@ -94,10 +95,12 @@ function added(
   return sql<number>`case when ${stored} > ${countMax - n} then ${countMax} else ${stored} + ${n} end`;
 }
 
+/** Returns a count from outside: `n`, or 0 if it is no whole number from 0 to 2^53 - 1. */
 export function whole(n: number): number {
   return Number.isSafeInteger(n) && n >= 0 ? n : 0;
 }
 
+/** Returns an amount from outside: `n`, or 0 if it is below 0 or not finite. */
 export function positive(n: number): number {
   return Number.isFinite(n) && n >= 0 ? n : 0;
 }

@@ -102,7 +102,7 @@ export class Relocation {
     this.#access(stored, offset + (scalarWidths[opcode - firstLoad] as number));
   }
 
-  /** The same for vector instruction `sub`, which accesses memory. */
+  /** Writes what comes before vector instruction `sub`, which accesses memory, as scalar() does. */
   vector(sub: number, offset: number): void {
     const hasVector = sub === vectorStore || (sub >= firstLane && sub <= lastLane);
     this.#access(hasVector ? 'v128' : null, offset + (vectorWidths[sub] as number));

@@ -70,6 +70,7 @@ export class HandlerScreen extends Screen implements HandlerContext {
     this.#openRenamed(name);
   }
 
+  /** Shows another tab, and ends the work of the one before. */
   switchTo(tab: TabName): void {
     if (tab === this.tabName) return;
     this.tab.hide();

@@ -53,6 +53,7 @@ export class LogBuffer {
     return this.#nextOrdinal - this.#firstOrdinal;
   }
 
+  /** Adds the newest entry. The oldest one falls out when the ring is full. */
   push(entry: LogEntry): void {
     const evicted = this.#next - this.#capacity;
     if (evicted >= 0 && this.matchCount > 0 && this.#sequenceAt(this.#firstOrdinal) === evicted)

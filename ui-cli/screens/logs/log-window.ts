@@ -20,11 +20,13 @@ export function scrollLog(view: LogView, range: Range, by: number, rows: number)
   return selectLine(paused, range, paused.selected + by, rows);
 }
 
+/** Pauses, and selects the line of the ordinal `ordinal`, or the nearest that exists. `rows`: height of the window. */
 export function selectLine(view: LogView, range: Range, ordinal: number, rows: number): LogView {
   const paused = pause(view, range, rows);
   return clampLog({ ...paused, selected: ordinal }, range, rows);
 }
 
+/** Returns the view paused at the last line; a paused view as it is. `rows`: height of the window. */
 export function pause(view: LogView, range: Range, rows: number): Extract<LogView, { kind: 'paused' }> {
   if (view.kind === 'paused') return view;
   return {

@@ -11,6 +11,7 @@ export interface OverviewInput {
   readonly git: string;
   readonly usage: { readonly summary: UsageSummary; readonly minutes: readonly UsageMinute[] } | null;
   readonly nowMs: number;
+  /** Columns of the terminal. */
   readonly width: number;
 }
 

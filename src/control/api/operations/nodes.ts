@@ -39,6 +39,7 @@ export interface NodeAlive {
   readonly labels: number;
   readonly nodeLabels?: Readonly<Record<string, string>> | undefined;
   readonly calls: number;
+  /** Bytes that its runners hold, and numbers of their invocations in flight; null: not known yet. */
   readonly runners: readonly { readonly stats: { readonly rssBytes: number; readonly inFlight: number } | null }[];
 }
 

@@ -7,7 +7,7 @@ import type { AbiName } from '../../../protocol/nouns.ts';
 import type { Abi, Syscall } from '../syscall.ts';
 
 /**
- * Returns a line `abi NAME MODULE…` for each of `abis`, with one line for each row behind it: its name, its parameters,
+ * Returns a line `abi NAME MODULE…` for each of `abis`, then one line for each row: its name, its parameters,
  * `->`, its result, and the words `waits` and `loose-ints` where they hold. Names contain no spaces.
  */
 export function writeSignatures(abis: readonly Abi[]): string {

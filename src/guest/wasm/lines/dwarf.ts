@@ -313,7 +313,7 @@ class Cursor {
     return 0;
   }
 
-  /** Returns a text that ends with a 0, and moves behind it. Of a long one the beginning. */
+  /** Returns a text that ends with a 0, and moves to the byte after it. Of a long one the beginning. */
   text(): string {
     const end = this.#bytes.indexOf(0, this.pos);
     if (end < 0 || this.pos >= this.#bytes.length) throw new RangeError('a text without an end');

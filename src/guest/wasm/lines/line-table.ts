@@ -1,5 +1,6 @@
 /**
- * The source lines of a rewritten module, in a custom section of that module: whoever has compiled it can tell a line.
+ * The source lines of a rewritten module, in a custom section of that module: a runner that has compiled the module can
+ * tell a line.
  *
  *     trisiel.lines: u32 rows, u32[rows] offsets in the module's file, u32[rows] file << 20 | line, JSON [files]
  */

@@ -9,7 +9,7 @@ import { inlineSourceMap, sourceMapLines } from './source-map.ts';
 
 /**
  * Returns the source lines of a module, null if it brings none. `map`: source map beside the module, of at most
- * sourceLineLimits.mapBytes; null: none. Never throws; time is linear in the sizes of both.
+ * sourceLineLimits.mapBytes; null: none. Never throws; time is linear in the sizes of module and map.
  */
 export function readSourceLines(bytes: Uint8Array, map: Uint8Array | null): SourceLines | null {
   const { code, customs } = readDebugSections(bytes);

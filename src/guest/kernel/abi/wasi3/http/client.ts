@@ -42,7 +42,7 @@ const send = witRow('send', type, sendRequest, { waits: true });
 
 /**
  * Sends `request` as `send` of wasi:http/client does, with the same errors. A component that passes requests on to the next
- * handler imports this function: without a component behind it, the next handler is the one that the URL names.
+ * handler imports this function: without a component after it, the next handler is the one that the URL names.
  */
 const handle = witRow('handle', type, sendRequest, { waits: true });
 
