@@ -3,8 +3,6 @@
  * on the line above, or, where one reason holds for a whole file, in a paragraph `Casts:` of the file's first comment. The
  * compiler's own types tell which casts say more than it knows.
  */
-import { readFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
 import {
   type AsExpression,
   type Expression,
@@ -14,17 +12,15 @@ import {
   type Node,
   type NonNullExpression,
 } from 'typescript/unstable/ast';
-import { API, type Checker, TypeFlags } from 'typescript/unstable/sync';
+import { type Checker, TypeFlags } from 'typescript/unstable/sync';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type OwnCode, readOwnCode } from './support/own-code.ts';
 
-const root = join(import.meta.dirname, '..');
-const folders = ['src', 'ui-cli'];
-
-let api: API;
+let code: OwnCode;
 beforeAll(() => {
-  api = new API({ cwd: root });
-});
-afterAll(() => api.close());
+  code = readOwnCode();
+}, 120_000);
+afterAll(() => code.close());
 
 /** An element at an index, or the first or last one: the lines around know how long the list is. */
 function isElement(expression: Expression, text: string): boolean {
@@ -72,14 +68,11 @@ function unreasoned(source: Node, text: string, checker: Checker): readonly numb
 
 describe('a cast', () => {
   it('of our own code has its reason beside it', { timeout: 120_000 }, () => {
-    const [project] = api.updateSnapshot({ openProjects: [join(root, 'tsconfig.json')] }).getProjects();
-    const { program, checker } = project!;
-    const names = program.getSourceFileNames().filter((name) => folders.includes(relative(root, name).split('/')[0]!));
-    expect(names.length).toBeGreaterThan(500);
-    const missing = names.flatMap((name) => {
-      const lines = unreasoned(program.getSourceFile(name)!, readFileSync(name, 'utf8'), checker);
-      return lines.map((line) => `${relative(root, name)}:${line}`);
-    });
+    const { files, checker } = code;
+    expect(files.length).toBeGreaterThan(500);
+    const missing = files.flatMap(({ path, source, text }) =>
+      unreasoned(source, text, checker).map((line) => `${path}:${line}`),
+    );
     expect(missing).toEqual([]);
   });
 });
