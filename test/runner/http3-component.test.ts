@@ -57,6 +57,17 @@ describe('an http component of WASI 0.3', () => {
       expect((await call(`${url}/web/copy`, { method: 'POST', body: `round ${round}` })).text).toBe(`round ${round}`);
   });
 
+  it('finds nothing of requests that were cut short: no handle, no stream, no call in progress', async () => {
+    for (const left of ['trap', 'cut', 'none', 'error', 'cancel', 'sleep']) {
+      // The connection may be broken off.
+      await call(`${url}/web/${left}`).catch(() => undefined);
+      expect((await call(`${url}/short/spin`)).status).toBe(500);
+      const after = await call(`${url}/web/copy`, { method: 'POST', body: 'first' });
+      expect([after.status, after.text], left).toEqual([200, 'first']);
+      expect((await call(`${url}/web/sleep`)).text).toBe('slept\n');
+    }
+  });
+
   it.each(['none', 'trap', 'error'])('without an answer is told as 500 no_answer: /%s', async (path) => {
     const answer = await call(`${url}/web/${path}`);
     expect([answer.status, codeOf(answer.text)]).toEqual([500, 'no_answer']);

@@ -5,7 +5,7 @@
  * Spec: component-model, "Component Model Binary Format Explainer", Canonical Definitions, CanonicalABI.md "canonopt Validation".
  */
 import { componentCaps } from './caps.ts';
-import { flatAsyncParamsMax, flatParamsMax, flatResultsMax, flattenType, hasLists } from './flatten.ts';
+import { flatAsyncParamsMax, flatParamsMax, flatResultsMax, flattenAll, hasLists } from './flatten.ts';
 import type { Options } from './graph.ts';
 import { tooLargeComponent } from './refusals.ts';
 import { type FunctionType, formatFunction, type WitType } from './wit.ts';
@@ -61,14 +61,14 @@ function partsOf(type: WitType | null): number {
 }
 
 interface Layout {
-  /** Number of core values. */
+  /** Number of core values, of those that are listed. */
   readonly flat: number;
   readonly hasLists: boolean;
 }
 
 function layoutOf({ params, result }: FunctionType): { readonly params: Layout; readonly result: Layout } {
   const of = (types: readonly WitType[]): Layout => ({
-    flat: types.reduce((sum, type) => sum + flattenType(type).length, 0),
+    flat: flattenAll(types).length,
     hasLists: types.some(hasLists),
   });
   return { params: of(params.map(({ type }) => type)), result: of(result === null ? [] : [result]) };

@@ -23,7 +23,10 @@ export const componentCaps = {
    * them; a large component has 20,000.
    */
   functionParts: 2_000_000,
-  /** Parts of one type written out as a tree. A type may name another type twice: 2^n parts with n definitions. */
+  /**
+   * Parts of one type written out as a tree. A type may name another type twice: 2^n parts with n definitions. Each
+   * element of a list of fixed length counts: values of it are copied element by element.
+   */
   typeParts: 10_000,
   /** Levels of one type. Reading and comparing a type recurse that deep. */
   typeDepth: 100,

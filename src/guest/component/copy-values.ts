@@ -49,7 +49,7 @@ export class ValueCopier implements Copying {
     switch (type.kind) {
       case 'list':
         if (type.length === null) copyList(this, type.of, false, from, to);
-        else this.#tuple(new Array<WitType>(type.length).fill(type.of), from, to);
+        else this.#elements(type.of, type.length, from, to);
         return;
       case 'record':
         this.#tuple(
@@ -104,6 +104,14 @@ export class ValueCopier implements Copying {
       this.copy(type, part(from, offset, at, count), part(to, offset, at, count));
       at += count;
     });
+  }
+
+  /** Writes the transfer of a list of fixed length: glueBytes bounds the code that many elements make. */
+  #elements(of: WitType, length: number, from: ValuePlace, to: ValuePlace): void {
+    const bytes = elementBytes(of);
+    const count = flattenType(of).length;
+    for (let index = 0; index < length; index += 1)
+      this.copy(of, part(from, index * bytes, index * count, count), part(to, index * bytes, index * count, count));
   }
 
   #primitive(type: Exclude<Extract<WitType, string>, 'string'>, from: ValuePlace, to: ValuePlace): void {

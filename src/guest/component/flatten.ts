@@ -129,18 +129,22 @@ export function alignTo(offset: number, align: number): number {
   return Math.ceil(offset / align) * align;
 }
 
-/** Returns the core values that stand for one value of `type`. */
+/**
+ * Most core values of one type that are listed. A value with more lies in memory wherever it goes, so nothing looks at
+ * the others: what a type declares costs no more than this.
+ */
+export const flatTypesMax = flatParamsMax + 1;
+
+/** Returns the core values that stand for one value of `type`, the first `flatTypesMax` of them. */
 export function flattenType(type: WitType): readonly FlatType[] {
   if (typeof type === 'string') return primitiveLayout[type].flat;
   switch (type.kind) {
     case 'list':
-      return type.length === null
-        ? pointerAndLength
-        : Array.from({ length: type.length }, () => type.of).flatMap(flattenType);
+      return type.length === null ? pointerAndLength : flattenList(type.of, type.length);
     case 'record':
-      return type.fields.flatMap((field) => flattenType(field.type));
+      return flattenAll(type.fields.map((field) => field.type));
     case 'tuple':
-      return type.of.flatMap(flattenType);
+      return flattenAll(type.of);
     case 'flags':
     case 'own':
     case 'borrow':
@@ -148,17 +152,35 @@ export function flattenType(type: WitType): readonly FlatType[] {
     case 'future':
       return oneI32;
     default: {
-      const payload: FlatType[] = [];
+      const flat: FlatType[] = ['i32'];
       for (const one of casesOf(type)) {
         if (one.type === null) continue;
-        flattenType(one.type).forEach((flat, index) => {
-          const before = payload[index];
-          payload[index] = before === undefined ? flat : join(before, flat);
+        flattenType(one.type).forEach((next, index) => {
+          const before = flat[index + 1];
+          flat[index + 1] = before === undefined ? next : join(before, next);
         });
       }
-      return ['i32', ...payload];
+      return flat.slice(0, flatTypesMax);
     }
   }
+}
+
+/** Returns the core values of `types` one after the other, the first `flatTypesMax` of them. */
+export function flattenAll(types: readonly WitType[]): readonly FlatType[] {
+  const flat: FlatType[] = [];
+  for (const type of types) {
+    if (flat.length >= flatTypesMax) break;
+    flat.push(...flattenType(type));
+  }
+  return flat.slice(0, flatTypesMax);
+}
+
+function flattenList(of: WitType, length: number): readonly FlatType[] {
+  const one = flattenType(of);
+  const flat: FlatType[] = [];
+  // Each element has a core value at least.
+  for (let index = 0; index < length && flat.length < flatTypesMax; index += 1) flat.push(...one);
+  return flat.slice(0, flatTypesMax);
 }
 
 /** Direction of the translation. `lift`: a core module exports the core function; `lower`: it imports the function. */
@@ -172,10 +194,10 @@ export type CallStyle = 'sync' | 'async' | 'callback';
  * pointer.
  */
 export function flattenFunction(type: FunctionType, direction: Direction, style: CallStyle = 'sync'): FuncType {
-  const flatParams = type.params.flatMap((param) => flattenType(param.type));
+  const flatParams = flattenAll(type.params.map((param) => param.type));
   const flatResults = type.result === null ? [] : flattenType(type.result);
   if (style === 'sync') {
-    const params: ValType[] = flatParams.length > flatParamsMax ? ['i32'] : flatParams;
+    const params = flatParams.length > flatParamsMax ? oneI32 : flatParams;
     if (flatResults.length <= flatResultsMax) return { params, results: flatResults };
     if (direction === 'lift') return { params, results: oneI32 };
     return { params: [...params, 'i32'], results: [] };

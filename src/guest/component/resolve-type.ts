@@ -68,7 +68,11 @@ export class TypeResolver {
 
   #check(): void {
     if (this.#parts > componentCaps.typeParts)
-      throw tooLargeComponent(this.#subject, 'parts of one type', componentCaps.typeParts);
+      throw tooLargeComponent(
+        this.#subject,
+        'parts of one type, with each element of a list of fixed length',
+        componentCaps.typeParts,
+      );
     if (this.#depth >= componentCaps.typeDepth)
       throw tooLargeComponent(this.#subject, 'levels of one type', componentCaps.typeDepth);
   }

@@ -187,7 +187,14 @@ describe('a hostile component', () => {
   it('whose type has 2^n parts is refused', () => {
     const doubled = Array.from({ length: 40 }, (_, index) => [0x6f, vector([leb(index), leb(index)])]);
     expect(refusal(() => evaluate(types([0x7f], ...doubled))).code).toBe('module_too_large');
-    expect(refusal(() => evaluate(types([0x67, 0x7d, leb(0xffff_ffff)]))).code).toBe('module_too_large');
+    const longest = [0x67, 0x7d, leb(0xffff_ffff)];
+    const nestedLists = Array.from({ length: 50 }, (_, index) => [0x67, leb(index), leb(0xffff_ffff)]);
+    for (const hostile of [types(longest), types([0x7f], ...nestedLists), types([0x67, 0x7d, leb(10_000)])])
+      expect(refusal(() => evaluate(hostile))).toEqual({
+        code: 'module_too_large',
+        details: ['parts of one type, with each element of a list of fixed length: at most 10,000'],
+      });
+    evaluate(types([0x67, 0x7d, leb(5_000)]));
   });
 
   it('with too many definitions is refused', () => {

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import {
   alignment,
   elementBytes,
+  flatTypesMax,
   flattenFunction,
   flattenType,
   hasLists,
@@ -79,6 +80,17 @@ describe('a type in memory and flat', () => {
     expect(hasLists(result(tuple('u8', own(file)), enumeration('a')))).toBe(false);
     expect(hasLists(result(null, variant({ a: null, b: 'string' })))).toBe(true);
     expect(hasLists({ kind: 'list', of: 'u8', length: 4 })).toBe(false);
+  });
+});
+
+describe('a value of many core values', () => {
+  it('lists no more of them than decide where it lies', () => {
+    const list = (of: WitType, length: number): WitType => ({ kind: 'list', of, length });
+    const huge = list(list(tuple('u8', 'f64'), 0xffff_ffff), 0xffff_ffff);
+    for (const type of [huge, tuple('u8', huge, huge), variant({ a: huge, b: null }), result(huge, 'u8')])
+      expect(flattenType(type)).toHaveLength(flatTypesMax);
+    expect(flattenType(list(tuple('u8', 'f64'), 3))).toEqual(['i32', 'f64', 'i32', 'f64', 'i32', 'f64']);
+    expect(flattenFunction(func({ a: huge, b: huge }, huge), 'lower')).toEqual({ params: ['i32', 'i32'], results: [] });
   });
 });
 

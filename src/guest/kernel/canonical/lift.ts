@@ -207,7 +207,18 @@ function listReader(of: WitType): (guest: Process, pointer: number, length: numb
 }
 
 function fixedListLifter(of: WitType, length: number): Lifter {
-  return tupleLifter(Array.from({ length }, () => of));
+  const one = lifter(of);
+  const bytes = elementBytes(of);
+  const all = (at: (index: number) => unknown): unknown[] => {
+    const values: unknown[] = [];
+    for (let index = 0; index < length; index += 1) values.push(at(index));
+    return values;
+  };
+  return {
+    count: length * one.count,
+    flat: (guest, args, at) => all((index) => one.flat(guest, args, at + index * one.count)),
+    load: (guest, pointer) => all((index) => one.load(guest, pointer + index * bytes)),
+  };
 }
 
 function tupleLifter(of: readonly WitType[]): Lifter {

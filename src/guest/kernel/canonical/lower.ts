@@ -41,9 +41,7 @@ export function lowerer(type: WitType): Lowerer {
   if (typeof type === 'string') return primitive(type);
   switch (type.kind) {
     case 'list':
-      return type.length === null
-        ? listLowerer(type.of)
-        : tupleLowerer(Array.from({ length: type.length ?? 0 }, () => type.of));
+      return type.length === null ? listLowerer(type.of) : fixedListLowerer(type.of, type.length);
     case 'record':
       return recordLowerer(type.fields);
     case 'tuple':
@@ -171,6 +169,21 @@ function listLowerer(of: WitType): Lowerer {
       });
     });
   });
+}
+
+function fixedListLowerer(of: WitType, length: number): Lowerer {
+  const one = lowerer(of);
+  const bytes = elementBytes(of);
+  return {
+    store: (guest, pointer, value) => {
+      const values = value as readonly unknown[];
+      for (let index = 0; index < length; index += 1) one.store(guest, pointer + index * bytes, values[index]);
+    },
+    flat: (guest, value) => {
+      if (length !== 1) throw new Error('a value of more than one core value');
+      return one.flat(guest, (value as readonly unknown[])[0]);
+    },
+  };
 }
 
 function tupleLowerer(of: readonly WitType[]): Lowerer {
