@@ -243,7 +243,9 @@ export class DeclaredTypes {
       }
       if (this.isOpen) return { sort: 'component', value: { ...declared, kind: 'declared' } };
     }
-    throw unsupportedComponent(this.#evaluation.subject, `an import of a ${of.kind} (${name.slice(0, 60)})`);
+    throw unsupportedComponent(this.#evaluation.subject, `an import of a ${of.kind} (${name.slice(0, 60)})`, [
+      `the platform gives a component functions, never code: put the ${of.kind} into it, as wac and wasm-tools do`,
+    ]);
   }
 
   /**

@@ -4,7 +4,7 @@
  *
  * Spec: component-model, CanonicalABI.md "Alignment", "Element Size", "Flattening".
  */
-import type { FuncType, ValType } from '../../protocol/module.ts';
+import type { FuncType } from '../../protocol/module.ts';
 import type { Case, FunctionType, WitType } from './wit.ts';
 
 /** Most bytes of a list or string; a longer one traps (CanonicalABI.md, MAX_LIST_BYTE_LENGTH). */

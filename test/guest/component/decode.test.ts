@@ -206,6 +206,17 @@ describe('a hostile component', () => {
   });
 });
 
+describe('a component that imports code', () => {
+  it.each([
+    ['core module', section(3, vector([[0x50, vector([])]])), [0x00, 0x11]],
+    ['component', types([0x41, vector([])]), [0x04]],
+  ])('is refused if it is to be given a %s', (what, type, sort) => {
+    expect(() => evaluate(type, imports([0, 'lib', ...sort, 0]))).toThrow(
+      `uses an import of a ${what} (lib), which is not supported`,
+    );
+  });
+});
+
 describe('evaluation', () => {
   const wrong: readonly (readonly [string, readonly Uint8Array[]])[] = [
     ['an instance of no module', [coreInstances(instantiateCore(0))]],
