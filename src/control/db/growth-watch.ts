@@ -3,6 +3,7 @@
  * amount is not known then), and after each growth by `slack`. One trim or merge (`trim`) runs at a time.
  */
 import type { HandlerId } from '../../protocol/names.ts';
+
 export interface GrowthWatchOptions {
   /** Growth after which a handler is trimmed, in the unit of `grown`. */
   readonly slack: number;
@@ -17,6 +18,7 @@ export class GrowthWatch {
   readonly #options: GrowthWatchOptions;
   /** Growth since the last trim by handler, least recently grown first. */
   readonly #grown = new Map<string, number>();
+  /** Handlers to trim, in the order in which they became due. */
   readonly #due = new Set<string>();
   #running: Promise<void> | null = null;
   #closed = false;

@@ -41,7 +41,7 @@ export class LeasedHomes implements RepoHome {
   readonly #db: Database;
   readonly #now: () => number;
 
-  /** `now`: for people only. */
+  /** `now`: clock in Unix milliseconds, for a column that only people read. */
   constructor(options: RepoHomeOptions) {
     this.#table = new HomeTable(options);
     this.#db = options.db;

@@ -78,6 +78,7 @@ export class PushExchange {
     }
   }
 
+  /** Answers the request with one flush packet that git sends before a large push, to see whether it may push. */
   async #answerProbe(body: GitBody): Promise<void> {
     const { limits } = this.#deps;
     if (this.#section.rest().length > 0 || (await body.read(limits.commandsMs)) !== null)
@@ -97,6 +98,7 @@ export class PushExchange {
     }
   }
 
+  /** Takes the pack into the spool, once there is a place for it. */
   async #arrived(body: GitBody): Promise<SpooledPack> {
     const { receiving, spool } = this.#deps;
     const { user, client } = this.#exchange;
@@ -108,6 +110,7 @@ export class PushExchange {
     }
   }
 
+  /** Waits until no other push to the same repository runs and git has a place, then hands the push to git. */
   async #takeTurn(commands: PushCommands, pack: SpooledPack): Promise<void> {
     const { access, turnstile, limits } = this.#deps;
     const { route, actor, user, client } = this.#exchange;
@@ -166,6 +169,7 @@ export class PushExchange {
     sendResult(this.#exchange, 'receive-pack', isLast ? end : goOnPkt, limits.lingerMs);
   }
 
+  /** Runs the push through hook, git and deploy station. Cleans up in all cases, and ends the answer last. */
   async #receive(commands: PushCommands, pack: SpooledPack, handler: GitHandler | null): Promise<void> {
     const { access, repositories, hooks, receiver } = this.#deps;
     const { route, user } = this.#exchange;

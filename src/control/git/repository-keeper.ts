@@ -34,7 +34,7 @@ export interface SharedPacks {
   read(name: string): AsyncIterable<Uint8Array>;
 }
 
-/** What makes a Release of a push, as far as it records the push. */
+/** Records pushes: the part of the keeper that the transaction of a Release calls. */
 export interface PushRecords {
   /** Records the prepared push of a repository in `trx`. Throws `conflict` when another control has taken over. */
   write(trx: Transaction<Schema>, repositoryId: string): Promise<void>;
@@ -94,7 +94,9 @@ export class RepositoryKeeper implements PushRecords {
   /** Epoch under which what an earlier home had begun was settled, by repository. */
   readonly #settled = new Map<string, number>();
   #settle: (id: string) => Promise<void> = async () => {};
+  /** Pushes between `prepare` and their record, by repository. */
   readonly #pending = new Map<string, Pending>();
+  /** Foldings of records into a new base that run. */
   readonly #folding = new Set<Promise<void>>();
 
   private constructor(options: RepositoryKeeperOptions) {
@@ -120,7 +122,7 @@ export class RepositoryKeeper implements PushRecords {
     this.#settle = settle;
   }
 
-  /** Takes a repository over if its home is lost, and settles what that one had begun. */
+  /** Takes a repository over if its home is lost, and settles what the lost home had begun. */
   async takeOver(id: string): Promise<void> {
     await this.#locks.run(id, async () => {
       const home = await this.#options.homes.take(id, false);
@@ -134,7 +136,7 @@ export class RepositoryKeeper implements PushRecords {
   }
 
   /**
-   * Makes the copy on this disk agree with the record, and takes the repository if no living control has it. Returns at
+   * Makes the copy on this disk agree with the record, and takes the repository if no living control has it. Resolves at
    * once when that is known already. Throws `conflict` where another control has it.
    */
   async ready(repository: KeptRepository): Promise<void> {

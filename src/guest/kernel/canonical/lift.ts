@@ -273,7 +273,7 @@ function flagsLifter(labels: readonly string[]): Lifter {
 
 type Make = (payload: unknown) => unknown;
 
-/** Whether null is a value of `of`, the type in an option: other values of that option are objects then. */
+/** Returns whether null is a value of `of`, the type in an option: other values of that option are objects then. */
 export function isNested(of: WitType): boolean {
   return typeof of !== 'string' && of.kind === 'option';
 }

@@ -46,7 +46,7 @@ export class RequestFraming {
     return count;
   }
 
-  /** Returns the data at the start of `bytes`. May be called only if no framing is there. */
+  /** Returns the data at the start of `bytes`, of which readFraming has read the framing before the data. */
   data(bytes: Uint8Array): Uint8Array {
     return bytes.subarray(0, this.#left);
   }

@@ -6,6 +6,7 @@ import type { Droppable } from '../../canonical/row.ts';
 import { GuestFault } from '../../memory.ts';
 import type { Process } from '../../process.ts';
 
+/** An object of the host. `leave` takes it from the guest, `close` frees it; `drop` does both. */
 export abstract class HostObject implements Droppable {
   /** Name of the resource type, for messages. */
   abstract readonly what: string;
