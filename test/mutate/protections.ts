@@ -240,9 +240,9 @@ export const protections: readonly Protection[] = [
   },
   {
     name: 'components: an exception of a part is caught by no other part',
-    file: 'src/guest/component/link.ts',
-    find: 'if (!this.#isComposed || !mayThrow)',
-    replace: 'if (true)',
+    file: 'src/guest/component/fuse-parts.ts',
+    find: "const fused = fuseWith(mayThrow ? 'present' : null);",
+    replace: 'const fused = fuseWith(null);',
     tests: ['test/guest/component/composed.test.ts'],
   },
   {
@@ -1199,6 +1199,13 @@ export const protections: readonly Protection[] = [
     tests: ['test/conformance/component-scripts.test.ts'],
   },
   {
+    name: 'components: an exception of the earlier form that a part does not catch traps',
+    file: 'src/guest/component/fuse-parts.ts',
+    find: "return mayThrow ? fuseWith('legacy') : fused;",
+    replace: 'return fused;',
+    tests: ['test/conformance/component-scripts.test.ts'],
+  },
+  {
     name: 'components: a call that has returned learns of no cancellation',
     file: 'src/guest/kernel/canonical/async/task.ts',
     find: "return this.cancel === 'requested' && !this.isResolved;",
@@ -1250,8 +1257,8 @@ export const protections: readonly Protection[] = [
   {
     name: 'components: a wait that nothing can end traps',
     file: 'src/guest/kernel/abi/wasi3/component/async.ts',
-    find: 'if (!set.hasEvent) checkEnds(guest);',
-    replace: '',
+    find: 'checkMayWait();\n    checkEnds(guest);',
+    replace: 'checkMayWait();',
     tests: ['test/guest/component/tasks.test.ts'],
   },
   {

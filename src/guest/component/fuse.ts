@@ -12,6 +12,7 @@ import { componentCaps } from './caps.ts';
 import { CoreModules } from './core-modules.ts';
 import { FusedLines } from './fused-lines.ts';
 import { NumberedUnits } from './number-units.ts';
+import type { ExceptionForm } from './renumber.ts';
 import type { HostTarget, KeptExport, MergedMemories, Unit } from './unit.ts';
 import { checkFusedBytes, FusedWriter } from './write-fused.ts';
 
@@ -31,6 +32,8 @@ export interface Fused {
   readonly lines: SourceLines | null;
   /** Functions of the host that it imports. */
   readonly hosts: readonly HostTarget[];
+  /** Forms in which the code of each unit catches exceptions. */
+  readonly forms: readonly ReadonlySet<ExceptionForm>[];
 }
 
 /**
@@ -44,6 +47,12 @@ export function fuse(units: readonly Unit[], keep: readonly KeptExport[], option
   checkFusedBytes(bytes, fusedBytesMax, subject);
   const numbers = new NumberedUnits(units, { subject, modules, memories });
   const lines = new FusedLines();
-  const fused = new FusedWriter(numbers, subject, fusedBytesMax).write(keep, bytes, lines);
-  return { bytes: fused, lines: lines.finish(), hosts: numbers.hosts.map(({ target }) => target) };
+  const writer = new FusedWriter(numbers, subject, fusedBytesMax);
+  const fused = writer.write(keep, bytes, lines);
+  return {
+    bytes: fused,
+    lines: lines.finish(),
+    hosts: numbers.hosts.map(({ target }) => target),
+    forms: writer.forms,
+  };
 }

@@ -7,6 +7,7 @@ import { emptyBlock, op } from '../wasm/format/instructions.ts';
 import { valTypeBytes } from '../wasm/format/types.ts';
 import { ByteWriter } from '../wasm/format/writer.ts';
 import { putParams } from './glue-pieces.ts';
+import type { ExceptionForm } from './renumber.ts';
 import type { ImportTarget, Unit } from './unit.ts';
 
 interface Guarded {
@@ -16,13 +17,27 @@ interface Guarded {
 
 const tryTable = 0x1f;
 const catchAll = 2;
+const legacyTry = 0x06;
+const legacyCatchAll = 0x19;
 
-/** Returns a unit that exports a function around each of `functions`, under its number. */
-export function guardUnit(functions: readonly Guarded[]): Unit {
-  return { bytes: guardModule(functions), resolve: (_module, name) => functions[Number(name)]?.target ?? null };
+/** What stands before and after a call that catches all exceptions and traps. The call's results are returned. */
+const catching = {
+  present: {
+    before: Uint8Array.of(op.block, emptyBlock, tryTable, emptyBlock, 1, catchAll, 0),
+    after: Uint8Array.of(op.return, op.end, op.end, op.unreachable, op.end),
+  },
+  legacy: {
+    before: Uint8Array.of(legacyTry, emptyBlock),
+    after: Uint8Array.of(op.return, legacyCatchAll, op.end, op.unreachable, op.end),
+  },
+} as const;
+
+/** Returns a unit that exports a function around each of `functions`, under its number, in one form of exceptions. */
+export function guardUnit(functions: readonly Guarded[], form: ExceptionForm): Unit {
+  return { bytes: guardModule(functions, form), resolve: (_module, name) => functions[Number(name)]?.target ?? null };
 }
 
-function guardModule(functions: readonly Guarded[]): Uint8Array {
+function guardModule(functions: readonly Guarded[], form: ExceptionForm): Uint8Array {
   const writer = new ByteWriter(1024);
   writer.raw(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0));
   const section = (id: number, write: (one: Guarded, index: number) => void): void =>
@@ -52,10 +67,10 @@ function guardModule(functions: readonly Guarded[]): Uint8Array {
   section(10, ({ type }, index) =>
     writer.sized(() => {
       writer.u32(0);
-      writer.raw(Uint8Array.of(op.block, emptyBlock, tryTable, emptyBlock, 1, catchAll, 0));
+      writer.raw(catching[form].before);
       putParams(writer, type.params);
       writer.instruction(op.call, index);
-      writer.raw(Uint8Array.of(op.return, op.end, op.end, op.unreachable, op.end));
+      writer.raw(catching[form].after);
     }),
   );
   return writer.view();

@@ -13,7 +13,8 @@ import { type DeliveryTarget, findDeliveries, hasTasks, usersOfContext } from '.
 import { type EntryPoint, entryMissing, findEntry, type World } from './entry-points.ts';
 import { evaluateComponent } from './evaluate.ts';
 import { flattenFunction, hasLists, reallocType } from './flatten.ts';
-import { type Fused, fuse } from './fuse.ts';
+import type { Fused } from './fuse.ts';
+import { fuseParts } from './fuse-parts.ts';
 import { Glue, type HostCall, type PartCall, type PartOptions } from './glue.ts';
 import { destructorType, hostPassContext } from './glue-hosts.ts';
 import type {
@@ -28,7 +29,6 @@ import type {
   Part,
   ResourceItem,
 } from './graph.ts';
-import { guardUnit } from './guards.ts';
 import { HostImports, type ProvidedWit } from './host-imports.ts';
 import { Memories } from './memories.ts';
 import { invalidComponent, unsupportedComponent } from './refusals.ts';
@@ -180,47 +180,15 @@ class Linker {
   }
 
   #fuse(units: readonly Unit[], keep: readonly KeptExport[]): Fused {
-    const bytes = this.#glue.write();
-    const merged: Unit[] = this.#memories.areMerged ? [{ bytes: this.#memories.laidOut(), resolve: () => null }] : [];
-    const { guards, resolve } = this.#guarded(1 + units.length + merged.length);
-    return fuse([{ bytes, resolve }, ...units, ...merged, ...guards], keep, {
-      subject: this.#subject,
+    return fuseParts(units, keep, {
+      glue: this.#glue,
+      glueUnit,
+      memories: this.#memories,
+      memoriesUnit: this.#memoriesUnit,
       modules: this.#modules,
-      memories: this.#memories.areMerged
-        ? {
-            unit: this.#memoriesUnit,
-            placed: this.#memories.placed,
-            ofUnit: [
-              null,
-              ...units.map((_, index) => this.#memories.ofInstance(index)),
-              null,
-              ...guards.map(() => null),
-            ],
-          }
-        : null,
+      subject: this.#subject,
+      isComposed: this.#isComposed,
     });
-  }
-
-  /**
-   * Returns what the glue imports, and the unit `unit` of guards (guards.ts) through which it calls parts that may throw
-   * exceptions.
-   */
-  #guarded(unit: number): { readonly guards: readonly Unit[]; readonly resolve: Unit['resolve'] } {
-    const resolve: Unit['resolve'] = (module, name) => this.#glue.resolve(module, name);
-    const mayThrow = this.#graph.instances.some((instance) => this.#modules.read(instance.module).tags.length > 0);
-    if (!this.#isComposed || !mayThrow) return { guards: [], resolve };
-    const functions = this.#glue.imports.filter(
-      ({ target }) => target.kind === 'unit' && target.unit !== glueUnit && target.unit <= this.#graph.instances.length,
-    );
-    const names = new Map(functions.map(({ target }, index) => [JSON.stringify(target), String(index)]));
-    return {
-      guards: [guardUnit(functions)],
-      resolve: (module, imported) => {
-        const target = resolve(module, imported);
-        const name = target === null ? undefined : names.get(JSON.stringify(target));
-        return name === undefined ? target : { kind: 'unit', unit, name };
-      },
-    };
   }
 
   /** Looks up every function that the component passes to `instance`, so that unknown imports are noted. */

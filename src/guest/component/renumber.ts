@@ -26,12 +26,17 @@ export interface Numbering {
 
 const firstTypeIndexByteMax = 0x3f;
 
+/** The two forms of WebAssembly's exceptions, which the engine takes in different modules only: `try` and `try_table`. */
+export type ExceptionForm = 'legacy' | 'present';
+
 export class CodeCopier {
   readonly #bytes: Uint8Array;
   readonly #numbering: Numbering;
   readonly #writer: ByteWriter;
   readonly #subject: string;
   readonly #relocation: Relocation | null;
+  /** Forms in which the code that was copied catches exceptions. */
+  readonly #forms: Set<ExceptionForm>;
   /** Offset of the next byte to read. */
   pos = 0;
   /** Offset up to which bytes have been copied. */
@@ -41,11 +46,18 @@ export class CodeCopier {
   /** Where the body begins in the writer. */
   #bodyStart = 0;
 
-  constructor(bytes: Uint8Array, numbering: Numbering, writer: ByteWriter, subject: string) {
+  /** `forms` gets the forms of exceptions. */
+  constructor(
+    bytes: Uint8Array,
+    numbering: Numbering,
+    writer: ByteWriter,
+    { subject, forms }: { readonly subject: string; readonly forms: Set<ExceptionForm> },
+  ) {
     this.#bytes = bytes;
     this.#numbering = numbering;
     this.#writer = writer;
     this.#subject = subject;
+    this.#forms = forms;
     this.#relocation = numbering.memory === null ? null : new Relocation(numbering.memory, writer);
   }
 
@@ -221,14 +233,19 @@ export class CodeCopier {
         case shape.tableSet:
           this.#index(numbers.tables);
           break;
+        case shape.try:
+          this.#forms.add('legacy');
+          this.#blockType();
+          depth += 1;
+          break;
         case shape.block:
         case shape.loop:
         case shape.if:
-        case shape.try:
           this.#blockType();
           depth += 1;
           break;
         case shape.tryTable:
+          this.#forms.add('present');
           this.#blockType();
           for (let left = this.u32(); left > 0; left -= 1) this.#catchClause();
           depth += 1;

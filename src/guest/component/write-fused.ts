@@ -10,7 +10,7 @@ import type { FusedLines } from './fused-lines.ts';
 import type { PlacedMemory } from './memories.ts';
 import { functionType, type LoadedUnit, type NumberedUnits } from './number-units.ts';
 import { invalidComponent, tooLargeComponent, unsupportedComponent } from './refusals.ts';
-import { CodeCopier, type Numbering } from './renumber.ts';
+import { CodeCopier, type ExceptionForm, type Numbering } from './renumber.ts';
 import type { KeptExport } from './unit.ts';
 
 export class FusedWriter {
@@ -18,11 +18,15 @@ export class FusedWriter {
   readonly #subject: string;
   readonly #fusedBytesMax: number;
 
+  /** Forms in which the code of each unit catches exceptions. */
+  readonly forms: readonly Set<ExceptionForm>[];
+
   /** `subject` is the name of the component in messages. The code is refused beyond `fusedBytesMax` bytes. */
   constructor(numbers: NumberedUnits, subject: string, fusedBytesMax: number) {
     this.#numbers = numbers;
     this.#subject = subject;
     this.#fusedBytesMax = fusedBytesMax;
+    this.forms = numbers.units.map(() => new Set());
   }
 
   /** Returns the module, whose only exports are `keep`. `bytes` is the size of all units. `lines` hears where code goes. */
@@ -305,12 +309,10 @@ export class FusedWriter {
   }
 
   #copier(writer: ByteWriter, unit: number): CodeCopier {
-    return new CodeCopier(
-      (this.#numbers.units[unit] as LoadedUnit).module.bytes,
-      this.#numbering(unit),
-      writer,
-      this.#subject,
-    );
+    return new CodeCopier((this.#numbers.units[unit] as LoadedUnit).module.bytes, this.#numbering(unit), writer, {
+      subject: this.#subject,
+      forms: this.forms[unit] as Set<ExceptionForm>,
+    });
   }
 }
 
