@@ -73,6 +73,7 @@ export class LiveNodes implements Nodes {
   #awaySinceMs: number | null = null;
   /** Newest revision for which `applied` has ended. */
   #applied = 0;
+  /** Number of picks, so that each takes another node. */
   #next = 0;
 
   constructor(options: LiveNodesOptions) {
@@ -110,13 +111,13 @@ export class LiveNodes implements Nodes {
     while (!isDone() && performance.now() < endMs) await this.#changed(endMs - performance.now());
   }
 
-  /** Returns the number of nodes that serve the newest Release for which something has waited. */
+  /** Number of nodes that serve the newest Release for which `applied` has waited. */
   get servingNewest(): number {
     return this.#countNewest(this.#current());
   }
 
   /**
-   * Returns the number of nodes that hold a function and serve the newest Release for which something has waited, and the
+   * Returns the number of nodes that hold a function and serve the newest Release for which `applied` has waited, and the
    * number of nodes that should hold it.
    */
   holding(placed: PlacedHandler): { readonly serving: number; readonly wanted: number } {
@@ -127,7 +128,8 @@ export class LiveNodes implements Nodes {
 
   /**
    * Returns the address of a node that serves, another one each time; null: none serves. Nodes that are cut off from all
-   * controls come last, and those at whose port nothing listens. `placed`: only nodes that hold this function count; null: it is one that all hold.
+   * controls come last, and those at whose port nothing listens. `placed`: only nodes that hold this function count; null:
+   * all nodes hold it.
    */
   pick(
     placed: PlacedHandler | null = null,
@@ -240,12 +242,12 @@ export class LiveNodes implements Nodes {
     return this.alive().filter(({ isServing }) => isServing);
   }
 
-  /** Nodes that serve and reach a control: those for which something waits. */
+  /** Returns the nodes that serve and reach a control: Releases wait for these alone. */
   #current(): readonly Alive[] {
     return this.#serving().filter(({ isStale }) => !isStale);
   }
 
-  /** Nodes that hold a function, as the nodes themselves find it. */
+  /** Returns the nodes that hold a function, as the nodes themselves find it. */
   #holders(placed: PlacedHandler): readonly Alive[] {
     return holdersAmong(placed, this.#serving());
   }
@@ -298,6 +300,7 @@ export class LiveNodes implements Nodes {
     throw new PlatformError('vet_failed', `a node has not compiled it after ${liveNodeLimits.prepareMs} ms`);
   }
 
+  /** Resolves when the node has gone or reaches no control, when NATS does not answer, or when `isOver.now` is set. */
   async #goneOrAway(id: string, isOver: { readonly now: boolean }): Promise<'gone'> {
     const isHere = (): boolean => this.#living.get(id)?.alive.isStale === false;
     while (!isOver.now && isHere() && !this.#isAway(liveNodeLimits.awayMs)) await this.#changed(liveNodeLimits.lookMs);
@@ -309,6 +312,7 @@ export class LiveNodes implements Nodes {
     return this.#awaySinceMs !== null && performance.now() - this.#awaySinceMs >= ms;
   }
 
+  /** Takes what a node says of itself. Drops messages of unknown nodes and of earlier processes of a node. */
   #hear({ subject, data }: BusMessage): void {
     const alive = readMessage(data, kinds.alive, aliveSchema);
     const { id, epoch } = alive;
@@ -325,6 +329,7 @@ export class LiveNodes implements Nodes {
     this.#wake();
   }
 
+  /** Ends the leases of silent nodes, and counts calls of those that are silent for longer as ended. */
   #look(): void {
     const nowMs = performance.now();
     if (!this.#options.bus.isConnected) {
@@ -350,6 +355,7 @@ export class LiveNodes implements Nodes {
     }
   }
 
+  /** Counts all calls in the runners of a node as ended. */
   #end({ alive }: Living): void {
     for (const { runnerId } of alive.runners) this.#options.onRunnerGone(runnerId);
   }

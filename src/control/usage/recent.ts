@@ -17,6 +17,7 @@ export const recentLimits = {
 } as const;
 
 interface Slot {
+  /** Number of the slot, counted from 1970. */
   index: number;
   invocations: number;
   failures: number;
@@ -27,6 +28,7 @@ interface Recent {
   readonly slots: Slot[];
   /** Ring buffer: the oldest entry is overwritten. */
   readonly durations: { readonly atMs: number; readonly durationMs: number }[];
+  /** Index in `durations` of the next entry. */
   next: number;
 }
 

@@ -99,6 +99,10 @@ export class Glue {
   readonly #module: GlueModule;
   readonly #pieces: GluePieces;
   #tasks: TaskGlue | null = null;
+  /** Name of the function that #settle calls; null: it was not needed yet. */
+  #settling: string | null = null;
+  /** Names of the functions that withOwnContext has added, by target and component instance. */
+  readonly #ownContexts = new Map<string, string>();
 
   /** `subject` is the name of the component in messages; `memories` is null if the component has one memory at most. */
   constructor(subject: string, memories: GlueMemories | null) {
@@ -180,8 +184,9 @@ export class Glue {
   }
 
   /**
-   * Adds a copy that waits until it has ended, or `subtask.cancel` that waits if it is not `isAsync`. `started` is the
-   * function of the host that starts it: it returns the payload, or -1 if the copy has not ended; null: it returns nothing.
+   * Adds a function that starts a copy or `subtask.cancel`, and waits for its end unless it is `isAsync`. `started` is the
+   * function of the host that starts it. If it `hasPayload`, it returns the payload of the event, or -1 when the end has
+   * not come yet; otherwise nothing. Returns the name of its export.
    */
   waitingFor(started: HostCall, isAsync: boolean, hasPayload: boolean): string {
     const { host, type, realloc, part, readers } = started;
@@ -225,8 +230,6 @@ export class Glue {
     const name = this.#settling;
     return (code) => this.#module.call(code, name);
   }
-
-  #settling: string | null = null;
 
   #addSettling(readers: readonly Part[]): string {
     const partOf = this.#module.import(hostCopyPart, hostCopyPart.type);
@@ -354,7 +357,7 @@ export class Glue {
    */
   withOwnContext(target: ImportTarget, type: FuncType, component: number): string {
     const key = JSON.stringify([target, component]);
-    let name = this.#withOwnContext.get(key);
+    let name = this.#ownContexts.get(key);
     if (name === undefined) {
       const call = this.#module.import(target, type);
       const [first, second] = this.#pieces.callGlobals(component);
@@ -373,12 +376,10 @@ export class Glue {
           code.instruction(op.globalSet, global);
         });
       });
-      this.#withOwnContext.set(key, name);
+      this.#ownContexts.set(key, name);
     }
     return name;
   }
-
-  readonly #withOwnContext = new Map<string, string>();
 
   /** Adds a function of `type` that ends the guest, which must not wait. Returns the name of its export. */
   mustNotWait(type: FuncType): string {
