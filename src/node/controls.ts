@@ -63,6 +63,7 @@ export class Controls {
   /** Until when a control that did not answer is asked last, in milliseconds of performance.now(). */
   readonly #restsUntilMs = new Map<string, number>();
   #epoch = 0;
+  /** Requests that wait for an answer. */
   #waiting = 0;
 
   constructor(options: ControlsOptions) {

@@ -40,6 +40,7 @@ export class Reports {
   readonly #options: ReportsOptions;
   #waiting: Waiting[] = [];
   #sending: Promise<void> | null = null;
+  /** Numbers of the last item of this node's own, of the last one with usage, and of the last message. */
   #lastOwn = 0;
   #lastUsage = 0;
   #lastMessage = 0;
@@ -76,8 +77,8 @@ export class Reports {
   }
 
   /**
-   * Stores usage; resolves when NATS has it, or when there is no room for it. What says of no Deployment that it is its own
-   * is left out: a control refuses a message with it.
+   * Stores usage; resolves when NATS has it, or when there is no room for it. Leaves out records and counts that name no
+   * Deployment: a control refuses a message with one.
    */
   async usage(records: readonly PendingInvocationRecord[], counts: readonly UsageCount[]): Promise<void> {
     const { nodeId, bootId } = this.#options;

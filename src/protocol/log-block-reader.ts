@@ -156,6 +156,7 @@ function streamOf(number: number): LogStream {
 class Columns {
   readonly #bytes: Uint8Array;
   readonly #lines: number;
+  /** Offset in `#bytes` of the next number. */
   #at = 0;
 
   constructor(bytes: Uint8Array, lines: number) {

@@ -336,6 +336,7 @@ class Dictionary {
 /** Grows by doubling. */
 class Columns {
   #bytes = new Uint8Array(KIB);
+  /** Bytes used of `#bytes`. */
   #length = 0;
 
   /** Writes a whole number, 0 to 2^53 - 1, in groups of 7 bits, the lowest first. */

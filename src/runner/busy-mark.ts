@@ -20,6 +20,7 @@ const progressEvery = 32;
 const idleMs = 25;
 
 export class BusyMark {
+  /** File descriptor of the mark file; null: there is none. */
   readonly #descriptor: number | null;
   readonly #idle = Buffer.alloc(busyMarkBytes);
   #current: Buffer = this.#idle;

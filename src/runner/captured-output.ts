@@ -18,6 +18,7 @@ export class CapturedOutput implements Resource {
   readonly #response: ServerResponse;
   readonly #invocation: string;
   readonly #chunks: Buffer[] = [];
+  /** Bytes in `#chunks`. */
   #kept = 0;
 
   constructor(response: ServerResponse, invocation: string) {

@@ -75,6 +75,7 @@ export class CgiOutput implements Resource {
   #given: GivenHead | null = null;
   #state: 'head' | 'body' | 'swallow' | 'done' = 'head';
   #buffer: Buffer = emptyBuffer;
+  /** Bytes used of `#buffer`. */
   #length = 0;
   #flushWanted = false;
   #status = 0;

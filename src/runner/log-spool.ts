@@ -7,6 +7,7 @@ import { blockToText, type SpooledLogs, spoolLimits } from '../protocol/takeover
 import type { LogBatch } from './log-buffer.ts';
 
 export class LogSpool {
+  /** File descriptor; null: there is no file. */
   readonly #descriptor: number | null;
   /** Bytes that may still be written. */
   #bytesLeft: number;

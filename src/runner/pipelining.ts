@@ -10,6 +10,7 @@ import { connectionLimits } from './limits.ts';
 const behind: unique symbol = Symbol('requests behind an unanswered one');
 
 interface CountedSocket extends Socket {
+  /** Number of requests that wait for the answer to an earlier one. */
   [behind]?: number;
 }
 

@@ -23,12 +23,14 @@ export interface ReserveOptions {
 }
 
 export class ReserveEstimate {
+  /** Most pages of a reserve. */
   readonly #most: number;
   #pages: number;
   /**
    * Number of calls by the size that would have been enough; the last entry counts calls that need more than any size.
    */
   readonly #calls = new Uint32Array(sizes.length + 1);
+  /** Numbers of calls: remembered, until the next review, and between the last two reviews. */
   #total = 0;
   #untilReview: number = reserveLimits.firstReviewCalls;
   #reviewEvery: number = reserveLimits.firstReviewCalls;

@@ -23,6 +23,7 @@ export class Tracing {
   readonly #sampling: TraceSampling;
   readonly #send: (spans: readonly Span[], dropped: number) => boolean;
   #spans: Span[] = [];
+  /** Spans dropped since the last message. */
   #dropped = 0;
   #timer: NodeJS.Timeout | null = null;
 

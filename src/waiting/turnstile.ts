@@ -33,6 +33,7 @@ export class Turnstile {
   readonly #byUser = new Map<string, number>();
   readonly #busy = new Set<string>();
   readonly #queue: BoundedQueue<Operation>;
+  /** Number of operations that run. */
   #running = 0;
 
   constructor(limits: TurnstileLimits) {

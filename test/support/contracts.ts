@@ -48,6 +48,7 @@ const unitInComment =
   /\b(?:numbers?|counts?|index(?:es)?|indices|opcodes?|bytes?|milliseconds?|nanoseconds?|seconds?|offsets?|lines?|errno|percent|columns?|characters?|pages?|pointers?|addresses|gas|sockets)\b/i;
 
 const numberType = /^(?:readonly )?\(?(?:number|bigint)(?: \| (?:number|bigint|null|undefined))*\)?(?:\[\])?$/;
+const numberValue = /^-?\d[\d_]*n?$/;
 const bytesType = /^(?:Uint8Array|Buffer|ArrayBuffer)(?: \| (?:null|undefined))*$/;
 
 /** A comment that speaks of more than one member: "Host functions that …", "Bytes that …". */
@@ -180,7 +181,7 @@ interface FunctionFacts {
   readonly isDeclared: boolean;
 }
 
-type MemberNode = Node & { readonly name: Node; readonly type?: Node };
+type MemberNode = Node & { readonly name: Node; readonly type?: Node; readonly initializer?: Node };
 
 class DeclarationFinder {
   readonly #file: OwnFile;
@@ -188,6 +189,8 @@ class DeclarationFinder {
   readonly #found: Declared[] = [];
   /** Whether the file has one function, so that the comment at its head says what the function does. */
   #isOfOneFunction = false;
+  /** Whether the present class or interface is exported: otherwise only its numbers count. */
+  #isExported = true;
   /** Comment of the members above, if it speaks of more than one; a blank line or another comment ends it. */
   #ofGroup: string | null = null;
 
@@ -207,7 +210,11 @@ class DeclarationFinder {
         for (const { name, initializer } of node.declarationList.declarations)
           if (initializer !== undefined && isArrowFunction(initializer)) this.#addExported(initializer, name, node);
       } else if (isTypeAliasDeclaration(node)) this.#visitType(node.type, this.#textOf(node.name), around);
-      else if (isInterfaceDeclaration(node))
+    }
+    for (const node of source.statements) {
+      const around = commentOf(node, text) ?? '';
+      this.#isExported = exported.includes(node);
+      if (isInterfaceDeclaration(node))
         for (const member of node.members) this.#visitType(member, this.#textOf(node.name), around);
       else if (isClassDeclaration(node)) this.#visitClass(node, around);
     }
@@ -249,7 +256,7 @@ class DeclarationFinder {
     const comment = commentOf(node, this.#file.text);
     if (comment !== null) this.#ofGroup = ofMany.test(comment) ? comment : null;
     else if (/\n\s*\n/.test(this.#file.text.slice(node.pos, node.getStart()))) this.#ofGroup = null;
-    if (!numberType.test(this.#textOf(node.type))) return;
+    if (!numberType.test(this.#textOf(node.type)) && !numberValue.test(this.#textOf(node.initializer))) return;
     const name = this.#textOf(node.name);
     const isSaid = saysUnit(name) || unitInComment.test(around) || this.#ofGroup !== null;
     const place = this.#placeOf(node, `${owner}.${name}`);
@@ -259,6 +266,7 @@ class DeclarationFinder {
   /** Visits a member of an interface, or a type with the members of the object types in it. */
   #visitType(node: Node, owner: string, around: string): void {
     if (isMethodSignatureDeclaration(node)) {
+      if (!this.#isExported) return;
       const facts = { node, name: this.#textOf(node.name), commented: node, isDeclared: false };
       this.#addFunction({ ...facts, owner, kind: 'function', around });
       return;
@@ -269,17 +277,21 @@ class DeclarationFinder {
     node.forEachChild((child) => this.#visitType(child, owner, inner));
   }
 
+  /** Visits a class: the numbers in all of its fields, and its public methods and accessors if it is exported. */
   #visitClass(node: ClassDeclaration, around: string): void {
     const owner = this.#textOf(node.name);
     for (const member of node.members) {
       const isMethod = isMethodDeclaration(member);
       if (!isMethod && !isGetAccessorDeclaration(member) && !isPropertyDeclaration(member)) continue;
       const name = this.#textOf(member.name);
-      if (name.startsWith('#') || /private|protected/.test(this.#modifiers(member).join())) continue;
       const isDeclared = isDeclaredAbove(node, name, this.#checker);
       if (isPropertyDeclaration(member)) {
         if (!isDeclared) this.#addNumber(member, owner, around);
-      } else {
+      } else if (
+        this.#isExported &&
+        !name.startsWith('#') &&
+        !/private|protected/.test(this.#modifiers(member).join())
+      ) {
         const kind = isMethod ? 'function' : 'accessor';
         this.#addFunction({ node: member, name, owner, kind, commented: member, around, isDeclared });
       }

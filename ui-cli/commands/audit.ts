@@ -8,7 +8,9 @@ interface Options {
   readonly all?: boolean;
   readonly user?: string;
   readonly operation?: string;
+  /** Number of an entry. */
   readonly after?: number;
+  /** Most entries to print. */
   readonly limit?: number;
   readonly export?: boolean;
 }

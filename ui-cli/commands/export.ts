@@ -72,9 +72,11 @@ async function exportToNamed(
 /** The progress of a download, on standard error. */
 class Bar {
   readonly #noun: string;
+  /** Records that will come; null: not known. */
   readonly #total: number | null;
   readonly #begin = performance.now();
   #shownMs = 0;
+  /** Records that were there at the first call of show(), from an earlier download; null: it was not called yet. */
   #before: number | null = null;
 
   constructor(noun: string, total: number | null) {

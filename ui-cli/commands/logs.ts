@@ -28,6 +28,10 @@ import { addExportOptions, type ExportOptions, exportTo } from './export.ts';
 /** Lines of one call that --status prints. */
 const linesOfCall = 1_000;
 
+/**
+ * Options as commander gives them. `after`: cursor; `level`: number of the least severe level; `since` and `until`:
+ * Unix milliseconds.
+ */
 interface LogOptions {
   readonly follow?: boolean;
   readonly after?: number;

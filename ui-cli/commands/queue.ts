@@ -13,6 +13,7 @@ import { addExportOptions, type ExportOptions, exportTo } from './export.ts';
 
 interface Selection {
   readonly state?: MessageState;
+  /** Position in the queue. */
   readonly after?: number;
 }
 
@@ -149,6 +150,7 @@ interface PublishOptions {
   readonly type?: string;
   readonly key?: string;
   readonly group?: string;
+  /** Milliseconds. */
   readonly delay?: number;
 }
 

@@ -14,6 +14,7 @@ export interface Field {
 
 export class Form {
   readonly fields: readonly Field[];
+  /** Index of the field that takes the keys. */
   focused = 0;
   readonly #submit: () => void;
 

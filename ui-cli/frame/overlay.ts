@@ -22,6 +22,7 @@ export class JumpOverlay implements TypingTarget {
   readonly input = new TextInput();
   readonly #jumps: () => readonly Jump[];
   readonly #unknown: (typed: string) => void;
+  /** Index of the selected match, as of the last key. */
   #selected = 0;
   /** Result of the last search: a frame asks for it several times, and there are many places for many handlers. */
   #found: { readonly of: readonly Jump[]; readonly by: string; readonly matches: readonly Jump[] } | null = null;

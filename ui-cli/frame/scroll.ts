@@ -8,6 +8,7 @@ import type { Status } from './screen.ts';
 
 export class Scroll {
   #lines: readonly string[] = [];
+  /** Index of the first visible row, as of the last key. */
   #top = 0;
   readonly #rows: () => number;
   readonly #columns: () => number;

@@ -29,6 +29,7 @@ interface Words extends Partial<Limits> {
   readonly policy?: string;
   readonly request?: NonNullable<RunOptions['cgi']>;
   readonly cgi?: NonNullable<RunOptions['cgi']>;
+  /** Port. */
   readonly serve?: number;
   readonly stats?: true;
   readonly json?: true;

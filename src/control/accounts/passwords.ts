@@ -84,6 +84,7 @@ export class Passwords {
 }
 
 interface Cost extends PasswordCost {
+  /** Bytes of the hash. */
   readonly tagLength: number;
 }
 

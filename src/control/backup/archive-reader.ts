@@ -24,6 +24,7 @@ export const archiveLimits = {
 
 const chunkBytes = MIB;
 
+/** Place of a content: `at` is its offset in the archive, in bytes. */
 interface Place {
   readonly at: number;
   readonly bytes: number;

@@ -11,6 +11,7 @@ const profilesMax = 4;
 export class Profiling {
   readonly #handlers = new Set<HandlerId>();
   readonly #asked = new Map<number, (profile: GasProfile) => void>();
+  /** Id of the last question. */
   #last = 0;
 
   /**

@@ -113,6 +113,7 @@ export class PackSpool {
 
 class Pack {
   readonly #folder: string;
+  /** Bytes that are kept in memory; a larger pack goes into a file. */
   readonly #memoryMax: number;
   #chunks: Buffer[] = [];
   #file: FileHandle | null = null;

@@ -31,7 +31,9 @@ const reservedKey = 'log_cursor_reserved';
 
 export class Cursors {
   readonly #db: Database;
+  /** Number of cursors that are reserved beyond those that are needed. */
   readonly #block: number;
+  /** Greatest cursor that this control may give. */
   #reserved: number;
 
   private constructor(db: Database, options: { readonly block: number; readonly reserved: number }) {

@@ -117,6 +117,7 @@ export class LogStore implements LogSink, LogFeed {
   #waitingBytes = 0;
   /** The newest cursor that is stored and published. */
   #published: number;
+  /** Lines, for LogCounters. */
   #stored = 0;
   #dropped = 0;
   #unknown = 0;

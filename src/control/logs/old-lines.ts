@@ -62,7 +62,7 @@ export async function moveOldLines(db: Database, { cursors, onMoving }: MoveOpti
 interface StepOptions {
   readonly cursors: Cursors;
   readonly handlerId: HandlerId;
-  /** Cursor of the last row that is moved now, followed by that of the last row that keeps its cursor. */
+  /** Cursors of the last row that is moved now, and of the last row that keeps its cursor. */
   readonly upTo: number;
   readonly kept: number;
 }

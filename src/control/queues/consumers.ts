@@ -44,6 +44,7 @@ interface Lane {
   /** Whether a message was published, settled or has become due since the last take. */
   isWoken: boolean;
   timer: NodeJS.Timeout | null;
+  /** Messages that are done since those done long ago were last removed. */
   doneSincePruning: number;
   /** Whether its subscription has ended: calls in progress are settled, nothing more is taken. */
   isGone: boolean;

@@ -40,6 +40,7 @@ export interface FigureDistribution {
   readonly traced: readonly (TracedCall | undefined)[];
 }
 
+/** A FigureDistribution that is being counted: numbers by bucket, and the sum. */
 interface Distributed extends FigureDistribution {
   readonly buckets: number[];
   readonly traced: (TracedCall | undefined)[];

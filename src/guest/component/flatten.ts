@@ -232,6 +232,10 @@ export function hasLists(type: WitType): boolean {
 const oneI32: readonly FlatType[] = ['i32'];
 const pointerAndLength: readonly FlatType[] = ['i32', 'i32'];
 
+/**
+ * Bytes of a value in memory, its alignment in bytes, and its flat types (CanonicalABI.md "Alignment", "Element Size",
+ * "Flattening").
+ */
 interface Layout {
   readonly bytes: number;
   readonly align: number;

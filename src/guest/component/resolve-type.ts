@@ -7,6 +7,7 @@ import { invalidComponent, tooLargeComponent } from './refusals.ts';
 import { hasBorrows } from './type-contents.ts';
 import type { Case, FunctionType, Labelled, WitType } from './wit.ts';
 
+/** A type, measured as TypeItem says: number of its parts, and of its levels. */
 interface Sized {
   readonly type: WitType;
   readonly parts: number;
@@ -23,6 +24,7 @@ export type ValueOrFunction = Exclude<
 export class TypeResolver {
   readonly #scope: Scope;
   readonly #subject: string;
+  /** Numbers of parts so far, and of levels around the present part. */
   #parts = 0;
   #depth = 0;
   #hasHandles = false;

@@ -31,6 +31,7 @@ const deeper = -1;
 const unknown = -1;
 
 export class GasSampler {
+  /** Number of functions that the module imports: indices of its own begin there. */
   readonly #imported: number;
   readonly #tree = new CallTree(gasProfileLimits.nodes);
   /** Names of the functions of `#tree` by their index in the pushed module, in the order of their numbers. */
@@ -118,8 +119,8 @@ export class SampledSlices implements SliceScheduler {
   readonly #sampler: GasSampler;
   readonly #scheduler: SliceScheduler;
   /**
-   * Gas used at which the next stack is due, at which the last was (below 0: in an earlier call), and at which the
-   * scheduler's slice ends.
+   * Amounts of gas used at which the next stack is due, at which the last was (below 0: in an earlier call), and at which
+   * the scheduler's slice ends.
    */
   #nextAt: number;
   #lastAt: number;

@@ -25,6 +25,7 @@ export interface SliceScheduler {
 export class GasMeter {
   /** Gas that the Process may use. */
   readonly limit: number;
+  /** Gas of all slices so far, the present one included. */
   #granted = 0;
   #left: { value: number } | null = null;
   readonly #scheduler: SliceScheduler | null;

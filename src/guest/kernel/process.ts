@@ -158,7 +158,9 @@ export class Process {
   waitsMs: Float64Array | null = null;
   /** Number of lines, those that are left out included. */
   logLines = 0;
+  /** Bytes of host work since the slice was last ended for it. */
   #hostWork = 0;
+  /** Lines left out that the log has not been told of. */
   #logLeftOut = 0;
   #files: FileSystem | null = null;
   #args: TextList | null = null;

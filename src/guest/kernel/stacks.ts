@@ -61,6 +61,7 @@ export class StackPool {
   readonly #idle: Stack[] = [];
   /** Smallest number of idle stacks since the last sweep. */
   #unneeded = 0;
+  /** Number of stacks made so far. */
   #started = 0;
 
   constructor() {

@@ -15,6 +15,7 @@ export type LogEntry =
   | { readonly kind: 'mark'; readonly text: string };
 
 export class LogBuffer {
+  /** Number of entries of the ring. */
   readonly #capacity: number;
   readonly #entries: (LogEntry | undefined)[];
   /** Sequence number of the next entry; the ring holds the `#capacity` entries before it. */

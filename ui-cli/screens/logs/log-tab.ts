@@ -39,6 +39,7 @@ export class LogTab extends Screen {
   /** Whether long lines take several rows instead of being cut. */
   wraps = false;
   readonly #filter = new Filter(() => this.#applyFilter());
+  /** Index in `levels`. */
   #level = 0;
   #tick: NodeJS.Timeout | undefined;
 

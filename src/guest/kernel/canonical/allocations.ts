@@ -7,6 +7,7 @@
 import { listBytesMax } from '../../component/flatten.ts';
 import { GuestFault, type GuestMemory } from '../memory.ts';
 
+/** Bytes to be allocated, their alignment (1, 2, 4 or 8), and what is done with the pointer. */
 interface Allocation {
   readonly bytes: number;
   readonly align: number;
@@ -15,6 +16,7 @@ interface Allocation {
 
 export class Allocations {
   #queue: Allocation[] = [];
+  /** Index in `#queue` of the next allocation. */
   #at = 0;
   /** Whether the guest's `realloc` runs: it may not call the host (CanonicalABI.md, "may_leave"). */
   isAllocating = false;

@@ -113,7 +113,9 @@ export class HandleTable {
   readonly #tables = new Map<number, InstanceTable>();
   /** Table of the owner. */
   #current: InstanceTable;
+  /** Number of the component instance whose call is in progress. */
   #owner = 0;
+  /** Number of handles of all instances. */
   #size = 0;
   /** Takes the handles that the arguments of an asynchronous call borrow; null while there is no such call. */
   lent: Lent | null = null;

@@ -8,6 +8,7 @@ export type ListedNode = FsNode & { readonly ino: bigint };
 
 interface Entry<T> {
   readonly name: string;
+  /** Number that grows with each name that is added. */
   readonly cookie: number;
   readonly node: T;
 }

@@ -26,6 +26,7 @@ interface Waiter {
 export class ConnectionSlots {
   readonly limits: SlotLimits;
   readonly #shares = new Set<SlotShare>();
+  /** Number of slots that are taken. */
   #held = 0;
 
   constructor(limits: SlotLimits) {
@@ -99,6 +100,7 @@ export class ConnectionSlots {
 }
 
 export class SlotShare {
+  /** Number of slots that the handler holds. */
   held = 0;
   readonly waiters = new Set<Waiter>();
   readonly evict: () => boolean;

@@ -57,6 +57,7 @@ class HttpResource implements Resource {
   #call: HttpCall | null = null;
   /** Unread part of status line and header fields of the response; null before the first read. */
   #answer: ByteQueue | null = null;
+  /** Errno of further calls; 0: they go on. */
   #failed: Errno | 0 = 0;
   readonly #onAbort = (): void => this.#call?.abort();
 

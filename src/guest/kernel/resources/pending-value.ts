@@ -8,6 +8,7 @@ export class PendingValue {
   readonly #guest: Process;
   readonly #bytesMax: number;
   #bytes = new Uint8Array(0);
+  /** Bytes used of `#bytes`. */
   #length = 0;
   /** Whether a write was made, even an empty one. */
   #isWritten = false;

@@ -18,6 +18,7 @@ export class ByteReader {
   readonly bytes: Uint8Array;
   /** Name of the module in messages: its path, or "the module". */
   readonly subject: string;
+  /** Offset of the next byte. */
   pos = 0;
   /** Offset at which reads stop: the end of the file or of the section being read. */
   end: number;

@@ -1,6 +1,7 @@
 /** Writes primitives of the binary format to a growing buffer. It grows by doubling, so memory stays linear. */
 export class ByteWriter {
   bytes: Uint8Array;
+  /** Number of bytes written. */
   length = 0;
 
   constructor(capacity: number) {

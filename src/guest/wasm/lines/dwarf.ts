@@ -44,6 +44,7 @@ export function dwarfLines(sections: DwarfSections, rows: SourceRows): void {
 interface Header {
   readonly version: number;
   readonly instructionBytes: number;
+  /** Changes of the line number by special opcodes (DWARF 5, 6.2.4): the smallest one, and how many there are. */
   readonly lineBase: number;
   readonly lineRange: number;
   /** Operands of the standard opcodes, by opcode; the first entry stands for none. */

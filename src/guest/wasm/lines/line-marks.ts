@@ -14,6 +14,7 @@ export interface MoveSink {
 
 export class LineMarks implements MoveSink {
   readonly #lines: SourceLines;
+  /** Offset of the payload of the code section in the pushed module, in bytes. */
   readonly #codeStart: number;
   /** Offsets in the payload of the rewritten code section, ascending, with what stands there. */
   readonly offsets: number[] = [];
@@ -21,6 +22,7 @@ export class LineMarks implements MoveSink {
   #next = 0;
   /** First mark of the current body. */
   #first = 0;
+  /** Place of the last mark. */
   #last = 0;
 
   /** `codeStart`: offset of the payload of the code section in the pushed module. */

@@ -59,6 +59,7 @@ export class BodyEmitter {
   readonly #counter: CounterCode;
   /** Index of the first added local, the counter's. Locals of counted loops come after it. */
   #local = 0;
+  /** Offset in the writer at which the body begins, its size not included. */
   #bodyStart = 0;
 
   constructor({ writer, bytes, scanner, indices, hints, moves }: EmitterOptions) {

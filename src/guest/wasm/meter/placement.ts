@@ -100,8 +100,9 @@ export class Placement {
   #distances = new Int32Array(256);
   /** How far the credit of the class that #find looked up last is above its root's. */
   #offset = 0;
-  /** Class of the edge on which the function is entered; `#entry` is its credit. */
+  /** Class of the edge on which the function is entered. */
   #entryClass = exact;
+  /** Credit of that edge, in gas. */
   #entry = 0;
 
   reset(): void {

@@ -279,6 +279,7 @@ interface OffsetCall {
   readonly fd: number;
   readonly iovs: number;
   readonly count: number;
+  /** Offset in the file, in bytes. */
   readonly offset: bigint;
   /** Pointer to which the number of bytes is written. */
   readonly result: number;

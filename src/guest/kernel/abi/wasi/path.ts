@@ -217,6 +217,7 @@ export const pathUnlinkFile = wasiRow(
   },
 );
 
+/** A path in the guest's memory, of `length` bytes, relative to a descriptor. */
 interface PathCall {
   readonly fd: number;
   readonly pointer: number;

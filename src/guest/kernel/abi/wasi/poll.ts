@@ -20,6 +20,7 @@ const subscriptionWork = 512;
 const EventType = { clock: 0, fdRead: 1, fdWrite: 2 } as const;
 const absoluteTime = 1;
 
+/** A subscription (typenames.witx). `userdata` is a number of the guest's own; `type` is an eventtype. */
 interface Subscription {
   readonly userdata: bigint;
   readonly type: number;
@@ -32,6 +33,7 @@ interface Subscription {
   readonly error: number;
 }
 
+/** An event (typenames.witx): the `userdata` and `type` of its subscription, and an error number, 0 for success. */
 interface Event {
   readonly userdata: bigint;
   readonly error: number;

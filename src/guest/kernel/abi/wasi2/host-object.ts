@@ -11,6 +11,7 @@ export abstract class HostObject implements Droppable {
   /** Name of the resource type, for messages. */
   abstract readonly what: string;
   readonly #parent: HostObject | null;
+  /** Number of children that the guest has. */
   #children = 0;
 
   constructor(parent: HostObject | null = null) {

@@ -17,6 +17,7 @@ import { type Lowerer, lowerer } from '../lower.ts';
 import type { Unstored } from '../state.ts';
 import type { Chunk, Destination, Element, Origin, Side } from './shared.ts';
 
+/** How the host reads and writes an element: its bytes in memory, and their alignment in bytes. */
 interface Layout {
   readonly bytes: number;
   readonly align: number;
@@ -214,8 +215,10 @@ export class GuestBuffer implements Destination, Origin, Unstored {
 /** Keeps what the host reads from a stream or future. */
 export class HostDestination implements Destination {
   readonly isEmpty = false;
+  /** Number of elements that it takes. */
   readonly #most: number;
   readonly #chunks: Chunk[] = [];
+  /** Number of elements in `#chunks`. */
   #length = 0;
 
   constructor(most: number) {

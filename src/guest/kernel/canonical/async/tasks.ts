@@ -60,6 +60,7 @@ class Tasks {
   #entry = new Task(0, { site: -1, callee: -1, isExclusive: false });
   #current = this.#entry;
   #begun: Task | null = null;
+  /** Id of the newest task. */
   #ids = 0;
   #stacks = 0;
   /** Number of tasks that wait for a function of the host. */

@@ -10,6 +10,7 @@ import type { Process } from '../../../process.ts';
 
 /** A resource of the guest. */
 class GuestResource {
+  /** Number of 32 bits by which the component that defines it knows it. */
   readonly representation: number;
 
   constructor(representation: number) {

@@ -128,6 +128,7 @@ export class DirectoryDescriptor extends Descriptor {
 export class DirectoryEntryStream extends HostObject {
   readonly what = 'directory-entry-stream';
   readonly listing: DirectoryListing;
+  /** Cookie of the next entry. */
   cookie = 0;
 
   constructor(listing: DirectoryListing) {

@@ -37,6 +37,7 @@ export class BodyPipe implements Resource {
   #isFlowing = false;
   /** Called when all bytes before the end have gone to the target; null while the body has not ended. */
   #ended: (() => void) | null = null;
+  /** Errno of further writes; 0: they succeed. */
   #failed = 0;
 
   constructor(guest: Process, options: PipeOptions) {

@@ -45,6 +45,7 @@ function ready(guest: Process, pollables: readonly Pollable[]): readonly number[
 }
 
 interface Looked {
+  /** Positions of the ready pollables. */
   readonly ready: readonly number[];
   readonly waits: readonly Promise<void>[];
   /** Nanoseconds until the first timer fires; null without a timer. */
