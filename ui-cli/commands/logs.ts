@@ -1,4 +1,4 @@
-/** Commands logs: prints stored lines, and with --follow new ones; log-retention. */
+/** Commands logs, which prints stored lines and with --follow new ones, and log-retention. */
 import { styleText } from 'node:util';
 import { type Command, Option } from 'commander';
 import { PlatformError } from '../../src/protocol/errors.ts';
@@ -212,7 +212,7 @@ async function showLines(context: Context, client: Client, job: Job): Promise<vo
   }
 }
 
-/** What `options` ask of a line. */
+/** Returns the filter of lines that `options` ask for. */
 function lineFilter({ after, grep, level, stderr, preview, regex, field, deployment }: LogOptions) {
   const stream: LogStream | undefined = stderr === true ? 'stderr' : undefined;
   return { after, grep, level, stream, preview, regex, field, deployment };
@@ -272,7 +272,7 @@ async function showCalls(context: Context, client: Client, { name, options, call
     for (const record of fresh.filter(wanted)) await show(record);
 }
 
-/** `named`: whether each line begins with its handler, where lines of several are printed. */
+/** Makes what prints lines and calls. `named`: each line begins with its handler, where lines of several are printed. */
 function lineWriter(context: Context, named: boolean): Writer {
   const iso = !context.out.stdoutIsTty;
   const paint = (colour: 'red' | 'yellow' | 'dim' | null, text: string) =>

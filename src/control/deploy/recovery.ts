@@ -67,7 +67,7 @@ export class Recovery {
     await this.#removeStrayRepositories(ours);
   }
 
-  /** Implements Deployments.settleTaken. */
+  /** Settles Deployments that another control left staged, in a repository that this control has taken over. */
   async settleTaken(handlerId: HandlerId): Promise<void> {
     for (const row of await this.#options.store.stagedOf(handlerId)) await this.settleEnded(row, handlerId);
   }

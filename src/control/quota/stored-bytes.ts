@@ -46,7 +46,7 @@ export class StoredBytes {
     });
   }
 
-  /** Returns the sum of the user who stores most; 0: no user stores anything. */
+  /** Returns the bytes of the user who stores most; 0: no user stores anything. */
   async ofLargestUser(): Promise<number> {
     const row = await this.#db
       .selectFrom('stored_bytes')

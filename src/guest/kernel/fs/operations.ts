@@ -95,7 +95,10 @@ export function makeDirectory(base: DirectoryNode, path: string): number {
   return walked.parent.createDirectory(walked.name);
 }
 
-/** Makes a symbolic link to `target`, which is stored unchanged. Refuses a target that can only lead out of `base`. */
+/**
+ * Makes a symbolic link to `target`, which is stored unchanged. Returns 0 or an Errno: outside for a target that can only
+ * lead out of `base`.
+ */
 export function makeSymlink(base: DirectoryNode, path: string, target: string): number {
   if (target === '') return Errno.notFound;
   if (target.includes('\0')) return Errno.invalid;
@@ -137,7 +140,7 @@ export interface LinkOptions {
   readonly to: { readonly base: DirectoryNode; readonly path: string };
 }
 
-/** Gives a file an additional name; if `follow` is false, also a symbolic link. */
+/** Gives a file an additional name; if `follow` is false, also a symbolic link. Returns 0 or an Errno. */
 export function linkPath({ from, to }: LinkOptions, follow: boolean): number {
   const source = existing(from.base, from.path, follow);
   if (typeof source === 'number') return source;
