@@ -122,7 +122,8 @@ describe('the rule', () => {
 
   it('knows words that point', () => {
     expect(pointsAt('Gives whoever waits its place, and sends what is there.')).toEqual(['whoever', 'what is there']);
-    expect(pointsAt('Of both, the first.')).toEqual(['of both']);
+    expect(pointsAt('Of both, the first.')).toEqual(['Of both']);
+    expect(pointsAt('The same of one user.')).toEqual(['The same']);
     expect(pointsAt('Compares the sizes of both files.')).toEqual([]);
   });
 });

@@ -234,7 +234,7 @@ export type DroppedLines = Readonly<Record<HandlerId, number>>;
 /** Sums over Invocations that have ended. */
 export interface UsageSums {
   readonly invocations: number;
-  /** Those that failed by what the function or the platform did: no `ok`, none of `outcomesOfCallers`. */
+  /** Invocations that failed by what the function or the platform did: no `ok`, none of `outcomesOfCallers`. */
   readonly failures: number;
   readonly gas: number;
   readonly durationMs: number;

@@ -168,7 +168,7 @@ export interface PreviewView {
 /** How calls of one version went during a gradual release. */
 export interface RolloutFigures {
   readonly invocations: number;
-  /** Those that ended otherwise than well, in the sense of the invocations list, and not by their caller's doing. */
+  /** Invocations that failed, as the invocations list counts failures, and not by their caller's doing. */
   readonly failures: number;
   /** Mean wall-clock duration, milliseconds; null without calls. */
   readonly meanMs: number | null;

@@ -38,7 +38,7 @@ export interface FunctionCall {
   readonly cookie: string | null;
   /** Place in its caller's trace; null: the caller sends none. */
   readonly caller: TraceContext | null;
-  /** Its own trace; null: it is not traced. */
+  /** Trace of the call; null: the call is not traced. */
   readonly trace: InvocationTrace | null;
 }
 

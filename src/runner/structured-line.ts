@@ -13,7 +13,7 @@ export const structureLimits = {
   fields: 64,
   /** Objects inside of each other, the line itself included. A deeper object is a field with its JSON as value. */
   depth: 4,
-  /** Of a field's name and value; longer ones are left in the text. */
+  /** Characters of a field's name and of its value; a longer one is left in the text. */
   ...fieldLimits,
 } as const;
 

@@ -314,11 +314,12 @@ export function saysError(comment: string): boolean {
 }
 
 /** Words that point at something that has a name. */
-const pointing = /\bwhoever\b|\bwhat is there\b|\bbehind it\b|\bof both(?=[.,;:)]|\s*$)/gi;
+const pointing =
+  /^(?:The same|Those that)\b|\b[Ww]hoever\b|\b[Ww]hat is there\b|\bbehind it\b|\b[Oo]f both(?=[.,;:)]|\s*$)/g;
 
-/** Returns the words of a comment that point at something, in lower case. */
+/** Returns the words of a comment that point at something. */
 export function pointsAt(comment: string): readonly string[] {
-  return (comment.match(pointing) ?? []).map((words) => words.toLowerCase());
+  return comment.match(pointing) ?? [];
 }
 
 /** Returns the comments of a source text, with their lines; strings that look like comments count as comments. */

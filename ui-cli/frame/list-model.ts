@@ -16,7 +16,7 @@ export interface ListModelOptions<T> {
   readonly text: (item: T) => string;
   /** Name of the items, in the plural. */
   readonly noun: string;
-  /** For lists with the newest item first: a selected first row stays the first row when items arrive. */
+  /** Whether a selected first row stays the first row when items arrive: for lists with the newest item first. */
   readonly stayOnTop?: boolean;
   /** Is called when a key has moved the selection. */
   readonly moved?: () => void;

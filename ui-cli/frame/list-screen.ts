@@ -13,7 +13,7 @@ export interface ListScreenOptions {
   readonly noun: string;
   /** Milliseconds between loads. */
   readonly everyMs: number;
-  /** For lists with the newest item first (ListModelOptions). */
+  /** Whether a selected first row stays the first row (ListModelOptions). */
   readonly stayOnTop?: boolean;
   /** Is called when a key has moved the selection. */
   readonly moved?: () => void;

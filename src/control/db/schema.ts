@@ -234,7 +234,7 @@ export interface Schema {
     minute_ms: number;
     invocations: number;
     failures: number;
-    /** Of the failures, calls that the platform refused for a reason outside of the Deployment. */
+    /** Failures that are calls which the platform refused for a reason outside of the Deployment. */
     refusals: number;
     gas: number;
     duration_ms: number;
@@ -246,7 +246,7 @@ export interface Schema {
     id: string;
     /** Handler whose lines it hands on; null: those of all handlers. */
     handler_id: HandlerId | null;
-    /** The same, '' for null: names are unique in it. */
+    /** `handler_id`, but '' for null: names of drains are unique in a scope. */
     scope: string;
     name: string;
     kind: 'otlp' | 'syslog' | 'webhook' | 's3';
@@ -352,7 +352,7 @@ export interface Schema {
     /** The tick that the run is for; null for a request, and for a run that a user started. */
     tick_ms: number | null;
     state: CallState;
-    /** As `due_ms` of `messages`, but never -1. */
+    /** Unix milliseconds, by state as `due_ms` of `messages`, but never -1. */
     due_ms: number;
     /** Deliveries that have begun. */
     attempts: number;

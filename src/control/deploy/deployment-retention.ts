@@ -12,7 +12,7 @@ export interface RetentionLimits {
   readonly kept: number;
   /** Milliseconds after their end for which further Deployments are kept. */
   readonly ageMs: number;
-  /** As `kept`, but while the owner's quota is used up: the others are dropped at any age to make room for a push. */
+  /** Deployments kept while the owner's quota is used up: others are dropped at any age to make room for a push. */
   readonly keptWithoutRoom: number;
 }
 

@@ -334,7 +334,7 @@ function releaseOf(given: NonNullable<z.infer<typeof manifestSchema>['release']>
 
 /** Returns the keys of `given` that are set. */
 function defined<T extends object>(given: T): { readonly [K in keyof T]?: Exclude<T[K], undefined> } {
-  // The same keys, without undefined.
+  // Has the keys of `given` whose values are not undefined.
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as never;
 }
 

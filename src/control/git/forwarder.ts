@@ -17,7 +17,7 @@ import type { Home, LeasedHomes } from './leased-homes.ts';
 export const forwardLimits = {
   /** Requests passed on at once. Each holds two connections and some buffers. */
   operations: 64,
-  /** The same of one user. */
+  /** Requests of one user passed on at once. */
   operationsPerUser: 16,
   /** Requests that wait for that, in all and of one user. */
   waiting: 64,

@@ -25,7 +25,7 @@ export const lineOverheadBytes = 256;
 export interface BlockSearch extends Omit<BlockRange, 'handlerId'> {
   /** Name of the handler, which the lines carry. */
   readonly handler: string;
-  /** In the direction of reading. */
+  /** Blocks to search, in the direction of reading. */
   readonly blocks: readonly StoredBlock[];
   readonly filter: LogFilter;
   /** Most lines, followed by the bytes of text after which the search ends. */

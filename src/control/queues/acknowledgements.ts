@@ -16,7 +16,7 @@ export const acknowledgementLimits = {
 /** Messages that a function has dealt with. */
 export interface Acknowledgement {
   readonly takenId: string;
-  /** At least one. */
+  /** Ids of the messages, at least one. */
   readonly ids: readonly string[];
   readonly invocation: string | null;
 }

@@ -69,7 +69,7 @@ export async function readSubscriptions(db: Database, nowMs: number): Promise<re
             .select('messages.id')
             .whereRef('messages.queue_id', '=', 'queues.id')
             .where('messages.state', '=', state)
-            // Those that wait for another one of their group have a negative time.
+            // Messages that wait for another one of their group have a negative time.
             .where('messages.due_ms', '>=', 0)
             .where('messages.due_ms', '<=', nowMs),
         );

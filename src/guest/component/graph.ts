@@ -114,7 +114,7 @@ export type TypeItem =
 
 export type ComponentItem =
   | { readonly kind: 'defined'; readonly definitions: readonly Definition[]; readonly scope: Scope }
-  /** One of which only the type is known: an import of a component that is never instantiated. */
+  /** A component of which only the type is known: an import of a component that is never instantiated. */
   | { readonly kind: 'declared'; readonly declarations: readonly Declaration[]; readonly scope: Scope };
 
 export interface InstanceItem {

@@ -19,7 +19,7 @@ export type CoreType =
   | { readonly kind: 'global'; readonly type: ValType | null; readonly mutable: boolean };
 
 export interface ModuleType {
-  /** By `module\0name`. */
+  /** Imports by `module\0name`, exports by name. */
   readonly imports: ReadonlyMap<string, CoreType>;
   readonly exports: ReadonlyMap<string, CoreType>;
 }
@@ -120,7 +120,7 @@ function importsOf(module: Module): (readonly [string, CoreType])[] {
   const tables = module.tables.filter(({ imported }) => imported);
   const memories = module.memories.filter(({ imported }) => imported);
   const globals = module.globals.filter(({ imported }) => imported);
-  // Those that are imported come first.
+  // Imported tags have the first indices.
   let tags = 0;
   return [
     ...module.functionImports.map(({ module: from, name, type }) => {

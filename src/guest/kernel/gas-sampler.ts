@@ -20,7 +20,7 @@ export const samplerLimits = {
 /** Gas since the last stack and until the next one. */
 interface Distance {
   readonly since: number;
-  /** At least 1. */
+  /** Gas until the next stack, at least 1. */
   readonly until: number;
 }
 
