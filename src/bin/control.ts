@@ -42,12 +42,10 @@ import { Quotas } from '../control/quota/quotas.ts';
 import { KvStore } from '../control/storage/kv-store.ts';
 import { SpanExporter } from '../control/traces/span-exporter.ts';
 import { UsageStore } from '../control/usage/usage-store.ts';
-import { listedFunctions } from '../guest/kernel/abi/all.ts';
 import { runnerLimits } from '../protocol/limits.ts';
 import type { BusRequest, CallBusRequest } from '../protocol/messages.ts';
 import type { ReleaseState } from '../protocol/ports.ts';
 import { answerRunner } from './answer-runner.ts';
-import { clusterServing } from './cluster-serving.ts';
 import type { ServerConfig } from './config.ts';
 import { openControlServer } from './control-server.ts';
 import { readProbeKey } from './data-folder.ts';
@@ -61,6 +59,7 @@ import { FunctionUrls } from './function-urls.ts';
 import { startHousekeeping } from './housekeeping.ts';
 import { joinOthers, readSetting, shareOld } from './many-controls.ts';
 import { programVersion } from './program-version.ts';
+import { readImports } from './read-imports.ts';
 import { goOnAlone } from './records-to-disk.ts';
 import type { Serving } from './serving.ts';
 import { keepBeforeUpgrade } from './upgrade-backup.ts';
@@ -260,7 +259,7 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
   const serving: Serving =
     config.cluster === null
       ? embedded()
-      : await clusterServing({
+      : await (await import('./cluster-serving.ts')).clusterServing({
           ...config.cluster,
           internalUrl,
           ...{ db, sealer, now, randomBytes, platformId, artifacts, logs, usage, onRequest, read, report },
@@ -389,13 +388,7 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
         : ['another control works with a copy of this data folder']),
     ],
     identity: { platformId, bootId },
-    imports: listedFunctions.map(({ module, name, abi, signatures }) => ({
-      module,
-      name,
-      abi,
-      params: signatures[0]?.params ?? [],
-      results: signatures[0]?.results ?? [],
-    })),
+    imports: readImports,
     version: programVersion,
     trustedProxies: config.trustedProxies,
     metricsToken: config.metricsToken,

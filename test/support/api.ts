@@ -142,7 +142,7 @@ export async function startPlatform(
     gitUrl: (name) => `${url()}/${name}.git`,
     serverUrl: url,
     notReady: () => [],
-    imports: [{ abi: 'cwa', module: 'cwa', name: 'log_write', params: ['i32', 'i32', 'i32'], results: [] }],
+    imports: async () => [{ abi: 'cwa', module: 'cwa', name: 'log_write', params: ['i32', 'i32', 'i32'], results: [] }],
     identity: { platformId: 'p1', bootId: 'b1' },
     version: '0.0.0',
     trustedProxies: options.trustedProxies ?? TrustedProxies.none,

@@ -135,7 +135,7 @@ export async function startControl(options: { readonly registration?: Registrati
     gitUrl: (name) => `${url()}/${name}.git`,
     serverUrl: url,
     notReady: () => [],
-    imports: [{ abi: 'cwa', module: 'cwa', name: 'log_write', params: ['i32', 'i32', 'i32'], results: [] }],
+    imports: async () => [{ abi: 'cwa', module: 'cwa', name: 'log_write', params: ['i32', 'i32', 'i32'], results: [] }],
     version: '0.0.0',
     identity: { platformId: 'test', bootId: 'boot' },
   };

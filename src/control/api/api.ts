@@ -96,7 +96,8 @@ export interface ApiDeps extends TlsAskOptions {
   readonly serverUrl: () => string;
   /** Returns the reasons for which the platform cannot serve at the moment; empty when it can. */
   readonly notReady: () => readonly string[];
-  readonly imports: readonly ProvidedImport[];
+  /** Returns the functions that guests may import; it is asked when somebody wants to see them. */
+  readonly imports: () => Promise<readonly ProvidedImport[]>;
   readonly identity: PlatformIdentity;
   readonly version: string;
   /** Trusted proxies in front of the server. Absent: none, and the caller's address is that of the socket. */

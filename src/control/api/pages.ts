@@ -32,7 +32,8 @@ export interface PagesOptions {
   readonly metrics: Metrics;
   /** Returns the reasons for which the platform cannot serve at the moment; empty when it can. */
   readonly notReady: () => readonly string[];
-  readonly imports: readonly ProvidedImport[];
+  /** Returns the functions that guests may import. */
+  readonly imports: () => Promise<readonly ProvidedImport[]>;
   readonly identity: PlatformIdentity;
   readonly metricsToken?: string | null;
   readonly addresses: Addresses;
@@ -109,10 +110,11 @@ export function pages(options: PagesOptions): Router {
     ctx.type = 'text/markdown; charset=utf-8';
     ctx.body = found.text;
   });
-  router.get('/docs/imports', (ctx) => {
-    if (wantsPage(ctx)) return sendPage(ctx, { title: 'Imports', body: importsHtml(imports) });
+  router.get('/docs/imports', async (ctx) => {
+    const rows = await imports();
+    if (wantsPage(ctx)) return sendPage(ctx, { title: 'Imports', body: importsHtml(rows) });
     ctx.type = 'text/plain; charset=utf-8';
-    ctx.body = importsText(imports);
+    ctx.body = importsText(rows);
   });
   return router;
 }

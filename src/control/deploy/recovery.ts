@@ -130,7 +130,7 @@ export class Recovery {
       if (elsewhere.has(row.handler_id)) continue;
       if (await repositories.pinned(row.handler_id, row.number)) continue;
       await repositories
-        .pin(row.handler_id, row.number, row.commit)
+        .pin(row.handler_id, row)
         .catch((error: unknown) => report(`v${row.number} of ${row.handler} could not be pinned`, error));
     }
   }

@@ -101,12 +101,12 @@ export class Releases {
       // The handler may have been renamed or deleted during the push.
       const { name: handler } = await handlers.existing(row.handler_id);
       const spec = await specs.specOf(row, handler, known);
-      // Compiles again when variables or the name have changed since, or after a restart of control: runners never switch to a spec
-      // that is not compiled.
+      // Compiles again when variables or the name have changed since, or after a restart of control: runners never switch
+      // to a spec that is not compiled.
       await this.#prepare(row, spec);
       // Pin and release are independent; Recovery adds a missing pin.
       const pinned = repositories
-        .pin(row.handler_id, row.number, row.commit)
+        .pin(row.handler_id, row)
         .catch((error: unknown) => report(`v${row.number} of ${handler} could not be pinned`, error));
       const { replaced } = await store.release(row.id, from).finally(() => pinned);
       await this.#switch(row, spec);
@@ -130,7 +130,7 @@ export class Releases {
       const { name: handler } = await handlers.existing(row.handler_id);
       await this.#prepare(row, await specs.specOf(row, handler, known));
       await repositories
-        .pin(row.handler_id, row.number, row.commit)
+        .pin(row.handler_id, row)
         .catch((error: unknown) => report(`v${row.number} of ${handler} could not be pinned`, error));
       await rollouts.start({ ...share, handler_id: row.handler_id, deployment_id: row.id }, from);
       await this.#serveOwn(row.handler_id, handler);

@@ -1,6 +1,6 @@
 /**
  * Encodes and decodes the frames between a hook and control on a local socket: two big-endian 32-bit lengths, a JSON
- * head, bytes. hooks/link.js implements the other side.
+ * head, bytes. hooks/pre-receive implements the other side.
  */
 import { PlatformError } from '../../protocol/errors.ts';
 import { ChunkQueue } from './chunk-queue.ts';

@@ -1,6 +1,6 @@
 /** Reads and writes the refs of a repository as files, which starts no git: refs of these repositories are files. */
-import { readdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, open, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 
 export type Refs = ReadonlyMap<string, string>;
 
@@ -26,6 +26,20 @@ export async function readRef(repository: string, ref: string): Promise<string |
   if (loose !== '') return loose;
   const line = (await readIfThere(join(repository, 'packed-refs'))).split('\n').find((one) => one.endsWith(` ${ref}`));
   return line === undefined ? null : line.slice(0, line.indexOf(' '));
+}
+
+/** Sets one ref durably: to the object `id`, which must be there. Only for refs that no git process changes. */
+export async function writeRef(repository: string, ref: string, id: string): Promise<void> {
+  const draft = join(repository, `trisiel-${ref.replaceAll('/', '-')}`);
+  const file = await open(draft, 'w', 0o600);
+  try {
+    await file.writeFile(`${id}\n`);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await mkdir(dirname(join(repository, ref)), { recursive: true, mode: 0o700 });
+  await rename(draft, join(repository, ref));
 }
 
 /** Writes refs in git's packed-refs format. */

@@ -13,6 +13,7 @@ import { PlatformError } from '../../protocol/errors.ts';
 import { pushLimits } from '../../protocol/limits.ts';
 import type { RepoHome } from '../../protocol/ports.ts';
 import type { RefUpdate } from '../../protocol/push.ts';
+import { readRef, writeRef } from './ref-files.ts';
 import { claimHere } from './repo-home.ts';
 import type { KeptRepository, RepositoryKeeper } from './repository-keeper.ts';
 import { RepositoryObjects } from './repository-objects.ts';
@@ -28,6 +29,13 @@ export interface RepositoriesOptions {
   readonly home?: RepoHome;
   /** Records pushes for other controls; absent: the repositories on this disk are the only ones. */
   readonly keeper?: RepositoryKeeper;
+}
+
+/** The commit of a Deployment, and the ref that was pushed. */
+export interface PinnedCommit {
+  readonly number: number;
+  readonly commit: string;
+  readonly ref: string;
 }
 
 /** Records one push for other controls, from git's pre-receive hook until git has ended. */
@@ -198,13 +206,17 @@ export class Repositories {
   }
 
   /**
-   * Keeps the commit of Deployment `number` for ever: `git fetch wasmcloud 'refs/deployments/*'`. Does nothing where
-   * another control holds the repository: the one that takes it next makes the pins.
+   * Keeps the commit of Deployment `number`, which was pushed as `ref`, for ever: `git fetch wasmcloud
+   * 'refs/deployments/*'`. Does nothing where another control holds the repository: the one that takes it next makes the
+   * pins.
    */
-  async pin(id: string, number: number, commit: string): Promise<void> {
+  async pin(id: string, { number, commit, ref }: PinnedCommit): Promise<void> {
     if (!oidPattern.test(commit) || !Number.isSafeInteger(number)) throw new TypeError('not a commit to pin');
     if (!this.#isHere(id)) return;
-    await this.#run(id, ['update-ref', `refs/deployments/${number}`, commit]);
+    const path = this.pathOf(id);
+    // After a push the ref leads to the commit, so it is there; else git looks whether it is.
+    if ((await readRef(path, ref)) === commit) await writeRef(path, pinOf(number), commit);
+    else await this.#run(id, ['update-ref', pinOf(number), commit]);
   }
 
   /**
@@ -214,7 +226,7 @@ export class Repositories {
   async unpin(id: string, number: number): Promise<void> {
     if (!Number.isSafeInteger(number)) throw new TypeError('not a pin');
     if (!this.#isHere(id)) return;
-    if (await this.pinned(id, number)) await this.#run(id, ['update-ref', '-d', `refs/deployments/${number}`]);
+    if (await this.pinned(id, number)) await this.#run(id, ['update-ref', '-d', pinOf(number)]);
   }
 
   /**
@@ -237,15 +249,9 @@ export class Repositories {
     return folderBytes(this.pathOf(id));
   }
 
-  /**
-   * Returns whether the commit of Deployment `number` is pinned. Reads files and starts no git: refs of these
-   * repositories are files.
-   */
+  /** Returns whether the commit of Deployment `number` is pinned. Starts no git. */
   async pinned(id: string, number: number): Promise<boolean> {
-    const ref = `refs/deployments/${number}`;
-    if (existsSync(join(this.pathOf(id), ref))) return true;
-    const packed = await readFile(join(this.pathOf(id), 'packed-refs'), 'utf8').catch(() => '');
-    return packed.split('\n').some((line) => line.endsWith(` ${ref}`));
+    return (await readRef(this.pathOf(id), pinOf(number))) !== null;
   }
 
   /** Sets the branch that a clone checks out; `main` in a new repository. `branch`: a name that git has accepted. */
@@ -351,6 +357,11 @@ export class Repositories {
     await writeFile(join(path, 'HEAD'), 'ref: refs/heads/main\n');
     await writeFile(join(path, 'config'), repositoryConfigText);
   }
+}
+
+/** Returns the ref that pins the commit of Deployment `number`. */
+function pinOf(number: number): string {
+  return `refs/deployments/${number}`;
 }
 
 /** Returns the sum of the sizes of all files below `folder`. Files that vanish meanwhile count 0. */

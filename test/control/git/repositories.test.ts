@@ -75,19 +75,25 @@ describe('Repositories', () => {
   it('pins commits, packed or not', async () => {
     const commit = await filled('h1');
     expect(await repositories.pinned('h1', 1)).toBe(false);
-    await repositories.pin('h1', 1, commit);
+    await repositories.pin('h1', { number: 1, commit, ref: 'refs/heads/main' });
     expect(await repositories.pinned('h1', 1)).toBe(true);
     expect((await repositories.refs('h1')).get('refs/deployments/1')).toBe(commit);
     await git(repositories.pathOf('h1'), 'pack-refs', '--all');
     expect(await repositories.pinned('h1', 1)).toBe(true);
     expect(await repositories.pinned('h1', 11)).toBe(false);
+    await repositories.pin('h1', { number: 2, commit, ref: 'refs/heads/gone' });
+    expect((await repositories.refs('h1')).get('refs/deployments/2')).toBe(commit);
+    const absent = { number: 3, commit: 'a'.repeat(40), ref: 'refs/heads/gone' };
+    await expect(repositories.pin('h1', absent)).rejects.toThrow();
+    expect(await repositories.pinned('h1', 3)).toBe(false);
+    expect((await git(repositories.pathOf('h1'), 'fsck')).status).toBe(0);
   });
 
   it('takes no id or commit that could be anything else', async () => {
     for (const id of ['', '..', '../x', 'a/b', '.empty', '-x', 'x'.repeat(65)])
       expect(() => repositories.pathOf(id)).toThrow(TypeError);
     await repositories.create('h1');
-    await expect(repositories.pin('h1', 1, '--stdin')).rejects.toThrow(TypeError);
+    await expect(repositories.pin('h1', { number: 1, commit: '--stdin', ref: '' })).rejects.toThrow(TypeError);
   });
 
   it('packs a repository with many loose objects, and no other', async () => {
