@@ -6,7 +6,7 @@ import type { CallRequest } from './call-request.ts';
 import type { CallFigures, Distribution } from './distributions.ts';
 import type { ErrorCode } from './errors.ts';
 import type { GasProfile } from './gas-profile.ts';
-import type { Limits } from './limits.ts';
+import type { LimitName, Limits } from './limits.ts';
 import type { LogBlock } from './log-block.ts';
 import type { VettedModule } from './module.ts';
 import type { HandlerId, HandlerName } from './names.ts';
@@ -53,6 +53,8 @@ export interface DeploymentSpec {
   readonly artifact: string;
   readonly module: VettedModule;
   readonly limits: Limits;
+  /** Those of `limits` that were set by command, and win over the manifest's; absent: none. */
+  readonly limitsSet?: readonly LimitName[];
   /** True where the manifest asks for memories without a reserve (docs/limits.md). */
   readonly exactMemory: boolean;
   readonly policy: Policy | null;

@@ -1,7 +1,8 @@
 /** Describes the end of a Process: briefly for the function's caller, in full for its owner in the log. */
 import type { ProcessEnd } from '../guest/kernel/process-end.ts';
 import type { ErrorCode } from '../protocol/errors.ts';
-import type { Limits } from '../protocol/limits.ts';
+import { type LimitName, limitKeyOf } from '../protocol/limits.ts';
+import type { DeploymentSpec } from '../protocol/messages.ts';
 
 export interface Failure {
   readonly code: ErrorCode;
@@ -17,8 +18,11 @@ export interface Refusal {
   readonly message: string;
 }
 
+/** What a failure says of the Deployment: its limits, and who has set them. */
+export type FailedSpec = Pick<DeploymentSpec, 'handler' | 'limits' | 'limitsSet'>;
+
 /** Returns what failed; null for an end that is no failure: exit with output, or an exit with status 0. */
-export function failureOf(end: ProcessEnd, hasOutput: boolean): Failure | null {
+export function failureOf(end: ProcessEnd, hasOutput: boolean, spec: FailedSpec): Failure | null {
   switch (end.kind) {
     case 'exit':
       if (end.status === 0 || hasOutput) return null;
@@ -43,13 +47,13 @@ export function failureOf(end: ProcessEnd, hasOutput: boolean): Failure | null {
       return {
         code: 'out_of_gas',
         detail: 'The function used up its gas.',
-        log: `out of gas: ${end.used} of ${end.limit} used; look for an endless loop, or raise gas in the manifest's [limits]`,
+        log: `out of gas: ${end.used} of ${end.limit} used; look for an endless loop, or raise ${placeOf('gas', spec)}`,
       };
     case 'deadline':
       return {
         code: 'deadline_exceeded',
         detail: 'The function did not finish in time.',
-        log: `not finished after ${end.timeoutMs} ms; look for what it waits for, or raise timeout-ms in the manifest's [limits]`,
+        log: `not finished after ${end.timeoutMs} ms; look for what it waits for, or raise ${placeOf('timeoutMs', spec)}`,
       };
     case 'aborted':
       return {
@@ -66,8 +70,8 @@ export function failureOf(end: ProcessEnd, hasOutput: boolean): Failure | null {
   }
 }
 
-/** Returns the failure of a call that the runner has ended for the reason `code`. */
-export function refused({ code, message }: Refusal, limits: Limits): Failure {
+/** Returns the failure of a call that the runner has ended for the reason `code`. `spec`: of the function. */
+export function refused({ code, message }: Refusal, spec: FailedSpec): Failure {
   switch (code) {
     case 'no_answer':
       return {
@@ -84,12 +88,20 @@ export function refused({ code, message }: Refusal, limits: Limits): Failure {
     case 'body_too_large':
       return {
         code,
-        detail: `The request's body is larger than ${limits.bodyBytes} bytes.`,
-        log: `${message}; the manifest's [limits] body-bytes may allow more`,
+        detail: `The request's body is larger than ${spec.limits.bodyBytes} bytes.`,
+        log: `${message}; to allow more, raise ${placeOf('bodyBytes', spec)}`,
       };
     case 'cancelled':
       return { code, detail: 'The call was ended by the owner of the function.', log: message };
     default:
       return { code, detail: 'The function cannot be run now.', log: message };
   }
+}
+
+/** Says where a limit stands: in the manifest, or in the settings that win over it. */
+function placeOf(name: LimitName, { handler, limitsSet = [] }: FailedSpec): string {
+  const key = limitKeyOf(name);
+  return limitsSet.includes(name)
+    ? `it with wasmcloud limits ${handler} --${key}`
+    : `${key} in the manifest's [limits]`;
 }

@@ -391,8 +391,8 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
       this.#status = canAnswer && unreadable !== null ? unreadable.status : this.#output.status;
       return;
     }
-    const { limits } = this.deployment.spec;
-    const failure = this.#refusal === null ? failureOf(end, false) : refused(this.#refusal, limits);
+    const { spec } = this.deployment;
+    const failure = this.#refusal === null ? failureOf(end, false, spec) : refused(this.#refusal, spec);
     if (failure === null) throw new Error('a Process that did not fail');
     this.log.fail();
     this.#error = failure.log;

@@ -6,20 +6,14 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { connect as connectHttp2, constants } from 'node:http2';
-import { request } from 'node:https';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { WebSocket } from 'ws';
-import type { LogFrame } from '../../src/protocol/nouns.ts';
 import { freePorts } from '../support/caddy.ts';
 import { makeCertificates } from '../support/certificates.ts';
 import {
   createUser,
-  git,
-  makeRepo,
   removeTemporaryFolders,
   startPlatform,
   type TestPlatform,
@@ -27,11 +21,10 @@ import {
   temporaryFolder,
 } from '../support/e2e.ts';
 import { fixture, variables } from '../support/e2e-guests.ts';
+import { clientAddress, forgedFields, HttpsFront } from '../support/https-front.ts';
 
 const consoleHost = 'trisiel.example.com';
 const base = 'functions.example.com';
-/** Address of the test's client. */
-const client = '127.0.0.2';
 
 const missing = spawnSync('nginx', ['-v']).status === 0 ? null : 'nginx is not installed (apt-get install nginx-light)';
 if (missing !== null) console.log(`skipped: ${missing}`);
@@ -40,6 +33,7 @@ describe.skipIf(missing !== null)('behind nginx', () => {
   let platform: TestPlatform;
   let nginx: ChildProcess;
   let ada: TestUser;
+  let front: HttpsFront;
   let port: number;
   let plainPort: number;
 
@@ -52,6 +46,11 @@ describe.skipIf(missing !== null)('behind nginx', () => {
       TRISIEL_TRUSTED_PROXIES: '127.0.0.1,::1',
     });
     ada = await createUser(platform, 'ada');
+    front = new HttpsFront({
+      ...{ port, console: consoleHost },
+      tls: { rejectUnauthorized: false },
+      gitSettings: ['http.sslVerify=false'],
+    });
     const folder = await temporaryFolder();
     const { cert, key } = makeCertificates();
     await writeFile(join(folder, 'cert.pem'), cert);
@@ -77,7 +76,7 @@ describe.skipIf(missing !== null)('behind nginx', () => {
     });
     // It has no way to say that it serves.
     while (
-      !(await get(consoleHost, '/healthz').then(
+      !(await front.get(consoleHost, '/healthz').then(
         ({ status }) => status === 200,
         () => false,
       ))
@@ -95,95 +94,35 @@ describe.skipIf(missing !== null)('behind nginx', () => {
     await removeTemporaryFolders();
   });
 
-  function get(
-    host: string,
-    path = '/',
-    headers: Readonly<Record<string, string>> = {},
-  ): Promise<{ readonly status: number; readonly body: string }> {
-    return new Promise((resolve, reject) => {
-      const asked = request(
-        {
-          ...{ host: '127.0.0.1', port, servername: host, localAddress: client, path, agent: false },
-          ...{ rejectUnauthorized: false, headers: { host: `${host}:${port}`, ...headers } },
-        },
-        (response) => {
-          response.toArray().then((chunks) => {
-            resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString() });
-          }, reject);
-        },
-      );
-      asked.once('error', reject);
-      asked.end();
-    });
-  }
-
-  async function push(handler: string, guest: Uint8Array): Promise<string> {
-    const repo = await makeRepo({ 'a.wasm': guest });
-    const url = `https://wasmcloud:${ada.token}@${consoleHost}:${port}/${handler}.git`;
-    const own = [`http.curloptResolve=${consoleHost}:${port}:127.0.0.1`, 'http.sslVerify=false', 'http.version=HTTP/2'];
-    const result = await git(repo, ...own.flatMap((one) => ['-c', one]), 'push', url, 'main');
-    expect(result.status, result.stderr).toBe(0);
-    return result.stderr;
-  }
-
   test('a push over HTTPS deploys, and is told the public URL', async () => {
     const shown = variables(['REMOTE_ADDR', 'HTTPS', 'QUERY_STRING', 'HTTP_FORWARDED']);
-    expect(await push('otter', shown)).toContain(`https://otter.${base}:${port}`);
-    await push('badger', await fixture('cwa/log.wasm'));
+    expect(await front.push(ada, 'otter', shown, 'HTTP/2')).toContain(`https://otter.${base}:${port}`);
+    await front.push(ada, 'badger', await fixture('cwa/log.wasm'), 'HTTP/2');
   });
 
   test('functions answer over HTTP/1.1 and HTTP/2, and know that it was HTTPS', async () => {
-    const first = await get(`otter.${base}`, '/a?b=c');
+    const first = await front.get(`otter.${base}`, '/a?b=c');
     expect(first).toMatchObject({ status: 200, body: expect.stringContaining('HTTPS=on') });
-    const session = connectHttp2(`https://127.0.0.1:${port}`, { rejectUnauthorized: false });
-    try {
-      const stream = session.request({
-        [constants.HTTP2_HEADER_PATH]: '/a?b=c',
-        [constants.HTTP2_HEADER_AUTHORITY]: `otter.${base}:${port}`,
-      });
-      const body = Buffer.concat(await stream.toArray()).toString();
-      expect(session.alpnProtocol).toBe('h2');
-      expect(body).toContain('HTTPS=on');
-      expect(body).toContain('QUERY_STRING=b=c');
-    } finally {
-      session.close();
-    }
+    const second = await front.getHttp2(`otter.${base}`, '/a?b=c');
+    expect(second).toMatchObject({ status: 200, body: expect.stringContaining('HTTPS=on') });
+    expect(second.body).toContain('QUERY_STRING=b=c');
   });
 
   test("the guest sees the client's address, whatever the client writes into forwarding fields", async () => {
-    const written = {
-      forwarded: 'for=192.0.2.66;proto=http',
-      'x-forwarded-for': '192.0.2.66',
-      'x-forwarded-proto': 'http',
-    };
-    const { body } = await get(`otter.${base}`, '/', written);
-    expect(body).toContain(`REMOTE_ADDR=${client}`);
+    const { body } = await front.get(`otter.${base}`, '/', forgedFields);
+    expect(body).toContain(`REMOTE_ADDR=${clientAddress}`);
     expect(body).toContain('HTTPS=on');
     expect(body).not.toContain('192.0.2.66');
     // What is for this machine alone stays so.
     for (const path of ['/metrics', `/tls/ask?domain=${base}`])
-      expect((await get(consoleHost, path, written)).status, path).toBe(403);
+      expect((await front.get(consoleHost, path, forgedFields)).status, path).toBe(403);
   });
 
   test('the log is tailed over a WebSocket', async () => {
-    const socket = new WebSocket(`wss://127.0.0.1:${port}/api/v1/handlers/badger/logs/stream?after=0`, {
-      ...{ rejectUnauthorized: false, servername: consoleHost },
-      headers: { host: `${consoleHost}:${port}`, authorization: `Bearer ${ada.token}` },
+    const line = await front.firstLine(ada, 'badger', async () => {
+      expect((await front.get(`badger.${base}`)).status).toBe(200);
     });
-    try {
-      const line = new Promise<string>((resolve) => {
-        socket.on('message', (data) => {
-          const { lines } = JSON.parse(String(data)) as LogFrame;
-          const own = lines.find(({ stream }) => stream !== 'platform');
-          if (own !== undefined) resolve(own.text);
-        });
-      });
-      await once(socket, 'open');
-      expect((await get(`badger.${base}`)).status).toBe(200);
-      expect(await line).not.toBe('');
-    } finally {
-      socket.terminate();
-    }
+    expect(line).not.toBe('');
   });
 
   test('plain HTTP is redirected', async () => {

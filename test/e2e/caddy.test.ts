@@ -3,27 +3,21 @@
  * of a user; certificates only for what is served. Caddy's own authority signs, so no other machine is asked.
  */
 import { createHash } from 'node:crypto';
-import { connect as connectHttp2, constants } from 'node:http2';
-import { request } from 'node:https';
-import { connect, type TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { WebSocket } from 'ws';
 import type { DomainView } from '../../src/protocol/domains.ts';
-import type { LogFrame } from '../../src/protocol/nouns.ts';
 import { browserMissing, openBrowser } from '../support/browser.ts';
 import { type Caddy, freePorts, startCaddy, withoutCaddy } from '../support/caddy.ts';
 import { DnsServer } from '../support/dns-server.ts';
 import {
   api,
   createUser,
-  git,
-  makeRepo,
   removeTemporaryFolders,
   startPlatform,
   type TestPlatform,
   type TestUser,
 } from '../support/e2e.ts';
 import { fixture, variables } from '../support/e2e-guests.ts';
+import { clientAddress, forgedFields, HttpsFront } from '../support/https-front.ts';
 
 const consoleHost = 'console.example';
 const base = 'functions.example';
@@ -37,8 +31,6 @@ const shown = [
   'QUERY_STRING',
   'HTTP_FORWARDED',
 ];
-/** Address of the test's client. */
-const client = '127.0.0.2';
 
 if (withoutCaddy !== null) console.log(`skipped: ${withoutCaddy}`);
 if (browserMissing !== null) console.log(`skipped: HTTP/3: ${browserMissing}`);
@@ -48,6 +40,7 @@ describe.skipIf(withoutCaddy !== null)('behind Caddy', () => {
   let platform: TestPlatform;
   let caddy: Caddy;
   let ada: TestUser;
+  let front: HttpsFront;
   let httpPort: number;
   let port: number;
 
@@ -65,6 +58,7 @@ describe.skipIf(withoutCaddy !== null)('behind Caddy', () => {
     // The URL of the functions names the public host; the port is that of the runners.
     caddy = await startCaddy({ httpPort, httpsPort: port, console: consoleHost, controlUrl, runUrl });
     ada = await createUser(platform, 'ada');
+    front = new HttpsFront({ port, console: consoleHost, tls: { ca: caddy.ca }, gitSettings: [] });
     // git takes the variable before its configuration.
     process.env.GIT_SSL_CAINFO = caddy.caFile;
   }, 60_000);
@@ -75,95 +69,25 @@ describe.skipIf(withoutCaddy !== null)('behind Caddy', () => {
     await removeTemporaryFolders();
   });
 
-  const lookup = (_host: string, options: { all?: boolean }, done: (...args: never[]) => void): void => {
-    const found = done as unknown as (error: null, ...result: unknown[]) => void;
-    if (options.all === true) found(null, [{ address: '127.0.0.1', family: 4 }]);
-    else found(null, '127.0.0.1', 4);
-  };
-
-  function secure(host: string, protocols: readonly string[] = ['http/1.1']): Promise<TLSSocket> {
-    return new Promise((resolve, reject) => {
-      const socket = connect({
-        ...{ host: '127.0.0.1', port, servername: host, ca: caddy.ca, localAddress: client },
-        ALPNProtocols: [...protocols],
-      });
-      socket.once('secureConnect', () => resolve(socket));
-      socket.once('error', reject);
-    });
-  }
-
-  async function get(
-    host: string,
-    path = '/',
-    headers: Readonly<Record<string, string>> = {},
-  ): Promise<{ status: number; headers: Readonly<Record<string, unknown>>; body: string }> {
-    const socket = await secure(host);
-    return new Promise((resolve, reject) => {
-      const asked = request(
-        { createConnection: () => socket, path, headers: { host: `${host}:${port}`, ...headers } },
-        async (response) => {
-          const chunks = await response.toArray();
-          resolve({
-            status: response.statusCode ?? 0,
-            headers: response.headers,
-            body: Buffer.concat(chunks).toString(),
-          });
-        },
-      );
-      asked.once('error', reject);
-      asked.end();
-    });
-  }
-
-  async function getHttp2(host: string, path: string): Promise<{ status: number; body: string }> {
-    const socket = await secure(host, ['h2']);
-    expect(socket.alpnProtocol).toBe('h2');
-    const session = connectHttp2(`https://${host}:${port}`, { createConnection: () => socket });
-    try {
-      const stream = session.request({ [constants.HTTP2_HEADER_PATH]: path });
-      const status = new Promise<number>((resolve, reject) => {
-        stream.once('response', (fields) => resolve(Number(fields[constants.HTTP2_HEADER_STATUS])));
-        stream.once('error', reject);
-      });
-      const body = Buffer.concat(await stream.toArray()).toString();
-      return { status: await status, body };
-    } finally {
-      session.close();
-    }
-  }
-
-  /** Pushes a guest through Caddy with one version of HTTP. */
-  async function pushed(handler: string, guest: Uint8Array, version: string): Promise<string> {
-    const repo = await makeRepo({ 'a.wasm': guest });
-    const url = `https://wasmcloud:${ada.token}@${consoleHost}:${port}/${handler}.git`;
-    const result = await git(
-      repo,
-      ...['-c', `http.curloptResolve=${consoleHost}:${port}:127.0.0.1`],
-      ...['-c', `http.version=${version}`, 'push', url, 'main'],
-    );
-    expect(result.status, result.stderr).toBe(0);
-    return result.stderr;
-  }
-
   test('a push over HTTPS deploys, by HTTP/1.1 and by HTTP/2, and is told the public URL', async () => {
-    expect(await pushed('otter', variables(shown), 'HTTP/2')).toContain(`https://otter.${base}:${port}`);
-    await pushed('badger', await fixture('cwa/log.wasm'), 'HTTP/1.1');
+    expect(await front.push(ada, 'otter', variables(shown), 'HTTP/2')).toContain(`https://otter.${base}:${port}`);
+    await front.push(ada, 'badger', await fixture('cwa/log.wasm'), 'HTTP/1.1');
   });
 
   test('functions answer over HTTP/1.1 and HTTP/2, HTTP/3 is announced, and they know that it was HTTPS', async () => {
-    const first = await get(`otter.${base}`, '/a?b=c');
+    const first = await front.get(`otter.${base}`, '/a?b=c');
     expect(first.status).toBe(200);
     expect(first.headers['alt-svc']).toContain(`h3=":${port}"`);
     expect(first.body).toContain('HTTPS=on');
     expect(first.body).toContain('REQUEST_SCHEME=https');
-    const second = await getHttp2(`otter.${base}`, '/a?b=c');
+    const second = await front.getHttp2(`otter.${base}`, '/a?b=c');
     expect(second).toMatchObject({ status: 200, body: expect.stringContaining('HTTPS=on') });
     expect(second.body).toContain('QUERY_STRING=b=c');
   });
 
   test.skipIf(browserMissing !== null)('functions answer a browser over HTTP/3', async () => {
     const host = `otter.${base}`;
-    const socket = await secure(host);
+    const socket = await front.secure(host);
     const key = socket.getPeerX509Certificate()?.publicKey.export({ type: 'spki', format: 'der' });
     socket.destroy();
     const browser = await openBrowser([
@@ -185,55 +109,34 @@ describe.skipIf(withoutCaddy !== null)('behind Caddy', () => {
   });
 
   test("the guest and the audit see the client's address, whatever the client writes into forwarding fields", async () => {
-    const written = {
-      forwarded: 'for=192.0.2.66;proto=http',
-      'x-forwarded-for': '192.0.2.66',
-      'x-forwarded-proto': 'http',
-    };
-    const { body } = await get(`otter.${base}`, '/', written);
-    expect(body).toContain(`REMOTE_ADDR=${client}`);
+    const { body } = await front.get(`otter.${base}`, '/', forgedFields);
+    expect(body).toContain(`REMOTE_ADDR=${clientAddress}`);
     expect(body).toContain('HTTPS=on');
     expect(body).not.toContain('192.0.2.66');
-    await get(consoleHost, '/api/v1/whoami', { authorization: `Bearer ${ada.token}`, ...written });
-    expect((await get(consoleHost, '/metrics', written)).status).toBe(403);
-    expect((await get(consoleHost, '/tls/ask?domain=functions.example')).status).toBe(403);
+    await front.get(consoleHost, '/api/v1/whoami', { authorization: `Bearer ${ada.token}`, ...forgedFields });
+    expect((await front.get(consoleHost, '/metrics', forgedFields)).status).toBe(403);
+    expect((await front.get(consoleHost, '/tls/ask?domain=functions.example')).status).toBe(403);
   });
 
   test('the log is tailed over a WebSocket', async () => {
-    const socket = new WebSocket(`wss://${consoleHost}:${port}/api/v1/handlers/badger/logs/stream?after=0`, {
-      ...{ ca: caddy.ca, lookup, headers: { authorization: `Bearer ${ada.token}` } },
-    } as object);
-    try {
-      const line = new Promise<string>((resolve) => {
-        socket.on('message', (data) => {
-          const { lines } = JSON.parse(String(data)) as LogFrame;
-          const own = lines.find(({ stream }) => stream !== 'platform');
-          if (own !== undefined) resolve(own.text);
-        });
-      });
-      await new Promise((resolve, reject) => {
-        socket.once('open', resolve);
-        socket.once('error', reject);
-      });
-      expect((await get(`badger.${base}`)).status).toBe(200);
-      expect(await line).not.toBe('');
-    } finally {
-      socket.terminate();
-    }
+    const line = await front.firstLine(ada, 'badger', async () => {
+      expect((await front.get(`badger.${base}`)).status).toBe(200);
+    });
+    expect(line).not.toBe('');
   });
 
   test('a domain of a user gets its certificate once it is proven, and none after its removal from the platform', async () => {
     const made = await api(platform, ada, 'POST', '/handlers/otter/domains', { domain: 'api.example.org' });
     const { domain } = made.body as { domain: DomainView };
-    await expect(secure('api.example.org')).rejects.toThrow(/alert/i);
+    await expect(front.secure('api.example.org')).rejects.toThrow(/alert/i);
     dns.cnames.set(domain.cname.name, domain.cname.value);
     const checked = await api(platform, ada, 'POST', '/handlers/otter/domains/api.example.org/check');
     expect(checked.body).toMatchObject({ domain: { state: 'verified' } });
-    const { status, body } = await get('api.example.org', '/x');
+    const { status, body } = await front.get('api.example.org', '/x');
     expect(status).toBe(200);
     expect(body).toContain('SERVER_NAME=api.example.org');
     await api(platform, ada, 'DELETE', '/handlers/otter/domains/api.example.org');
-    expect(await get('api.example.org', '/otter/')).toMatchObject({
+    expect(await front.get('api.example.org', '/otter/')).toMatchObject({
       status: 404,
       body: expect.stringContaining('handler_not_found'),
     });
@@ -247,7 +150,7 @@ describe.skipIf(withoutCaddy !== null)('behind Caddy', () => {
       `${'a'.repeat(60)}.${base}`,
       'xn--pple-43d.com',
     ])
-      await expect(secure(host), host).rejects.toThrow(/alert/i);
+      await expect(front.secure(host), host).rejects.toThrow(/alert/i);
     expect(caddy.log.join('\n')).not.toContain('"identifier":"unknown.example"');
   });
 

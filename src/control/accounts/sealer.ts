@@ -6,10 +6,24 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { open, readFile, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { sql } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { HandlerId } from '../../protocol/names.ts';
 import type { Database } from '../db/database.ts';
 import type { RandomBytes } from './secrets.ts';
+
+/**
+ * Columns with sealed values that are lost with the key. Columns whose sealed values control makes again (kept answers,
+ * the feed of Releases) are not among them.
+ */
+export const sealedColumns = [
+  { table: 'handler_env', column: 'sealed' },
+  { table: 'drains', column: 'sealed' },
+  { table: 'users', column: 'totp_sealed' },
+] as const;
+
+/** Table that has a column of `sealedColumns`. */
+export type SealedTable = (typeof sealedColumns)[number]['table'];
 
 const format = 1;
 const nonceBytes = 12;
@@ -90,12 +104,11 @@ export function sealedValueBytes(sealed: string): number {
 }
 
 async function anySealed(db: Database): Promise<boolean> {
-  const variable = await db.selectFrom('handler_env').select('key').limit(1).executeTakeFirst();
-  if (variable !== undefined) return true;
-  const drain = await db.selectFrom('drains').select('id').limit(1).executeTakeFirst();
-  if (drain !== undefined) return true;
-  const factor = db.selectFrom('users').select('id').where('totp_sealed', 'is not', null);
-  return (await factor.limit(1).executeTakeFirst()) !== undefined;
+  for (const { table, column } of sealedColumns) {
+    const found = sql`select 1 from ${sql.table(table)} where ${sql.ref(column)} is not null limit 1`;
+    if ((await found.execute(db)).rows.length > 0) return true;
+  }
+  return false;
 }
 
 async function readKey(

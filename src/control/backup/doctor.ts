@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { type Kysely, type Selectable, sql } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import { MIB } from '../../protocol/limits.ts';
-import { Sealer, variableContext } from '../accounts/sealer.ts';
+import { type SealedTable, Sealer, variableContext } from '../accounts/sealer.ts';
 import { factorPlace } from '../accounts/second-factor.ts';
 import { ArtifactStore } from '../artifacts/artifact-store.ts';
 import { checkAudit } from '../audit/chain.ts';
@@ -413,23 +413,29 @@ interface SealedValue {
 
 /** Returns all values that only the key of the folder opens, and that are lost without it. */
 async function sealedValues(db: Kysely<Schema>): Promise<readonly SealedValue[]> {
-  const variables = await db.selectFrom('handler_env').select(['handler_id', 'branch', 'key', 'sealed']).execute();
-  const drains = await db.selectFrom('drains').select(['id', 'sealed']).execute();
-  const users = await db
-    .selectFrom('users')
-    .select(['id', 'totp_sealed'])
-    .where('totp_sealed', 'is not', null)
-    .execute();
-  return [
-    ...variables.map(({ handler_id, branch, key, sealed }) => ({
-      ...{ kind: 'variables' as const, place: variableContext({ handlerId: handler_id, branch, key }), sealed },
-    })),
-    ...drains.map(({ id, sealed }) => ({ kind: 'drains' as const, place: drainPlace(id), sealed })),
-    ...users.map(({ id, totp_sealed }) => ({
-      ...{ kind: 'second factors' as const, place: factorPlace(id), sealed: totp_sealed ?? '' },
-    })),
-  ];
+  const lists = await Promise.all(Object.values(sealedReaders).map((read) => read(db)));
+  return lists.flat();
 }
+
+/** Reads the sealed values of each table that has some. */
+const sealedReaders: Readonly<Record<SealedTable, (db: Kysely<Schema>) => Promise<readonly SealedValue[]>>> = {
+  handler_env: async (db) => {
+    const rows = await db.selectFrom('handler_env').select(['handler_id', 'branch', 'key', 'sealed']).execute();
+    return rows.map(({ handler_id, branch, key, sealed }) => ({
+      ...{ kind: 'variables', place: variableContext({ handlerId: handler_id, branch, key }), sealed },
+    }));
+  },
+  drains: async (db) => {
+    const rows = await db.selectFrom('drains').select(['id', 'sealed']).execute();
+    return rows.map(({ id, sealed }) => ({ kind: 'drains', place: drainPlace(id), sealed }));
+  },
+  users: async (db) => {
+    const rows = await db.selectFrom('users').select(['id', 'totp_sealed']).execute();
+    return rows.flatMap(({ id, totp_sealed }) =>
+      totp_sealed === null ? [] : [{ kind: 'second factors', place: factorPlace(id), sealed: totp_sealed }],
+    );
+  },
+};
 
 function opens(sealer: Sealer, { place, sealed }: SealedValue): boolean {
   try {

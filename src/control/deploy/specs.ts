@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { PlatformError } from '../../protocol/errors.ts';
-import type { Limits } from '../../protocol/limits.ts';
+import { type LimitName, type Limits, limitNames } from '../../protocol/limits.ts';
 import type { DeploymentSpec, PreviewName, TreeFile } from '../../protocol/messages.ts';
 import type { VettedModule } from '../../protocol/module.ts';
 import { handlerIdOf, handlerNameOf } from '../../protocol/names.ts';
@@ -65,6 +65,7 @@ export class Specs {
         ? { settings: known.settings, ownerId: known.ownerId }
         : await settings.withOwner(row.handler_id);
     const limits = effectiveLimits(manifest.limits, set);
+    const limitsSet = limitNames.filter((name) => set.limits[name] !== undefined);
     const startPages = set.limits.memoryPages === undefined ? 0 : (module.plan.memory?.initialPages ?? 0);
     if (startPages > limits.memoryPages)
       throw new PlatformError(
@@ -74,7 +75,7 @@ export class Specs {
       );
     const policy = effectivePolicy(manifest.policy, set);
     return {
-      specId: `${row.id}.${revisionOf({ handler, ownerId, preview, variables, limits, policy, relinked: relinkedOf(row) })}`,
+      specId: `${row.id}.${revisionOf({ handler, ownerId, preview, variables, limits, limitsSet, policy, relinked: relinkedOf(row) })}`,
       handlerId: handlerIdOf(row.handler_id),
       ownerId,
       handler: handlerNameOf(handler),
@@ -85,6 +86,7 @@ export class Specs {
       artifact: row.artifact,
       module,
       limits,
+      ...(limitsSet.length === 0 ? {} : { limitsSet }),
       exactMemory: manifest.exactMemory === true,
       policy,
       env: variables,
@@ -107,18 +109,20 @@ function revisionOf(values: {
   readonly preview: PreviewName | null;
   readonly variables: Readonly<Record<string, string>>;
   readonly limits: Limits;
+  readonly limitsSet: readonly LimitName[];
   readonly policy: Policy | null;
   readonly relinked: string | null;
 }): string {
-  const { handler, ownerId, preview, variables, limits, policy, relinked } = values;
+  const { handler, ownerId, preview, variables, limits, limitsSet, policy, relinked } = values;
   const canonical = [
     handler,
     ownerId,
     sorted(variables),
     sorted(limits),
     policy === null ? null : [policy.allow, policy.disallow],
-    // Without one the hash is the same as before there were previews, so that an update prepares nothing anew.
+    // Without these the hash is that of earlier versions of the platform, so that an update prepares nothing anew.
     ...(preview === null ? [] : [[preview.id, preview.slug]]),
+    ...(limitsSet.length === 0 ? [] : [{ limitsSet }]),
     ...(relinked === null ? [] : [relinked]),
   ];
   return createHash('sha256').update(JSON.stringify(canonical)).digest('hex').slice(0, 12);

@@ -35,7 +35,10 @@ const change = (
 
 test('win over the manifest at once, patterns are added, and both are given back', async () => {
   await change({ gas: 5_000, timeoutMs: 70 });
-  expect(served()).toMatchObject({ limits: { ...defaultLimits, gas: 5_000, timeoutMs: 70 } });
+  expect(served()).toMatchObject({
+    limits: { ...defaultLimits, gas: 5_000, timeoutMs: 70 },
+    limitsSet: ['gas', 'timeoutMs'],
+  });
   await change({}, { allow: ['^https://b\\.'], disallow: ['/admin'] });
   expect(served()).toMatchObject({
     limits: { gas: 5_000, timeoutMs: 70 },

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { DeploymentRow } from '../../../src/control/deploy/deployment-row.ts';
 import { Specs } from '../../../src/control/deploy/specs.ts';
 import { noSettings } from '../../../src/control/handlers/settings.ts';
-import { defaultLimits } from '../../../src/protocol/limits.ts';
+import { defaultLimits, type Limits } from '../../../src/protocol/limits.ts';
 import type { PreviewName } from '../../../src/protocol/messages.ts';
 import type { VettedModule } from '../../../src/protocol/module.ts';
 
@@ -20,6 +20,7 @@ async function specIdOf(
   variables: Record<string, string> = {},
   row: Partial<DeploymentRow> = {},
   preview: PreviewName | null = null,
+  limits: Partial<Limits> = {},
 ): Promise<string> {
   const whole = {
     limits: defaultLimits,
@@ -36,7 +37,7 @@ async function specIdOf(
     files: [],
     variables,
     ownerId: 'u1',
-    settings: noSettings,
+    settings: { ...noSettings, limits },
     preview,
   };
   return (await specs.specOf(one, 'otter', known)).specId;
@@ -55,6 +56,8 @@ test('a spec id changes with the Deployment, the preview, a variable, a limit or
     specIdOf({}, {}, {}, { id: 'p2', slug: 'dev' }),
     specIdOf({}, {}, {}, { id: 'p1', slug: 'dev-2' }),
     specIdOf({ policy: { allow: [], disallow: ['^https:'] } }),
+    // The same limit, but set by command: what is said of it changes.
+    specIdOf({}, {}, {}, null, { gas: defaultLimits.gas }),
   ]);
   expect(new Set(ids).size).toBe(ids.length);
 });
