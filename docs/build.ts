@@ -150,7 +150,13 @@ function textOf(comment: string): string {
     .split('\n')
     .map((line) => line.replace(/^ \* ?/, ''))
     .join('\n')
-    .trim();
+    .trim()
+    .replace(/(?:^ {4}.*\n?)+/gm, drawingOf);
+}
+
+/** Returns an indented part of a comment, which is a picture of memory, as a block. */
+function drawingOf(indented: string): string {
+  return `\`\`\`diagram\n${indented.trimEnd().replace(/^ {4}/gm, '')}\n\`\`\`\n`;
 }
 
 /** A row's name in the source: `fd_read` -> `fdRead`, `[method]pollable.ready` -> `pollableReady`. */

@@ -30,7 +30,7 @@ function scaffoldText(name: ScaffoldName): string {
   const order = (file: string): number => (file === source ? 0 : file === 'build.sh' ? 1 : 2);
   const shown = files.sort((a, b) => order(a) - order(b) || a.localeCompare(b));
   return [
-    `    wasmcloud new ${name} hello`,
+    shellBlock([`wasmcloud new ${name} hello`, 'cd hello']),
     `makes a folder with these files, a manifest, a script that deploys and a recipe for continuous integration. You need ${needs}; ` +
       '`./setup.sh` installs it on Debian or Ubuntu.',
     ...shown.map((file) => {
@@ -39,14 +39,18 @@ function scaffoldText(name: ScaffoldName): string {
       // Names in these blocks are set beside them: blocks with a name are files of pages whose commands are run.
       return `\`${file}\`:\n\n\`\`\`${language}\n${text}\n\`\`\``;
     }),
-    [
-      '    ./build.sh',
-      `    wasmcloud run --request 'GET /' ${module}`,
-      '    wasmcloud create hello',
-      "    git add --all && git commit -m 'First version'",
-      '    git push wasmcloud main',
-    ].join('\n'),
+    shellBlock([
+      './build.sh',
+      `wasmcloud run --request 'GET /' ${module}`,
+      'wasmcloud create hello',
+      "git add --all && git commit -m 'First version'",
+      'git push wasmcloud main',
+    ]),
     `The push answers with the URL. \`test/e2e/scaffolds.test.ts\` builds this scaffold of ${title}, pushes and calls it wherever the ` +
       'tools are there.',
   ].join('\n\n');
+}
+
+function shellBlock(commands: readonly string[]): string {
+  return `\`\`\`sh\n${commands.join('\n')}\n\`\`\``;
 }

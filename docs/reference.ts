@@ -59,7 +59,7 @@ function commandsText(): string {
     const words = [`wasmcloud ${name}`, ...command.registeredArguments.map(argumentText)].join(' ');
     const names = command.aliases().map((alias) => `\`${alias}\``);
     const aliases = names.length === 0 ? '' : ` Also: ${names.join(', ')}.`;
-    const parts = [`### ${name}`, `    ${words}`, `${sentence(command.description())}${aliases}`];
+    const parts = [`### ${name}`, usageBlock(words), `${sentence(command.description())}${aliases}`];
     const rows = [...argumentRows(command), ...optionRows(command)];
     return [...parts, ...(rows.length === 0 ? [] : [table(['word', 'meaning'], rows)])].join('\n\n');
   });
@@ -73,17 +73,17 @@ function commandsText(): string {
   ].join('\n\n');
 }
 
-/** Returns what `trisiel --help` prints, as an indented block. */
+/** Returns what `trisiel --help` prints, as a block. */
 function platformUsage(): string {
   const { stdout, status } = spawnSync(process.execPath, [join(root, 'bin/trisiel.js'), '--help'], {
     encoding: 'utf8',
   });
   if (status !== 0) throw new Error('trisiel --help failed');
-  return stdout
-    .trimEnd()
-    .split('\n')
-    .map((line) => (line === '' ? '' : `    ${line}`))
-    .join('\n');
+  return usageBlock(stdout.trimEnd());
+}
+
+function usageBlock(text: string): string {
+  return `\`\`\`usage\n${text}\n\`\`\``;
 }
 
 function argumentText(argument: Argument): string {

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { blocksOf } from '../support/page-blocks.ts';
 import { noPrometheus } from '../support/prometheus.ts';
 
 const rulesFile = join(import.meta.dirname, '../../deploy/prometheus/trisiel.rules.yml');
@@ -104,5 +105,19 @@ describe('an alert', () => {
   it.skipIf(noPrometheus !== null).each(Object.entries(wrong))('%s fires alone', async (name, figures) => {
     expect(Object.keys(figures).filter((series) => !(series in well))).toEqual([]);
     expect(await checkFiring({ ...well, ...figures }, [name])).toBe('');
+  });
+});
+
+describe.skipIf(noPrometheus !== null)('a scrape configuration in a page', () => {
+  it.each(blocksOf('scrapes'))('is taken by Prometheus: $page, line $line', async ({ text }) => {
+    const folder = await mkdtemp(join(tmpdir(), 'trisiel-scrape-'));
+    try {
+      await writeFile(join(folder, 'trisiel.token'), 'token');
+      await writeFile(join(folder, 'prometheus.yml'), text.replace('/etc/prometheus', folder));
+      const { status, stdout, stderr } = spawnSync('promtool', ['check', 'config', join(folder, 'prometheus.yml')]);
+      expect(status, `${stdout}${stderr}`).toBe(0);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 });

@@ -15,6 +15,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePorts } from '../support/caddy.ts';
 import { removeTemporaryFolders, temporaryFolder } from '../support/e2e.ts';
 import { call, compileWat, deploymentOf, root, TestFleet, writer } from '../support/fleet.ts';
+import { blocksOf } from '../support/page-blocks.ts';
 import { cwaGuest } from '../support/wat.ts';
 
 /** Answers with its input. */
@@ -213,4 +214,28 @@ describe('fronts of clusters', () => {
       });
     });
   }
+});
+
+describe('a block of a page for a proxy', () => {
+  const has = { nginx: spawnSync('nginx', ['-v']).status === 0, caddy: spawnSync('caddy', ['version']).status === 0 };
+  for (const [name, isThere] of Object.entries(has))
+    if (!isThere) console.log(`skipped: blocks of pages for ${name}: it is not installed`);
+
+  test.each(blocksOf('proxies'))('is read by $language: $page, line $line', async ({ language, text }) => {
+    if (!has[language as keyof typeof has]) return;
+    const folder = await temporaryFolder();
+    const file = join(folder, 'front');
+    // Names of the page's nodes are not known here.
+    const block = text.replaceAll(/\bnode-\d/g, '127.0.0.1');
+    const server = 'server { listen 127.0.0.1:8080; location / { proxy_pass http://trisiel_functions; } }';
+    const whole =
+      language === 'nginx' ? `pid ${folder}/pid; events {} http { ${block} ${server} }` : `:8080 {\n${block}\n}\n`;
+    await writeFile(file, whole);
+    const words =
+      language === 'nginx'
+        ? ['-t', '-q', '-p', folder, '-c', file]
+        : ['validate', '--adapter', 'caddyfile', '--config', file];
+    const { status, stderr } = spawnSync(language, words, { encoding: 'utf8', env: { ...process.env, HOME: folder } });
+    expect(status, stderr).toBe(0);
+  });
 });

@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildPackage } from '../../deploy/package.ts';
 import { printing } from '../support/e2e-guests.ts';
 import { linkDependencies } from '../support/machine.ts';
+import { blocksOf, textOf } from '../support/page-blocks.ts';
 import { makeSystem, withoutSystemd } from '../support/systemd-machine.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -47,6 +48,14 @@ function lastStage(text: string): Stage {
     healthCheck: JSON.parse(health.slice(health.indexOf('['))),
   };
 }
+
+test('the commands of the book build the package that is played, and the image of its file', () => {
+  const [block] = blocksOf('image');
+  const [npm = '', podman = ''] = block?.text.split('\n') ?? [];
+  expect(npm).toBe('npm ci && npm run package');
+  expect(JSON.parse(textOf('package.json')).scripts.package).toBe('node deploy/package.ts');
+  expect(textOf('deploy/container/Containerfile')).toContain(`#   ${podman}\n`);
+});
 
 describe.skipIf(withoutSystemd !== null)('the container', () => {
   let top: string;

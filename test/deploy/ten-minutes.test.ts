@@ -13,7 +13,16 @@ import { buildPackage, exactDependencies } from '../../deploy/package.ts';
 import { type Caddy, freePorts, startCaddy, withoutCaddy } from '../support/caddy.ts';
 import { type CommandResult, removeTemporaryFolders } from '../support/e2e.ts';
 import { printing } from '../support/e2e-guests.ts';
-import { blockLines, endUnit, finishedArchives, installedVersions, Machine, type Unit } from '../support/machine.ts';
+import {
+  blockLines,
+  endUnit,
+  finishedArchives,
+  installedVersions,
+  linesOf,
+  Machine,
+  type Unit,
+} from '../support/machine.ts';
+import { blocksOf } from '../support/page-blocks.ts';
 
 const root = join(import.meta.dirname, '../..');
 const page = readFileSync(join(root, 'docs/install.md'), 'utf8');
@@ -88,6 +97,13 @@ describe.skipIf(missing != null)('the page on installing', () => {
   const withPort = (text: string): string => text.replaceAll(/(https:\/\/[\w.]+\.example\.com)/g, `$1:${ports.https}`);
   const called = (): Promise<string> => typed(withPort(`curl --fail https://${functionHost}/`));
   const installed = new Set<string>();
+
+  test('has no command below another heading than those that are played here', () => {
+    const played = ['The package', 'systemd', 'Caddy', 'First account, first function', 'A new version'];
+    expect(blocksOf('installing').flatMap(({ text }) => linesOf(text))).toEqual(
+      played.flatMap((heading) => blockLines(page, heading)),
+    );
+  });
 
   async function install(command: string, archive: string): Promise<void> {
     installed.add(await machine.install(command, join(machine.folder, 'root', archive)));

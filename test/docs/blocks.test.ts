@@ -1,29 +1,23 @@
-/** Every fenced block of the book is executed by a test, or named with the reason why none does. */
-import { readFileSync } from 'node:fs';
+/** Every block of code in README.md and the book is executed by a test; blocks in a form that no test sees are refused. */
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Marked } from 'marked';
 import { describe, expect, it } from 'vitest';
-import { allBlocks, blocksOf, executions, fencedBlocks, notExecuted, root } from '../support/page-blocks.ts';
+import { allBlocks, blocksOf, executions, fencedBlocks, pages, root, textOf } from '../support/page-blocks.ts';
 
 const ways = Object.keys(executions) as (keyof typeof executions)[];
-const nameOf = ({ page, language }: { page: string; language: string }): string => `${page} ${language}`;
 
-describe('a fenced block', () => {
-  it('is executed in one way, or its reason is named', () => {
+describe('a block of code', () => {
+  it('is executed in one way', () => {
     const blocks = allBlocks();
     expect(blocks.length).toBeGreaterThan(50);
     const wrong = blocks
       .map((block) => {
-        const found: string[] = ways.filter((way) => executions[way].takes(block));
-        if (nameOf(block) in notExecuted) found.push('not executed');
+        const found = ways.filter((way) => executions[way].takes(block));
         return { where: `${block.page}:${block.line} ${block.language}`, found };
       })
       .filter(({ found }) => found.length !== 1);
     expect(wrong).toEqual([]);
-  });
-
-  it('that is named as not executed is there', () => {
-    const names = new Set(allBlocks().map(nameOf));
-    expect(Object.keys(notExecuted).filter((name) => !names.has(name))).toEqual([]);
   });
 
   it.each(ways)('of the way %s is there, and the test asks for it', (way) => {
@@ -40,4 +34,52 @@ describe('a fenced block', () => {
     ]);
     expect(() => fencedBlocks('p.md', '```\n')).toThrow('p.md:1');
   });
+
+  it.each(pages)('of %s is fenced, as the pages are rendered', (page) => {
+    const rendered = codeIn(textOf(page));
+    expect(rendered.filter(({ isFenced }) => !isFenced)).toEqual([]);
+    expect(rendered.map(({ text }) => text)).toEqual(
+      fencedBlocks(page, textOf(page)).map(({ text }) => text.trimEnd()),
+    );
+  });
+
+  it('in another form is refused', () => {
+    const forms = [
+      'a\n\n    indented\n',
+      '- a\n\n      in a list\n',
+      '> a\n>\n>     quoted\n',
+      '<pre>\nhtml\n</pre>\n',
+    ];
+    for (const text of forms) expect(codeIn(text).map(({ isFenced }) => isFenced)).toEqual([false]);
+    expect(codeIn('- a\n\n  ```sh\n  b\n  ```\n').map(({ isFenced }) => isFenced)).toEqual([true]);
+  });
 });
+
+describe('a drawing', () => {
+  it.each(blocksOf('drawings'))(
+    'is none of commands, and names files that are there: $page, line $line',
+    ({ page, text }) => {
+      expect(text).toMatch(/->|\|/);
+      expect(text).not.toMatch(/^\s*(?:\$ |(?:wasmcloud|trisiel|npm|curl|cd) )/m);
+      const folder = page === 'docs/meter.md' ? 'src/guest/wasm/meter/' : '';
+      const files = [...text.matchAll(/(?<![\w/-])[\w/-]+\.ts\b|\bsrc\/[\w/-]+(?![\w/.-])/g)].map(([file]) => file);
+      expect(files.filter((file) => !existsSync(join(root, file.includes('/') ? '' : folder, file)))).toEqual([]);
+    },
+  );
+});
+
+/** Returns the code of a page as Markdown has it, and whether a test would see it. */
+function codeIn(page: string): readonly { readonly text: string; readonly isFenced: boolean }[] {
+  const found: { text: string; isFenced: boolean }[] = [];
+  const marked = new Marked({ gfm: true });
+  marked.use({
+    walkTokens(token) {
+      if (token.type === 'code')
+        found.push({ text: token.text.trimEnd(), isFenced: token.codeBlockStyle !== 'indented' });
+      if (token.type === 'html' && /<(?:pre|code)\b/i.test(token.text))
+        found.push({ text: token.text, isFenced: false });
+    },
+  });
+  marked.parse(page);
+  return found;
+}

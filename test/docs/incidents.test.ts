@@ -14,7 +14,7 @@ const commands = /^(?:\.\/|curl|df|du|dig|dmesg|journalctl|kill|wasmcloud|trisie
 const ofOthers = ['tlsv1 alert internal error', 'no certificate'];
 
 /** Messages in backticks, each in the pieces around what differs: an ellipsis, numbers, names of signals. */
-const quoted = [...page.matchAll(/`([^`]+)`/g)]
+const quoted = [...page.replace(/^```[\s\S]*?^```$/gm, '').matchAll(/`([^`]+)`/g)]
   .map(([, text = '']) => text)
   .filter((text) => text.includes(' ') && !commands.test(text) && !ofOthers.includes(text));
 

@@ -7,6 +7,7 @@ import { builtPages } from '../../docs/build.ts';
 import { apiDocument, manifestKeys, namedCommands, wholeProgram } from '../../docs/reference.ts';
 import { type PagesOptions, pages as pagesRouter } from '../../src/control/api/pages.ts';
 import { errorStatus } from '../../src/protocol/errors.ts';
+import { blocksOf, fencedBlocks } from '../support/page-blocks.ts';
 
 const root = join(import.meta.dirname, '../..');
 const read = (file: string): string => readFileSync(join(root, file), 'utf8');
@@ -24,6 +25,10 @@ describe('a page that is written from the code', async () => {
   it.each([...built.keys()])('%s is what `node docs/build.ts` writes', (file) => {
     const page = read(file);
     expect(built.get(file)?.(page)).toBe(page);
+  });
+
+  it('has every usage and every picture of memory that the book shows', () => {
+    for (const { page, text } of blocksOf('written')) expect(built.get(page)?.(read(page)), page).toContain(text);
   });
 });
 
@@ -140,10 +145,12 @@ describe('a command', () => {
 
   /** Returns the command lines in the code of a page, in blocks and in backticks, that begin with `tool`. */
   function linesOf(text: string, tool: string): readonly string[] {
-    const inBlocks = [...text.matchAll(/^```(?:console|sh)[^\n]*\n([\s\S]*?)^```$|^ {4}(?!\s)(.*)$/gm)].flatMap(
-      ([, block, line]) => (block ?? line ?? '').split('\n'),
+    const inBlocks = fencedBlocks('a page', text)
+      .filter(({ language }) => language === 'console' || language === 'sh')
+      .flatMap((block) => block.text.split('\n'));
+    const inline = [...text.replace(/^ *```[\s\S]*?^ *```$/gm, '').matchAll(/`([^`\n]+)`/g)].map(
+      ([, words = '']) => words,
     );
-    const inline = [...text.replace(/^```[\s\S]*?^```$/gm, '').matchAll(/`([^`\n]+)`/g)].map(([, words = '']) => words);
     return [...inBlocks, ...inline]
       .flatMap((line) => line.replace(/\s#.*$/, '').split(/&&|\|\s/))
       .map((line) =>
@@ -188,7 +195,7 @@ describe('a command', () => {
     expect(mistakesIn('logs NAME --folow -f')).toEqual(['--folow']);
     expect(mistakesIn('queue export q --out x --resum')).toEqual(['--resum']);
     expect(
-      linesOf('a `wasmcloud ls` b\n\n    $ wasmcloud logs  # x\n    git push wasmcloud main\n', 'wasmcloud'),
+      linesOf('a `wasmcloud ls` b\n\n```console\n$ wasmcloud logs  # x\n$ git push wasmcloud main\n```\n', 'wasmcloud'),
     ).toEqual(['logs', 'ls']);
   });
 

@@ -55,6 +55,11 @@ function pathsIn(text: string): string[] {
   );
 }
 
+/** What a command prints names files of its program. */
+function withoutOutputs(page: string): string {
+  return page.replace(/^```console\n[\s\S]*?^```$/gm, (block) => block.replace(/^(?!\$ |```).*$/gm, ''));
+}
+
 /** True where `path` is a file or folder of ours; only the part before a placeholder counts. */
 function exists(path: string): boolean {
   const hole = path.search(/[<{*…]|\b[A-Z]{3,}\b(?!\.md)/);
@@ -91,7 +96,7 @@ describe('a page', () => {
         // The page of a language shows the files of its scaffold, by their names in it.
         const scaffold = page.replace(/^docs\/languages\/(.*)\.md$/, 'scaffolds/$1/');
         const isThere = (path: string): boolean => exists(path) || known.has(`${scaffold}${path}`);
-        return pathsIn(read(page)).flatMap((path) => (isThere(path) ? [] : [`${page}: ${path}`]));
+        return pathsIn(withoutOutputs(read(page))).flatMap((path) => (isThere(path) ? [] : [`${page}: ${path}`]));
       });
     expect(wrong).toEqual([]);
   });

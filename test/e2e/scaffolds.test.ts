@@ -10,19 +10,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readManifest } from '../../src/control/deploy/manifest.ts';
 import { type ScaffoldName, scaffoldLanguages, templatesIn, writeScaffold } from '../../ui-cli/scaffold.ts';
-import {
-  api,
-  call,
-  createUser,
-  git,
-  removeTemporaryFolders,
-  startPlatform,
-  type TestPlatform,
-  type TestUser,
-  temporaryFolder,
-} from '../support/e2e.ts';
+import { commandsOf, PageShell } from '../support/console.ts';
+import { call, removeTemporaryFolders, startPlatform, type TestPlatform, temporaryFolder } from '../support/e2e.ts';
 import { npmMissing } from '../support/npm-registry.ts';
-import { blocksOf } from '../support/page-blocks.ts';
+import { blocksOf, type PageBlock } from '../support/page-blocks.ts';
 
 const templates = templatesIn(join(import.meta.dirname, '../../scaffolds'));
 const languages = Object.keys(scaffoldLanguages) as ScaffoldName[];
@@ -121,12 +112,22 @@ async function buildPath(language: ScaffoldName): Promise<string> {
   return `${join(folder, 'bin')}:${path}`;
 }
 
+/** Returns the blocks with commands in the page of a language: those that make a folder, and those that build and push. */
+function commandBlocks(language: ScaffoldName): readonly PageBlock[] {
+  return blocksOf('scaffolds').filter(
+    ({ page, text }) => page === `docs/languages/${language}.md` && /^(?:wasmcloud new|\.\/build\.sh$)/m.test(text),
+  );
+}
+
 it('the blocks of the book are the files that a scaffold writes', async () => {
   const shown = blocksOf('scaffolds');
   for (const language of languages) {
     const { folder, files } = await scaffold(language, 'hello');
     const written = await Promise.all(files.map((file) => readFile(join(folder, file), 'utf8')));
-    const blocks = shown.filter(({ page }) => page === `docs/languages/${language}.md`);
+    const typed = commandBlocks(language);
+    const blocks = shown.filter(
+      (block) => block.page === `docs/languages/${language}.md` && !typed.some(({ line }) => line === block.line),
+    );
     expect(blocks.length, language).toBeGreaterThan(0);
     for (const { page, line, text } of blocks)
       expect(
@@ -139,10 +140,8 @@ it('the blocks of the book are the files that a scaffold writes', async () => {
 
 describe('a scaffold that is built', () => {
   let platform: TestPlatform;
-  let user: TestUser;
   beforeAll(async () => {
     platform = await startPlatform();
-    user = await createUser(platform);
   }, 120_000);
   afterAll(() => platform?.stop());
 
@@ -151,23 +150,31 @@ describe('a scaffold that is built', () => {
     if (why !== null) process.stderr.write(`skipped: the scaffold of ${language}: ${why}\n`);
     it.skipIf(why !== null)(`of ${language} is pushed by its deploy.sh and answers`, { timeout: 600_000 }, async () => {
       const name = `new-${language}`;
-      const { folder } = await scaffold(language, name);
-      expect((await git(folder, 'init', '--quiet', '--initial-branch=main')).status).toBe(0);
-      const tools = { PATH: await buildPath(language) };
+      const home = await temporaryFolder();
+      const shell = await PageShell.open({
+        ...{ home, controlUrl: platform.controlUrl, runUrl: platform.runUrl, words: [['hello', name]] },
+        env: { PATH: `${join(home, '.bin')}:${await buildPath(language)}` },
+      });
+      await shell.must(`wasmcloud signup ada-${language} --password-stdin`, 'correct horse battery');
+      const [begin, rest, ...others] = commandBlocks(language);
+      expect(others).toEqual([]);
+      for (const { command } of commandsOf(begin === undefined ? [] : [begin])) await shell.must(command);
       // The setup of C installs packages of Debian, which takes another user.
-      if (language !== 'c') await script(folder, 'setup.sh', tools);
-      await script(folder, 'build.sh', tools);
-      await git(folder, 'add', '--all');
-      expect((await git(folder, 'commit', '--quiet', '--message', 'First version')).status).toBe(0);
-      expect((await api(platform, user, 'POST', '/handlers', { name })).status).toBe(201);
-      const terms = { label: 'ci', scope: 'deploy', handler: name };
-      const { token } = (await api(platform, user, 'POST', '/tokens', terms)).body as { token: string };
-      const variables = { WASMCLOUD_URL: `${platform.controlUrl}/${name}.git`, WASMCLOUD_TOKEN: token };
-      expect(await script(folder, 'deploy.sh', variables)).toContain('success: live');
+      if (language !== 'c') await shell.must('./setup.sh');
+      let printed = '';
+      for (const { command } of commandsOf(rest === undefined ? [] : [rest])) printed = await shell.must(command);
+      expect(printed).toContain('success: live');
       const { title } = scaffoldLanguages[language];
       const answer = await call(platform, name, { path: '/here' });
       const body = language === 'h' ? 'h\n' : `Hello from ${title.split(' ')[0]} at /here\n`;
       expect(answer).toMatchObject({ status: 200, body });
+
+      const made = await shell.must(`wasmcloud tokens create ci --scope deploy --handler ${name} --json`);
+      const { token } = JSON.parse(made) as { token: string };
+      const variables = { WASMCLOUD_URL: `${platform.controlUrl}/${name}.git`, WASMCLOUD_TOKEN: token };
+      const folder = join(home, name);
+      await shell.must("echo '[preview]' >> wasmcloud.toml && git commit --quiet --all --message 'Second version'");
+      expect(await script(folder, 'deploy.sh', variables)).toContain('success: live');
       // A second push from CI, without a change, changes nothing.
       expect(await script(folder, 'deploy.sh', variables)).not.toContain('error');
     });

@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
 import type { CommandResult } from './e2e.ts';
+import { fencedBlocks } from './page-blocks.ts';
 
 const root = join(import.meta.dirname, '../..');
 
@@ -28,12 +29,18 @@ dns.lookup = (host, options, done = options) =>
       : done(null, '127.0.0.1', 4);
 `;
 
-/** Returns the commands, or the lines of a file, in the indented blocks below one heading of a page; comments left out. */
+/** Returns the commands, or the lines of a file, in the blocks below one heading of a page; comments left out. */
 export function blockLines(page: string, heading: string): readonly string[] {
   const [, part = ''] = page.split(`\n## ${heading}\n`);
-  return [...(part.split('\n## ')[0] ?? '').matchAll(/^ {4}(\S.*)$/gm)].map(([, line = '']) =>
-    line.replace(/\s+#\s.*$/, '').trimEnd(),
-  );
+  return fencedBlocks(heading, part.split('\n## ')[0] ?? '').flatMap(({ text }) => linesOf(text));
+}
+
+/** Returns the lines of a block, without comments behind them. */
+export function linesOf(block: string): readonly string[] {
+  return block
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.replace(/\s+#\s.*$/, '').trimEnd());
 }
 
 export interface Unit {

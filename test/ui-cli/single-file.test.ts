@@ -13,6 +13,7 @@ import {
   temporaryFolder,
 } from '../support/e2e.ts';
 import { fixture } from '../support/e2e-guests.ts';
+import { blocksOf, textOf } from '../support/page-blocks.ts';
 
 describe('wasmcloud in one file', () => {
   let platform: TestPlatform;
@@ -29,6 +30,11 @@ describe('wasmcloud in one file', () => {
   afterAll(async () => {
     await platform?.stop();
     await removeTemporaryFolders();
+  });
+
+  test('is what the command of the book builds', () => {
+    expect(blocksOf('single').map(({ text }) => text)).toEqual(['npm run build:single\n']);
+    expect(JSON.parse(textOf('package.json')).scripts['build:single']).toBe('node ui-cli/build-single.ts');
   });
 
   function typed(program: string, words: readonly string[], input = '', cwd = home): Promise<CommandResult> {
