@@ -3349,6 +3349,13 @@ export const protections: readonly Protection[] = [
     tests: ['test/control/backup/archive.test.ts'],
   },
   {
+    name: 'components: empty strings are allocated by the component',
+    file: 'src/guest/kernel/canonical/allocations.ts',
+    find: 'this.#queue.push({ bytes, align, fill });',
+    replace: 'if (bytes === 0) fill(align);\n    else this.#queue.push({ bytes, align, fill });',
+    tests: ['test/guest/component/acceptance.test.ts'],
+  },
+  {
     name: 'relinking: what a later linker has made is left alone',
     file: 'src/control/deploy/relink-store.ts',
     find: 'version < LINKER_VERSION &&',

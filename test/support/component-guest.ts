@@ -221,7 +221,7 @@ export class ComponentGuest {
   #allocateRequested(): void {
     const { allocations } = this.process.component;
     for (let next = allocations.next(); next !== 0; next = allocations.next())
-      allocations.put(this.process.memory, this.#allocate(next >>> 2, 1 << (next & 3)));
+      allocations.put(this.process.memory, this.#allocate(next >>> 3, 1 << ((next >>> 1) & 3)));
   }
 
   #bytes(bytes: Uint8Array): [pointer: number, length: number] {

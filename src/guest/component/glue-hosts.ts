@@ -15,7 +15,7 @@ function glueFunction(name: string, type: FuncType): HostTarget {
   return { kind: 'host', module: glueModule, name, type };
 }
 
-export const hostNext = glueFunction('next', { params: [], results: ['i32'] });
+export const hostNext = glueFunction('next-allocation', { params: [], results: ['i32'] });
 export const destructorType: FuncType = { params: ['i32'], results: [] };
 
 /** Import module of the component's own resources; src/guest/kernel/abi/wasi2/component/resources.ts provides it. */

@@ -140,12 +140,15 @@ export class GluePieces {
       constant(code, 0);
       constant(code, 0);
       constant(code, 1);
+      // The alignment, then the size, as Allocations.next packs them.
       code.instruction(op.localGet, 0);
+      constant(code, 1);
+      code.u8(op.i32ShrU);
       constant(code, 3);
       code.u8(op.i32And);
       code.u8(i32Shl);
       code.instruction(op.localGet, 0);
-      constant(code, 2);
+      constant(code, 3);
       code.u8(op.i32ShrU);
       code.instruction(op.call, realloc);
       if (part !== null) {

@@ -3,7 +3,7 @@
  *
  * - for each host function whose result has lists, a function that calls the host function and then allocates, with
  *   the component's `realloc`, the memory that the host asks for:
- *   `loop { n = next(); if (n == 0) break; put(realloc(0, 0, 1 << (n & 3), n >>> 2)) }`.
+ *   `loop { n = next(); if (n == 0) break; put(realloc(0, 0, 1 << (n >>> 1 & 3), n >>> 3)) }`.
  *   No JavaScript frame lies below `realloc`, so its gas is counted and it may suspend, as all guest code;
  * - for each function of asynchronous calls that delivers results, such a function as well;
  * - functions for `context.get` and `context.set`, whose values are globals;

@@ -19,18 +19,34 @@ function call(guest: Process, name: string, ...args: number[]): unknown {
 }
 
 describe('trisiel:component/glue', () => {
-  it('next tells size and alignment, put takes the pointer, in the order of the requests', () => {
+  it('next-allocation tells size and alignment, put takes the pointer, in the order of the requests', () => {
     const guest = makeGuest();
     const filled: number[] = [];
-    guest.component.allocations.request(5, 1, (pointer) => filled.push(pointer));
-    guest.component.allocations.request(16, 8, (pointer) => filled.push(pointer));
-    expect(call(guest, 'next')).toBe(5 * 4);
-    expect(call(guest, 'next')).toBe(5 * 4);
+    for (const [bytes, align] of [
+      [5, 1],
+      [0, 1],
+      [16, 8],
+    ] as const)
+      guest.component.allocations.request(bytes, align, (pointer) => filled.push(pointer));
+    expect(call(guest, 'next-allocation')).toBe(5 * 8 + 1);
+    expect(call(guest, 'next-allocation')).toBe(5 * 8 + 1);
     call(guest, 'put', 99);
-    expect(call(guest, 'next')).toBe(16 * 4 + 3);
+    expect(call(guest, 'next-allocation')).toBe(1);
+    call(guest, 'put', 65_536);
+    expect(call(guest, 'next-allocation')).toBe(16 * 8 + 3 * 2 + 1);
     call(guest, 'put', 104);
+    expect(call(guest, 'next-allocation')).toBe(0);
+    expect(filled).toEqual([99, 65_536, 104]);
+  });
+
+  it('next tells code of an earlier linker the same, and gives empty lists their alignment for a pointer', () => {
+    const guest = makeGuest();
+    const filled: number[] = [];
+    for (const bytes of [0, 0, 5, 0]) guest.component.allocations.request(bytes, 4, (pointer) => filled.push(pointer));
+    expect(call(guest, 'next')).toBe(5 * 4 + 2);
+    call(guest, 'put', 100);
     expect(call(guest, 'next')).toBe(0);
-    expect(filled).toEqual([99, 104]);
+    expect(filled).toEqual([4, 4, 100, 4]);
   });
 
   it('put traps where nothing was asked for, and for a pointer outside of the memory', () => {

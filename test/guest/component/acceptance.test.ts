@@ -34,6 +34,22 @@ describe('a program of WASI 0.3', () => {
   });
 });
 
+describe('a program of preview 1 behind the adapter', () => {
+  it('finds an empty variable empty, wherever it stands', async () => {
+    const envs: readonly Readonly<Record<string, string>>[] = [
+      { REQUEST_METHOD: '', OTHER: 'value' },
+      { A: '', REQUEST_METHOD: '', B: 'value' },
+      { A: '', REQUEST_METHOD: 'GET', B: '' },
+    ];
+    const methods: unknown[] = [];
+    for (const env of envs) {
+      const { stdout } = await runVetted(components.cgi, { stdin: 'words', env });
+      methods.push(/^X-Method: (.*)$/m.exec(stdout.toString())?.[1]);
+    }
+    expect(methods).toEqual(['', '', 'GET']);
+  });
+});
+
 describe('gas', () => {
   const cases: readonly (readonly [string, (gas?: number) => ReturnType<typeof runGuest>])[] = [
     ['http', (gas) => answer('http', { method: 'POST', body: 'some words' }, limited(gas))],

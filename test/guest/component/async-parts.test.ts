@@ -145,7 +145,7 @@ function calls(bytes: Uint8Array): readonly Seen[] {
     select: (...args) => {
       window = args;
     },
-    next: () => (asked === null ? 0 : 8 * 4),
+    'next-allocation': () => (asked === null ? 0 : 8 * 8 + 1),
     put: (pointer) => {
       seen.push({ ...(asked as Seen), window, pointer: pointer as number });
       asked = null;

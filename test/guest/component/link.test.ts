@@ -123,15 +123,19 @@ describe('a linked component', () => {
     // The list type stands before the function that returns it.
     const typed = instanceTypeOf(wat, type, shape);
     const linked = linkComponent(typed, { provided });
-    const sizes = [24 * 4 + 3, 6 * 4, 0];
+    // Bytes × 8 + log2 of the alignment × 2 + 1; one of them is empty.
+    const sizes = [24 * 8 + 3 * 2 + 1, 6 * 8 + 1, 1, 0];
     const pointers: number[] = [];
     const asked: number[] = [];
     run(linked.bytes, {
       'test:host/words@0.2': { 'next-word': (n: number) => void asked.push(n) },
-      'trisiel:component/glue': { next: () => sizes.shift(), put: (pointer: number) => void pointers.push(pointer) },
+      'trisiel:component/glue': {
+        'next-allocation': () => sizes.shift(),
+        put: (pointer: number) => void pointers.push(pointer),
+      },
     });
     expect(asked).toEqual([5]);
-    expect(pointers).toEqual([1024, 1048]);
+    expect(pointers).toEqual([1024, 1048, 1054]);
   });
 
   it.each([

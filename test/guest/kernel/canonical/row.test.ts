@@ -52,11 +52,11 @@ function allocate(guest: Process, from = 0x1000): number[] {
   const pointers: number[] = [];
   let at = from;
   for (let next = allocations.next(); next !== 0; next = allocations.next()) {
-    const align = 1 << (next & 3);
+    const align = 1 << ((next >>> 1) & 3);
     at = Math.ceil(at / align) * align;
     allocations.put(guest.memory, at);
     pointers.push(at);
-    at += next >>> 2;
+    at += next >>> 3;
   }
   return pointers;
 }
@@ -228,7 +228,7 @@ describe('a result', () => {
         ['', []],
       ],
     );
-    expect(allocate(guest)).toEqual([0x1000, 0x1020, 0x1022]);
+    expect(allocate(guest)).toEqual([0x1000, 0x1020, 0x1022, 0x1026, 0x1026]);
     const { memory } = guest;
     expect([memory.u32(8), memory.u32(12)]).toEqual([0x1000, 2]);
     expect([memory.u32(0x1000), memory.u32(0x1004), memory.u32(0x1008), memory.u32(0x100c)]).toEqual([
@@ -236,8 +236,10 @@ describe('a result', () => {
     ]);
     expect(memory.text(0x1020, 2)).toBe('ab');
     expect([memory.u16(0x1022), memory.u16(0x1024)]).toEqual([1, 2]);
-    // Empty ones take no memory; their pointers are aligned.
-    expect([memory.u32(0x1010), memory.u32(0x1014), memory.u32(0x1018), memory.u32(0x101c)]).toEqual([1, 0, 2, 0]);
+    // Empty ones are allocated too.
+    expect([memory.u32(0x1010), memory.u32(0x1014), memory.u32(0x1018), memory.u32(0x101c)]).toEqual([
+      0x1026, 0, 0x1026, 0,
+    ]);
     expect(guest.component.allocations.next()).toBe(0);
   });
 
@@ -245,7 +247,7 @@ describe('a result', () => {
     const guest = makeGuest();
     call(guest, func({}, list('u32')), [8], [1, 2]);
     const { allocations } = guest.component;
-    expect(allocations.next()).toBe(8 * 4 + 2);
+    expect(allocations.next()).toBe(8 * 8 + 2 * 2 + 1);
     expect(() => allocations.put(guest.memory, 65_532)).toThrow(GuestFault);
     allocations.clear();
     call(guest, func({}, list('u32')), [8], [1, 2]);
@@ -266,7 +268,7 @@ describe('a result', () => {
   it('is made by code that calls no other function of the host', () => {
     const guest = makeGuest();
     call(guest, func({}, list('u32')), [8], [1, 2]);
-    expect(guest.component.allocations.next()).toBe(8 * 4 + 2);
+    expect(guest.component.allocations.next()).toBe(8 * 8 + 2 * 2 + 1);
     expect(() => call(guest, func({}, 'u32'), [], 7)).toThrow('realloc calls the host');
     guest.component.allocations.put(guest.memory, 0x1000);
     expect(call(guest, func({}, 'u32'), [], 7).result).toBe(7);

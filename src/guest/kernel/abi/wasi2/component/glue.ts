@@ -1,6 +1,7 @@
 /**
  * trisiel:component/glue: functions that the linker's code calls after a host function whose result has lists. No
- * component imports them: the linker writes `loop { n = next(); if (n == 0) break; put(realloc(…)) }`.
+ * component imports them: the linker writes
+ * `loop { n = next-allocation(); if (n == 0) break; put(realloc(…)) }`.
  */
 import { isUtf8 } from 'node:buffer';
 import { MIB } from '../../../../../protocol/limits.ts';
@@ -14,12 +15,23 @@ import type { Process } from '../../../process.ts';
 const inRealloc = { inRealloc: true } as const;
 
 /**
- * Returns the next allocation for the host: bytes × 4 + log2 of the alignment. Returns 0 if none is left.
+ * Returns the next allocation for the host: bytes × 8 + log2 of the alignment × 2 + 1. Returns 0 if none is left.
  */
-const next = witRow('next', func({}, 'u32'), (guest: Process) => guest.component.allocations.next(), inRealloc);
+const nextAllocation = witRow(
+  'next-allocation',
+  func({}, 'u32'),
+  (guest: Process) => guest.component.allocations.next(),
+  inRealloc,
+);
 
 /**
- * Takes the pointer to the allocation that next() returned. Traps if it lies outside of the memory, or is not aligned.
+ * Returns the next allocation for code of an earlier linker, which allocates no empty lists: bytes × 4 + log2 of the
+ * alignment. Returns 0 if none is left.
+ */
+const next = witRow('next', func({}, 'u32'), (guest: Process) => guest.component.allocations.nextBefore12(), inRealloc);
+
+/**
+ * Takes the pointer to the allocation that next-allocation has returned. Traps if it lies outside of the memory, or is not aligned.
  */
 const put = witRow(
   'put',
@@ -109,6 +121,7 @@ const transcoded = witRow('transcoded', func({ pointer: 'u32' }, 'u32'), (guest:
 });
 
 export const linkerGlue = witInterface('wasi2', 'trisiel:component/glue', [
+  nextAllocation,
   next,
   put,
   select,
