@@ -47,6 +47,13 @@ import { TaskGlue } from './task-glue.ts';
 import type { ImportTarget } from './unit.ts';
 import type { FunctionType, TextEncoding, WitType } from './wit.ts';
 
+/** A part that may read what another one writes, with its memory. */
+export interface Reader {
+  readonly part: Part;
+  /** Allocates the lists of what it reads; null: there are none. */
+  readonly realloc: ImportTarget | null;
+}
+
 /** How glue calls a function of the host. */
 export interface HostCall {
   readonly host: ImportTarget;
@@ -57,7 +64,7 @@ export interface HostCall {
   readonly part: Part | null;
   readonly encoding: TextEncoding;
   /** Parts that may read what the call writes, with their memories; absent: the call writes to nobody. */
-  readonly readers?: readonly Part[];
+  readonly readers?: readonly Reader[];
   /**
    * Whether the call waits, or may, as one of an asynchronous function does. A function that must not wait traps at it; at
    * a function of the canonical ABI only where that would wait.
@@ -224,31 +231,36 @@ export class Glue {
   }
 
   /** Returns a function that writes code that stores, in the memories of `readers`, what a copy has brought them. */
-  #settle(readers: readonly Part[] = []): (code: ByteWriter) => void {
+  #settle(readers: readonly Reader[] = []): (code: ByteWriter) => void {
     if (readers.length === 0) return () => undefined;
     this.#settling ??= this.#addSettling(readers);
     const name = this.#settling;
     return (code) => this.#module.call(code, name);
   }
 
-  #addSettling(readers: readonly Part[]): string {
+  #addSettling(readers: readonly Reader[]): string {
     const partOf = this.#module.import(hostCopyPart, hostCopyPart.type);
     const store = this.#module.import(hostCopyStore, hostCopyStore.type);
-    const selectors = readers.map((part) => this.#pieces.selector(part));
+    const storing = readers.map(({ part, realloc }) => ({
+      component: part.component,
+      select: this.#pieces.selector(part),
+      fill: realloc === null ? null : this.#pieces.filler(this.#module.import(realloc, reallocType), part),
+    }));
     return this.#module.add({ params: [], results: [] }, 1, (code) => {
       code.raw(Uint8Array.of(op.loop, emptyBlock));
       code.instruction(op.call, partOf);
       code.instruction(op.localTee, 0);
       code.raw(Uint8Array.of(op.if, emptyBlock));
-      readers.forEach(({ component }, index) => {
+      for (const { component, select, fill } of storing) {
         code.instruction(op.localGet, 0);
         constant(code, component);
         code.raw(Uint8Array.of(op.i32Eq, op.if, emptyBlock));
-        selectors[index]?.(code);
+        select(code);
         code.instruction(op.call, store);
+        if (fill !== null) this.#module.call(code, fill);
         code.instruction(op.br, 2);
         code.u8(op.end);
-      });
+      }
       code.raw(Uint8Array.of(op.unreachable, op.end, op.end));
     });
   }

@@ -15,7 +15,7 @@ import { evaluateComponent } from './evaluate.ts';
 import { flattenFunction, hasLists, reallocType } from './flatten.ts';
 import type { Fused } from './fuse.ts';
 import { fuseParts } from './fuse-parts.ts';
-import { Glue, type HostCall, type PartCall, type PartOptions } from './glue.ts';
+import { Glue, type HostCall, type PartCall, type PartOptions, type Reader } from './glue.ts';
 import { destructorType, hostPassContext } from './glue-hosts.ts';
 import type {
   CanonFunction,
@@ -326,9 +326,12 @@ class Linker {
     return part === null && this.#entry !== null && !this.#entry.kind.type.async;
   }
 
-  /** Returns the parts that have a memory for what they read. */
-  #readers(): readonly Part[] {
-    return [...this.#deliveries.keys()].flatMap((component) => this.#deliveringPart(component, null) ?? []);
+  /** Returns the parts that may read what another one writes. */
+  #readers(): readonly Reader[] {
+    return [...this.#deliveries].flatMap(([component, { realloc }]) => {
+      const part = this.#deliveringPart(component, null);
+      return part === null ? [] : [{ part, realloc }];
+    });
   }
 
   /**

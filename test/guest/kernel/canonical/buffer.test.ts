@@ -30,12 +30,12 @@ describe('a buffer of a part of a composed component', () => {
     expect(bytesAt(guest, 4)).toEqual([0, 0, 0, 0]);
     expect(bytes.progress).toBe(3);
     expect([...guest.component.unstored]).toEqual([bytes]);
-    bytes.deliver();
+    bytes.store();
     expect([bytesAt(guest, 4), guest.component.unstored.size]).toEqual([[1, 2, 3, 0], 0]);
     const numbers = new GuestBuffer(guest, u32, 'readable', at, 2);
     numbers.write([0x01020304, 5]);
     expect(bytesAt(guest, 8)).toEqual([1, 2, 3, 0, 0, 0, 0, 0]);
-    numbers.deliver();
+    numbers.store();
     expect(bytesAt(guest, 8)).toEqual([4, 3, 2, 1, 5, 0, 0, 0]);
   });
 

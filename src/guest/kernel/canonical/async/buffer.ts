@@ -57,8 +57,8 @@ const partBytesPerCopy = 64 * KIB;
 /**
  * A range of the guest's memory. In a composed component the range lies in the memory of one part, which the host reaches
  * only while the linker's code has selected it: the memory moves while other parts run. So the values that the guest writes
- * are taken when the copy begins, and one copy moves fewer values. Of those that it reads, bytes and numbers are stored
- * right after the call of the writer, others when the event is delivered.
+ * are taken when the copy begins, and one copy moves fewer values. Those that it reads are stored right after the call of
+ * the writer; if the host is the writer, when the event is delivered, or after the next call of a writer.
  */
 export class GuestBuffer implements Destination, Origin, Unstored {
   readonly element: Element;
@@ -68,7 +68,7 @@ export class GuestBuffer implements Destination, Origin, Unstored {
   readonly #layout: Layout | null;
   /** Encoding of the strings in this range. */
   readonly #encoding: TextEncoding;
-  /** Values that were written and are stored at the delivery of the event, since they need allocations or handles. */
+  /** Values that were written and are not stored yet: they need allocations, handles, or the memory of the part. */
   readonly #stored: { readonly at: number; readonly value: unknown }[] = [];
   /** Bytes that were written and are not stored yet. */
   readonly #storedBytes: { readonly at: number; readonly bytes: Uint8Array }[] = [];
@@ -164,11 +164,10 @@ export class GuestBuffer implements Destination, Origin, Unstored {
   write(chunk: Chunk): void {
     const start = this.#at();
     this.progress += chunk.length;
+    if (this.#isOfPart) this.#guest.component.unstored.add(this);
     if (chunk instanceof Uint8Array) {
-      if (this.#isOfPart) {
-        this.#storedBytes.push({ at: start, bytes: chunk.slice() });
-        this.#guest.component.unstored.add(this);
-      } else this.#guest.memory.put(start, chunk);
+      if (this.#isOfPart) this.#storedBytes.push({ at: start, bytes: chunk.slice() });
+      else this.#guest.memory.put(start, chunk);
       return;
     }
     const layout = this.#layout;
@@ -176,7 +175,6 @@ export class GuestBuffer implements Destination, Origin, Unstored {
     // Numbers need no allocation, so they are stored at once: kept until the delivery they would take many times their
     // room in the guest's memory.
     const isStoredNow = isNumeric(this.element) && !this.#isOfPart;
-    if (this.#isOfPart && isNumeric(this.element)) this.#guest.component.unstored.add(this);
     chunk.forEach((value, index) => {
       const at = start + index * layout.bytes;
       if (isStoredNow) layout.lower.store(this.#guest, at, value);
@@ -184,25 +182,15 @@ export class GuestBuffer implements Destination, Origin, Unstored {
     });
   }
 
-  /** Stores the bytes and numbers that were written. The memory of the part must be selected. */
+  /** Stores what was written, and requests allocations for it. The memory of the part must be selected. */
   store(): void {
-    this.#guest.component.unstored.delete(this);
-    for (const { at, bytes } of this.#storedBytes.splice(0)) this.#guest.memory.put(at, bytes);
-    if (isNumeric(this.element)) this.#storeValues();
-  }
-
-  /** Stores what was written. Called once, at the delivery of the copy's event. */
-  deliver(): void {
-    this.store();
-    if (this.#stored.length === 0) return;
-    this.#guest.component.allocations.begin();
-    this.#storeValues();
-  }
-
-  #storeValues(): void {
+    const { component, memory } = this.#guest;
+    component.unstored.delete(this);
+    for (const { at, bytes } of this.#storedBytes.splice(0)) memory.put(at, bytes);
     const layout = this.#layout;
-    if (layout === null) return;
-    this.#guest.component.withEncoding(this.#encoding, () => {
+    if (layout === null || this.#stored.length === 0) return;
+    if (!isNumeric(this.element)) component.allocations.begin();
+    component.withEncoding(this.#encoding, () => {
       for (const { at, value } of this.#stored.splice(0)) layout.lower.store(this.#guest, at, value);
     });
   }

@@ -125,7 +125,7 @@ export class CopyEnd extends Waitable implements End {
       const result = this.kind === 'stream' && this.shared.isDropped ? copyResult.dropped : ended;
       const isOver = result === copyResult.dropped || (this.kind === 'future' && result === copyResult.completed);
       this.#state = isOver ? 'done' : 'idle';
-      if (this.side === 'readable') buffer.deliver();
+      if (this.side === 'readable') buffer.store();
       else buffer.giveBack();
       return this.kind === 'future' ? result : result | (buffer.progress << 4);
     });

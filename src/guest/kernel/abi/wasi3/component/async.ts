@@ -331,14 +331,19 @@ const partRows = [
       return undefined;
     },
   },
-  // Number of a part whose memory gets what another one has written; 0: there is none. `copy-store` stores it.
+  // Number of a part whose memory gets what another one has written; 0: there is none. `copy-store` stores what one copy has
+  // brought, for which it may ask for allocations.
   row('copy-part', [], 'i32', (guest) => {
     for (const { part } of guest.component.unstored) return part;
     return 0;
   }),
   row('copy-store', [], null, (guest) => {
     const { unstored, handles } = guest.component;
-    for (const one of [...unstored]) if (one.part === handles.owner) one.store();
+    for (const one of unstored) {
+      if (one.part !== handles.owner) continue;
+      one.store();
+      break;
+    }
     return undefined;
   }),
   // The payload of the event of a waitable; -1: it has not ended.
