@@ -190,6 +190,7 @@ export interface RolloutView {
 }
 
 export interface DeploymentView {
+  /** Number of the Deployment, which is unique in its handler. */
   readonly number: number;
   readonly state: DeploymentState;
   readonly commit: string;

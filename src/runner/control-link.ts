@@ -38,6 +38,7 @@ export class ControlLink {
   #lastId = 0;
   /** Batches that control has not confirmed, by number. */
   readonly #delivered = new Map<number, (fate: Fate) => void>();
+  /** Number of the last batch. */
   #lastNumber = 0;
   #isLeaving = false;
 

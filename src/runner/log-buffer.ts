@@ -62,8 +62,10 @@ export class LogBuffer {
    */
   #again: LogBatch[] = [];
   #againLines = 0;
+  /** Number of the last batch. */
   #lastBatch = 0;
   #timer: NodeJS.Timeout | null = null;
+  /** Batches that the channel holds. */
   #underway = 0;
   /** Whether the last `flush` left something that it could not send. */
   #isHeldBack = false;

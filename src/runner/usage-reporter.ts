@@ -116,9 +116,11 @@ export class UsageReporter {
   /** Records by id; an Invocation that ends before it was reported is never mentioned. */
   readonly #started = new Map<string, PendingInvocationRecord>();
   #ended: string[] = [];
+  /** Invocations that control lists as running, or will. */
   #listed = 0;
   #recordsDropped = 0;
   #timer: NodeJS.Timeout | null = null;
+  /** Batches that the channel holds. */
   #underway = 0;
   /** Whether the last `flush` left something that it could not send. */
   #isHeldBack = false;

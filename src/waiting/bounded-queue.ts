@@ -16,6 +16,7 @@ interface Waiter<T> {
 
 /** Holds at most `max` waiting items in the order in which they came. */
 export class BoundedQueue<T> {
+  /** Most waiting items. */
   readonly #max: number;
   readonly #full: () => Error;
   /** Waiters in order of arrival. A Set removes a waiter from the middle without a search. */

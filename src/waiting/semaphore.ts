@@ -11,8 +11,10 @@ export interface SemaphoreOptions {
 }
 
 export class Semaphore {
+  /** Most holders at the same time. */
   readonly #max: number;
   readonly #queue: BoundedQueue<null>;
+  /** Number of holders. */
   #running = 0;
 
   constructor({ running, waiting, full }: SemaphoreOptions) {

@@ -45,7 +45,7 @@ const unitWords = new Set(
 );
 /** Words for units in the comment of a class or interface, which speaks of its members together. */
 const unitInComment =
-  /\b(?:numbers?|counts?|index(?:es)?|indices|opcodes?|bytes?|milliseconds?|nanoseconds?|seconds?|offsets?|lines?|errno|percent|columns?|characters?|pages?|pointers?|addresses|gas|sockets)\b/i;
+  /\b(?:numbers?|status(?:es)?|counts?|index(?:es)?|indices|opcodes?|bytes?|milliseconds?|nanoseconds?|seconds?|offsets?|lines?|errno|percent|columns?|characters?|pages?|pointers?|addresses|gas|sockets)\b/i;
 
 const numberType = /^(?:readonly )?\(?(?:number|bigint)(?: \| (?:number|bigint|null|undefined))*\)?(?:\[\])?$/;
 const numberValue = /^-?\d[\d_]*n?$/;
@@ -191,7 +191,7 @@ class DeclarationFinder {
   #isOfOneFunction = false;
   /** Whether the present class or interface is exported: otherwise only its numbers count. */
   #isExported = true;
-  /** Comment of the members above, if it speaks of more than one; a blank line or another comment ends it. */
+  /** Comment of the numbers right above, if it speaks of more than one; null: none does. */
   #ofGroup: string | null = null;
 
   constructor(file: OwnFile, checker: Checker) {
@@ -214,6 +214,7 @@ class DeclarationFinder {
     for (const node of source.statements) {
       const around = commentOf(node, text) ?? '';
       this.#isExported = exported.includes(node);
+      this.#ofGroup = null;
       if (isInterfaceDeclaration(node))
         for (const member of node.members) this.#visitType(member, this.#textOf(node.name), around);
       else if (isClassDeclaration(node)) this.#visitClass(node, around);
@@ -254,9 +255,10 @@ class DeclarationFinder {
 
   #addNumber(node: MemberNode, owner: string, around: string): void {
     const comment = commentOf(node, this.#file.text);
-    if (comment !== null) this.#ofGroup = ofMany.test(comment) ? comment : null;
-    else if (/\n\s*\n/.test(this.#file.text.slice(node.pos, node.getStart()))) this.#ofGroup = null;
-    if (!numberType.test(this.#textOf(node.type)) && !numberValue.test(this.#textOf(node.initializer))) return;
+    const isNumber = numberType.test(this.#textOf(node.type)) || numberValue.test(this.#textOf(node.initializer));
+    if (!isNumber || comment !== null) this.#ofGroup = null;
+    if (!isNumber) return;
+    if (comment !== null && ofMany.test(comment)) this.#ofGroup = comment;
     const name = this.#textOf(node.name);
     const isSaid = saysUnit(name) || unitInComment.test(around) || this.#ofGroup !== null;
     const place = this.#placeOf(node, `${owner}.${name}`);

@@ -133,6 +133,7 @@ function isAlive(pid: number): boolean {
 }
 
 interface DeploymentFacts {
+  /** Number of the Deployment. */
   readonly number: number;
   readonly ref: string;
   readonly commit: string;

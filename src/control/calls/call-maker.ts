@@ -56,6 +56,7 @@ export class CallMaker {
   #looking: Promise<void> | null = null;
   #isWoken = false;
   #isClosed = false;
+  /** Calls that have ended since those that ended long ago were last removed. */
   #endedSincePruning = 0;
 
   constructor(options: CallMakerOptions) {

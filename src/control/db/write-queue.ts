@@ -15,6 +15,7 @@ export interface WriteQueueOptions<T> {
 export class WriteQueue<T> {
   readonly #options: WriteQueueOptions<T>;
   #waiting: { readonly item: T; readonly done: () => void }[] = [];
+  /** Sum of what `weigh` says of the waiting items. */
   #weight = 0;
   #running: Promise<void> | null = null;
 

@@ -132,6 +132,7 @@ function union(a: Chars, b: Chars): Chars {
 class Parser {
   readonly #source: string;
   readonly #known = new Map<string, Chars>();
+  /** Offset in the source of the next character. */
   #at = 0;
 
   constructor(source: string) {

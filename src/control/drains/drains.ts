@@ -115,7 +115,7 @@ export class Drains {
     }
   }
 
-  /** Puts drains with waiting lines into the row, and starts workers for them. */
+  /** Queues drains with waiting lines, and starts workers for them. */
   async #ask(): Promise<void> {
     for (const id of await this.#options.store.due()) if (!this.#running.has(id)) this.#waiting.add(id);
     if (this.#waiting.size === 0 || !(await this.#holdsLease())) return;
@@ -126,6 +126,7 @@ export class Drains {
     }
   }
 
+  /** Gives the queued drains their turns, one after the other, until none is queued. */
   async #work(): Promise<void> {
     for (const id of this.#waiting) {
       this.#waiting.delete(id);
@@ -218,7 +219,10 @@ export class Drains {
     return isThere ? page : null;
   }
 
-  /** Exponential, with between half and all of the time, so that drains of one receiver do not come back together. */
+  /**
+   * Returns the milliseconds until the next attempt: exponential, of which a random part between half and all, so that
+   * drains of one receiver do not come back together; more if the receiver asks for it.
+   */
   #waitMs(failures: number, { retryAfterMs }: DrainFailure): number {
     const { firstRetryMs, mostRetryMs, mostAskedMs } = drainTimes;
     const backOffMs = Math.min(mostRetryMs, firstRetryMs * 2 ** Math.min(failures, 20));

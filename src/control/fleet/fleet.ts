@@ -45,6 +45,7 @@ export class RunnerFleet implements Nodes {
   readonly #inbox: Inbox;
   #watch: NodeJS.Timeout | null = null;
   #port: number;
+  /** Number of runners started so far. */
   #started = 0;
   #state: 'starting' | 'running' | 'stopping' = 'starting';
   #isStale = false;

@@ -74,6 +74,7 @@ export class RunnerProcess {
   readonly #mark = new MarkFile();
   readonly #prepares = new Map<string, (error: string | null) => void>();
   readonly #pings = new Map<number, () => void>();
+  /** Number of the last ping. */
   #lastPing = 0;
   /** Number of the last ping before the newest large message; null: a later ping has been answered. */
   #pingBeforeLarge: number | null = null;

@@ -33,6 +33,7 @@ export interface RepositoriesOptions {
 
 /** The commit of a Deployment, and the ref that was pushed. */
 export interface PinnedCommit {
+  /** Number of the Deployment. */
   readonly number: number;
   readonly commit: string;
   readonly ref: string;

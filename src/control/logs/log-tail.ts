@@ -49,13 +49,16 @@ export interface LogTailOptions {
 
 export class LogTail {
   readonly #options: LogTailOptions;
+  /** Cursor up to which the reader has got or lost all lines. */
   #after: number;
+  /** Cursor up to which lines are read from the database; later ones are pushed. */
   #ceiling: number;
   #live: boolean;
   #hasTold: boolean;
   #extensions = 0;
   #buffer: LogLine[] = [];
   #bytes = 0;
+  /** Lines lost that the reader has not been told of. */
   #dropped = 0;
   #wake: (() => void) | null = null;
   #closed = false;

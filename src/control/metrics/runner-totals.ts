@@ -30,6 +30,7 @@ export class RunnerTotals {
   readonly #nodes: () => readonly NodeView[];
   /** Last counts of each living runner. */
   #last = new Map<string, RunnerCounts>();
+  /** Number of runners that have ended. */
   #ended = 0;
   readonly #totals: Record<RunnerCounter, number> = { poolHits: 0, poolMisses: 0, strayRequests: 0, recordsDropped: 0 };
   readonly #coldStarts = { buckets: emptyBuckets(coldSeconds), sum: 0 };

@@ -42,7 +42,9 @@ export class SpanExporter {
   readonly #options: SpanExporterOptions;
   readonly #resource: ReadableSpan['resource'];
   readonly #waiting: ReadableSpan[] = [];
+  /** Spans that the receiver has taken. */
   #exported = 0;
+  /** Spans that were lost. */
   #dropped = 0;
   #timer: NodeJS.Timeout | null = null;
   #sending: Promise<void> | null = null;

@@ -30,7 +30,7 @@ export function checkSignatures(graph: Graph, modules: CoreModules, subject: str
     }
     return found;
   };
-  /** Returns the type of a function of the canonical ABI as null: its form is right, and where it is imported its type is checked. */
+  /** Returns the type of a core function; null for one of the canonical ABI, whose type is checked where it is imported. */
   const typeOf = (item: CoreItem): FuncType | null => {
     if (item.kind === 'canon' || item.instance.module === unknownModule) return null;
     const module = modules.read(item.instance.module);

@@ -56,6 +56,7 @@ export class StackPool {
   readonly #serve: (index: number) => Promise<unknown>;
   /** Stacks by index; null at the index of a stack that has ended. */
   readonly #stacks: (Stack | null)[] = [];
+  /** Indices in `#stacks` of stacks that have ended. */
   readonly #vacant: number[] = [];
   /** Idle stacks, last in, first out: the stack used last is in the processor's caches, and the others can end. */
   readonly #idle: Stack[] = [];

@@ -86,6 +86,7 @@ export class Loans {
 class InstanceTable {
   /** Entries by handle. 0 is never a handle. */
   readonly #entries: (Entry | null)[] = [null];
+  /** Handles that are free, besides new ones. */
   readonly #free: number[] = [];
 
   add(entry: Entry): number {

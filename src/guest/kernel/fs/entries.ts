@@ -17,6 +17,7 @@ export class Entries<T extends ListedNode> {
   readonly #byName = new Map<string, Entry<T>>();
   /** Entries in ascending order of their cookies. */
   readonly #ordered: Entry<T>[] = [];
+  /** Cookie of the next name that is added. */
   #nextCookie = 0;
 
   /** Number of names. */

@@ -16,6 +16,7 @@ export class OpenFile implements Resource {
   readonly mayWrite: boolean;
   /** Whether writes go to the end of the file, regardless of `position`. */
   append: boolean;
+  /** Offset of the next read or write, in bytes. */
   position = 0;
 
   constructor(handle: FileHandle, options: OpenFileOptions) {

@@ -11,7 +11,9 @@ export class ScratchFile extends ScratchInode implements FileNode {
   readonly kind = 'file';
   /** Bytes of the file: at least `size`, with zeros after its end. */
   #store = empty;
+  /** Size in bytes. */
   #size = 0;
+  /** Number of open handles. */
   #opened = 0;
 
   /** Size in bytes. */

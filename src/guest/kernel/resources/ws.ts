@@ -77,6 +77,7 @@ class WsResource implements Resource {
   readonly #changed = new Wakeup();
   /** Messages in order. #offset bytes of the first one have been read. */
   readonly #messages: Uint8Array[] = [];
+  /** Bytes of the first message that have been read. */
   #offset = 0;
   #queuedBytes = 0;
   #unsentBytes = 0;

@@ -55,6 +55,7 @@ interface Header {
 
 interface FileEntry {
   readonly name: Name;
+  /** Index of the directory in the header's list. */
   readonly directory: number;
 }
 
@@ -254,6 +255,7 @@ class Cursor {
   readonly #bytes: Uint8Array;
   /** Whether offsets have 64 bits. */
   readonly #is64: boolean;
+  /** Offset of the next byte. */
   pos: number;
 
   constructor(bytes: Uint8Array, { pos, is64 }: { readonly pos: number; readonly is64: boolean }) {

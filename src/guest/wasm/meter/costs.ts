@@ -7,6 +7,7 @@
  */
 import { op } from '../format/instructions.ts';
 
+/** Number of the version of prices and rewriting. */
 export const METER_VERSION = 7;
 
 export interface Costs {

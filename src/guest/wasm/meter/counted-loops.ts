@@ -124,10 +124,11 @@ interface Step {
 export class CountedLoopFinder {
   readonly #bytes: Uint8Array;
   /**
-   * Byte offsets of the last instructions: that of instruction n at n modulo `recentMax`. `seen` is the number of the
-   * next instruction. scan-code.ts writes both directly: a call for each instruction would cost a tenth of the reading.
+   * Byte offsets of the last instructions: that of instruction n at n modulo `recentMax`. scan-code.ts writes these
+   * and `seen` directly: a call for each instruction would cost a tenth of the reading.
    */
   readonly recent = new Int32Array(recentMax);
+  /** Number of the next instruction. */
   seen = 0;
   /** Byte offset of the last assignment to each local, 0 for none; `#previous` has that of the assignment before. */
   #last = new Int32Array(256);
