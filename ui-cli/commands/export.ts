@@ -3,13 +3,14 @@ import process from 'node:process';
 import { type Command, Option } from 'commander';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import type { Context } from '../context.ts';
-import { type Exported, exportToFile, type LineFormat, partOf } from '../exports/export-file.ts';
+import { type Exported, exportToFile, type LineFormat, lineFormatOf, partOf } from '../exports/export-file.ts';
 import { formatBytes, plural } from '../text/format.ts';
 import { progressLine } from '../text/progress.ts';
 
 /** How a user asks for an export. */
 export interface ExportOptions {
-  readonly format: LineFormat;
+  /** Absent: as the name of the file says. */
+  readonly format?: LineFormat;
   readonly resume: boolean;
 }
 
@@ -18,24 +19,28 @@ const barMs = 100;
 
 /** Adds --format and --resume to a command. `of`: the option that they belong to; null: the command exports always. */
 export function addExportOptions(command: Command, of: string | null = null): Command {
-  const format = new Option('--format <format>', `${of === null ? '' : `of --${of}: `}how lines are written`);
+  const format = new Option(
+    '--format <format>',
+    `${of === null ? '' : `of --${of}: `}how lines are written; else as the end of the file's name says, else ndjson`,
+  );
   return command
-    .addOption(format.choices(['ndjson', 'csv']).default('ndjson'))
+    .addOption(format.choices(['ndjson', 'csv']))
     .option('--resume', `${of === null ? '' : `of --${of}: `}go on with one that was interrupted`, false);
 }
 
 /**
  * Writes an export to `out`, or to standard output where that is `-` or null. Throws `bad_request` for `resume` without
- * a file.
+ * a file, and for a name of a file that says another format. `exported`: makes the export in a format.
  */
 export async function exportTo(
   context: Context,
-  exported: Exported,
-  { format, resume, out }: ExportOptions & { readonly out: string | null },
+  exported: (format: LineFormat) => Exported,
+  { format: asked, resume, out }: ExportOptions & { readonly out: string | null },
 ): Promise<void> {
-  if (out !== null && out !== '-') return exportToNamed(context, exported, { format, resume, out });
+  const format = lineFormatOf(out, asked);
+  if (out !== null && out !== '-') return exportToNamed(context, exported(format), { format, resume, out });
   if (resume) throw new PlatformError('bad_request', '--resume goes on with a file: say which');
-  await exported.download(null, async (bytes) => {
+  await exported(format).download(null, async (bytes) => {
     for await (const chunk of bytes) await context.out.bytes(chunk);
   });
 }
@@ -43,7 +48,7 @@ export async function exportTo(
 async function exportToNamed(
   context: Context,
   exported: Exported,
-  { format, resume, out }: ExportOptions & { readonly out: string },
+  { format, resume, out }: { readonly format: LineFormat; readonly resume: boolean; readonly out: string },
 ): Promise<void> {
   let hasBegun = false;
   const begun: Exported = {

@@ -38,8 +38,10 @@ export function addInvocationCommands(program: Command, context: Context): void 
       if (options.export !== undefined) {
         if (id !== undefined)
           throw new PlatformError('bad_request', '--export writes all invocations: leave out the id');
-        const exported = exportedRecords(client, name, 'invocations', options.format);
-        return exportTo(context, exported, { ...options, out: options.export });
+        return exportTo(context, (format) => exportedRecords(client, name, 'invocations', format), {
+          ...options,
+          out: options.export,
+        });
       }
       if (options.cancel === true) {
         if (id === undefined) throw new PlatformError('bad_request', '--cancel needs the id of an invocation');

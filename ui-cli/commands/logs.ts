@@ -104,7 +104,7 @@ export function addLogCommands(program: Command, context: Context): void {
         throw new PlatformError('bad_request', '--status, --export and --invocation are for one handler');
       const client = await context.client();
       if (options.export !== undefined)
-        return exportTo(context, exportedRecords(client, name, 'logs', options.format), {
+        return exportTo(context, (format) => exportedRecords(client, name, 'logs', format), {
           ...options,
           out: options.export,
         });

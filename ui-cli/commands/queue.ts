@@ -4,7 +4,7 @@ import { PlatformError } from '../../src/protocol/errors.ts';
 import { queueLimits } from '../../src/protocol/limits.ts';
 import { type MessageState, messageStates } from '../../src/protocol/nouns.ts';
 import type { Context } from '../context.ts';
-import { exportedQueue } from '../exports/export-file.ts';
+import { exportedQueue, type LineFormat } from '../exports/export-file.ts';
 import { readInput, sendFile } from '../exports/import-file.ts';
 import { formatBytes, plural } from '../text/format.ts';
 import { messageTable, queueLines, queueTable } from '../text/queue.ts';
@@ -91,9 +91,11 @@ export function addQueueCommand(program: Command, context: Context): void {
       .argument('<queue>', queueArgument)
       .option('--out <file>', 'the file; compressed where it ends in .gz or .zst; - is standard output')
       .addOption(stateOption()),
-  ).action(async (name: string, options: ExportOptions & Selection & { readonly out?: string }) =>
-    exportTo(context, exportedQueue(await context.client(), name, options), { ...options, out: options.out ?? null }),
-  );
+  ).action(async (name: string, options: ExportOptions & Selection & { readonly out?: string }) => {
+    const client = await context.client();
+    const exported = (format: LineFormat) => exportedQueue(client, name, { ...options, format });
+    await exportTo(context, exported, { ...options, out: options.out ?? null });
+  });
 
   queue
     .command('retry')

@@ -14,6 +14,21 @@ import { csvFields, RecordScanner } from '../text/records.ts';
 
 export type LineFormat = 'ndjson' | 'csv';
 
+/**
+ * Returns how the lines of an export to the file `out` are written: as `asked`, else as the end of the name says (.csv, also
+ * with .gz or .zst behind it), else NDJSON. `out` null: not to a file. Throws `bad_request` when the name says something
+ * else than what was asked.
+ */
+export function lineFormatOf(out: string | null, asked?: LineFormat): LineFormat {
+  const ending = /\.(csv|ndjson|jsonl)(\.gz|\.zst)?$/i.exec(out ?? '')?.[1]?.toLowerCase();
+  const named = ending === undefined ? undefined : ending === 'csv' ? 'csv' : 'ndjson';
+  if (asked !== undefined && named !== undefined && asked !== named)
+    throw new PlatformError('bad_request', `the name ${out} says ${named}, and --format ${asked}`, {
+      hints: ['leave --format out, or give the file another name'],
+    });
+  return asked ?? named ?? 'ndjson';
+}
+
 export interface Exported {
   /** What a record is called: `message`. */
   readonly noun: string;

@@ -18,7 +18,8 @@ interface CoreExtern {
 
 export interface Inspected {
   readonly file: string;
-  readonly kind: 'module' | 'component';
+  /** `other`: not WebAssembly. */
+  readonly kind: 'module' | 'component' | 'other';
   readonly bytes: number;
   readonly sha256: string;
   /** Why a push would refuse the file; null: it would be accepted. */
@@ -54,7 +55,7 @@ export async function inspectFile(file: string): Promise<Inspected> {
   const isComponent = bytes[4] === 0x0d && bytes[6] === 1;
   const head = {
     file,
-    kind: isComponent ? ('component' as const) : ('module' as const),
+    kind: isComponent ? ('component' as const) : isWasm(bytes) ? ('module' as const) : ('other' as const),
     bytes: bytes.length,
     sha256: createHash('sha256').update(bytes).digest('hex'),
     exports: isComponent ? null : await exportsOf(bytes),
@@ -71,6 +72,11 @@ export async function inspectFile(file: string): Promise<Inspected> {
     const { code, message, details, hints } = error;
     return { ...head, refusal: { code, message, details, hints }, program: null };
   }
+}
+
+/** Returns whether the bytes begin as all binary forms of WebAssembly do. */
+function isWasm(bytes: Uint8Array): boolean {
+  return bytes[0] === 0 && bytes[1] === 0x61 && bytes[2] === 0x73 && bytes[3] === 0x6d;
 }
 
 function programFacts(
@@ -108,11 +114,13 @@ async function exportsOf(bytes: Uint8Array): Promise<readonly CoreExtern[] | nul
   }
 }
 
+const kindWords = { module: 'a module', component: 'a component', other: 'not WebAssembly' } as const;
+
 /** Returns the inspection as lines for a person. */
 export function inspectionLines(found: Inspected): string[] {
   const { program, exports } = found;
   const pairs: (readonly [string, string])[] = [
-    ['file', `${visible(found.file)}: a ${found.kind}, ${formatBytes(found.bytes)}`],
+    ['file', `${visible(found.file)}: ${kindWords[found.kind]}, ${formatBytes(found.bytes)}`],
     ['sha256', found.sha256],
   ];
   if (exports !== null)

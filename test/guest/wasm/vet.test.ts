@@ -110,6 +110,7 @@ describe('what is no module', () => {
       'this is a Git LFS pointer, not the file itself',
     ],
     ['text format', '(module)', '28 6d 6f 64', 'the file starts with "(mod": this looks like the text format'],
+    ['PNG', '\x89PNG\r\n', '89 50 4e 47', 'this looks like a picture'],
     ['gzip', '\x1f\x8b\x08\x00', '1f 8b 08 00', 'this looks like a gzip file'],
   ])('%s is told as what it is', (_, contents, found, hint) => {
     const error = refusal(Buffer.from(contents, 'latin1'));

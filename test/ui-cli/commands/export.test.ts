@@ -100,6 +100,21 @@ test('a name that ends in .gz or .zst is compressed; - is standard output', asyn
   await expect(stat(file('a.gz.part'))).rejects.toMatchObject({ code: 'ENOENT' });
 });
 
+test('a name that ends in .csv has CSV, and a --format that says something else is refused', async () => {
+  const csv = (await wasmcloud('invocations', 'otter', '--export', '-', '--format', 'csv')).stdout;
+  await wasmcloud('invocations', 'otter', '--export', file('b.csv'));
+  await wasmcloud('invocations', 'otter', '--export', file('b.csv.gz'));
+  expect(await readFile(file('b.csv'), 'utf8')).toBe(csv);
+  expect(gunzipSync(await readFile(file('b.csv.gz'))).toString()).toBe(csv);
+  for (const [name, format] of [
+    ['c.csv', 'ndjson'],
+    ['c.ndjson.zst', 'csv'],
+  ] as const) {
+    const refused = await wasmcloud('invocations', 'otter', '--export', file(name), '--format', format);
+    expect(refused).toMatchObject({ status: 1, stderr: expect.stringContaining(`and --format ${format}`) });
+  }
+});
+
 test('nothing to export is an empty file; what does not go together is refused', async () => {
   expect((await wasmcloud('logs', 'quiet', '--export', file('none'))).stdout).toMatch(/^wrote 0 lines \(0 B\)/);
   expect(await readFile(file('none'), 'utf8')).toBe('');

@@ -53,6 +53,7 @@ test('no WebAssembly, and no file, are said', async () => {
   await writeFile(file, '<html></html>');
   expect(await inspect(file)).toMatchObject({
     status: 1,
+    stdout: expect.stringMatching(/^file +\S*page\.wasm: not WebAssembly, 13 B$/m),
     stderr: expect.stringContaining('is not a valid WebAssembly module'),
   });
   expect(await inspect(join(control.folder, 'none.wasm'))).toMatchObject({

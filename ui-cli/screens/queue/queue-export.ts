@@ -2,7 +2,7 @@
 import { access } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import type { MessageState } from '../../../src/protocol/nouns.ts';
-import { exportedQueue, exportToFile, type LineFormat, partOf } from '../../exports/export-file.ts';
+import { exportedQueue, exportToFile, lineFormatOf, partOf } from '../../exports/export-file.ts';
 import type { App } from '../../frame/app.ts';
 import type { FormSlot } from '../../frame/form-slot.ts';
 import type { Task } from '../../frame/task.ts';
@@ -58,7 +58,7 @@ async function exportQueue(
     `exporting to ${visible(out)}`,
     async (task) => {
       const { signal } = task.abort;
-      const format: LineFormat = /\.csv(\.gz|\.zst)?$/.test(out) ? 'csv' : 'ndjson';
+      const format = lineFormatOf(out);
       const exported = exportedQueue(app.client, name, { ...(state === null ? {} : { state }), format, signal });
       const total = await exported.total();
       try {

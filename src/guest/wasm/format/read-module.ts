@@ -119,6 +119,7 @@ function guessFormat(bytes: Uint8Array): string[] {
   if (/^\s*(\(|;;)/.test(head)) return [looksLike('the text format (.wat); push the binary, or name the file .wat')];
   if (head.startsWith('\x1f\x8b')) return [looksLike('a gzip file; push it unpacked')];
   if (head.startsWith('PK')) return [looksLike('a zip file; push it unpacked')];
+  if (/^(\x89PNG|\xff\xd8\xff|GIF8)/.test(head)) return [looksLike('a picture')];
   if (head.startsWith('\x7fELF')) return [looksLike('a native Linux program; build for wasm32')];
   if (head.startsWith('BC\xc0\xde')) return [looksLike('LLVM bitcode; link it to a .wasm')];
   return [];
