@@ -64,6 +64,7 @@ export class GuestBuffer implements Destination, Origin, Unstored {
   readonly element: Element;
   readonly #guest: Process;
   readonly #pointer: number;
+  /** Number of elements. */
   readonly #length: number;
   readonly #layout: Layout | null;
   /** Encoding of the strings in this range. */
