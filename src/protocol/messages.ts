@@ -123,6 +123,8 @@ export type ToRunner =
   | { readonly kind: 'announce'; readonly label: string }
   /** Tells that other nodes serve `label`: calls are answered `misdirected`, or `unavailable` when no node does. */
   | ({ readonly kind: 'elsewhere' } & ElsewhereLabel)
+  /** Tells that this node cannot serve what is released for `label`: calls are answered `unavailable`. */
+  | ({ readonly kind: 'unserved' } & UnservedLabel)
   /** Tells that callers of a former name are sent to the handler's present one. */
   | ({ readonly kind: 'redirect' } & MovedLabel)
   /** Tells that a custom domain leads to the handler `to`; null: to no handler. */
@@ -203,6 +205,13 @@ export type FromRunner =
 /** A label that this node does not hold. */
 export interface ElsewhereLabel extends Elsewhere {
   readonly label: string;
+}
+
+/** A label whose Release cannot be served here. */
+export interface UnservedLabel {
+  readonly label: string;
+  /** Words for callers, after a colon. */
+  readonly reason: string;
 }
 
 /** Former name of a handler: requests for `label`, and for its previews SLUG--LABEL, are redirected to the name `to`. */

@@ -230,6 +230,11 @@ export class Dispatcher {
     if (found === null) {
       const elsewhere = routes.elsewhereOf(address.label);
       if (elsewhere !== undefined) throw this.#misdirected(elsewhere, tried);
+      const reason = routes.unservedReason(address.label);
+      if (reason !== undefined)
+        throw new PlatformError('unavailable', `This function cannot be served here: ${reason}.`, {
+          retryAfterSeconds: 30,
+        });
       throw new PlatformError('not_deployed', 'Nothing has been deployed to this handler yet.', {
         hints: ['git push wasmcloud main deploys it'],
       });

@@ -184,6 +184,9 @@ export class Runner {
       case 'announce':
         this.#routes.set(message.label, null);
         return;
+      case 'unserved':
+        this.#routes.setUnserved(message.label, message.reason);
+        return;
       case 'elsewhere': {
         const { label, nodes, labels } = message;
         this.#routes.setElsewhere(label, { nodes, labels });

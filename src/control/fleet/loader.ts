@@ -2,6 +2,7 @@
 import type { DeploymentSpec, OwnerState, ToRunner } from '../../protocol/messages.ts';
 import type { HandlerId } from '../../protocol/names.ts';
 import type { ReleaseState } from '../../protocol/ports.ts';
+import { notLoaded } from '../../protocol/released.ts';
 import type { Quarantine } from './blame.ts';
 import { fleetLimits } from './limits.ts';
 import type { RunnerProcess } from './runner-process.ts';
@@ -53,11 +54,12 @@ export async function load(options: LoadOptions): Promise<void> {
   for (const moved of state.moved) runner.send({ kind: 'redirect', ...moved });
   for (const domain of state.domains) runner.send({ kind: 'domain', ...domain });
   for (const label of state.known) runner.send({ kind: 'announce', label });
+  for (const label of state.unserved ?? []) runner.send({ kind: 'unserved', ...label });
   for (const label of state.elsewhere ?? []) runner.send({ kind: 'elsewhere', ...label });
   for (const { label, specId, rollout = null } of state.releases) {
     // Where only the new version is missing, the live one answers all calls.
     const shared = rollout === null || missing.has(rollout.specId) ? null : rollout;
-    if (missing.has(specId)) runner.send({ kind: 'announce', label });
+    if (missing.has(specId)) runner.send({ kind: 'unserved', label, reason: notLoaded });
     else runner.send({ kind: 'release', label, specId, rollout: shared });
   }
 }

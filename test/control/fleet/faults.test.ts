@@ -221,8 +221,15 @@ describe('a deployment', () => {
       fleet.specs.set(spec.specId, spec);
       fleet.releases.set(name, spec.specId);
     }
+    fleet.unserved.set('newer', 'a newer version has it');
     await fleet.start();
     expect((await call(`${fleet.url}/good/`)).text).toBe('good');
+    const newer = await call(`${fleet.url}/newer/`);
+    expect(newer).toMatchObject({ status: 503, headers: { 'retry-after': '30' } });
+    expect(newer.text).toContain('This function cannot be served here: a newer version has it.');
+    // Until something that can be served is released.
+    await fleet.deployWat('newer', writer('now'));
+    expect((await call(`${fleet.url}/newer/`)).text).toBe('now');
     expect((await call(`${fleet.url}/bad/`)).status).toBe(503);
     await fleet.until(() => fleet.lines[0]);
     expect(fleet.lines[0]).toMatchObject({ handler: 'bad', stream: 'platform', level: 1 });
