@@ -1,5 +1,5 @@
 /** Brings a starting runner up to date: all Releases, and the specs that are being prepared. */
-import type { DeploymentSpec, OwnerState, ToRunner } from '../../protocol/messages.ts';
+import type { DeploymentSpec, OwnerState } from '../../protocol/messages.ts';
 import type { HandlerId } from '../../protocol/names.ts';
 import type { ReleaseState } from '../../protocol/ports.ts';
 import { notLoaded } from '../../protocol/released.ts';
@@ -36,7 +36,7 @@ export async function load(options: LoadOptions): Promise<void> {
   const missing = new Set<string>();
   const tell = async (spec: DeploymentSpec): Promise<void> => {
     const { specId } = spec;
-    const result = await runner.prepare({ kind: 'prepare', spec, isLazy: true }, null);
+    const result = await runner.prepare({ kind: 'prepare', spec, isLazy: true });
     // The runner has ended; the next one reads the state anew.
     if (result === 'ended') return;
     if (result.error !== null) {
@@ -62,12 +62,4 @@ export async function load(options: LoadOptions): Promise<void> {
     if (missing.has(specId)) runner.send({ kind: 'unserved', label, reason: notLoaded });
     else runner.send({ kind: 'release', label, specId, rollout: shared });
   }
-}
-
-/** Makes the message with the code of a Deployment. Rejects as `readArtifact` does. */
-export async function artifactMessage(
-  spec: DeploymentSpec,
-  readArtifact: (name: string) => Promise<Uint8Array>,
-): Promise<Extract<ToRunner, { kind: 'artifact' }>> {
-  return { kind: 'artifact', name: spec.artifact, bytes: await readArtifact(spec.artifact) };
 }
