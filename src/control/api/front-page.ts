@@ -17,12 +17,8 @@ interface Step {
 
 const steps = (addresses: Addresses): readonly Step[] => [
   {
-    text: 'Log in once, from a clone of Trisiel after `npm ci` and `npm link`. A new account needs a code of the operator:',
-    commands: [
-      `export WASMCLOUD_SERVER=${addresses.serverUrl()}`,
-      'wasmcloud signup NAME --invite CODE',
-      'wasmcloud login NAME',
-    ],
+    text: 'Once, in a clone of Trisiel after `npm ci` and `npm link`: make an account, with a code of the operator. Who has one types `wasmcloud login NAME` instead.',
+    commands: [`export WASMCLOUD_SERVER=${addresses.serverUrl()}`, 'wasmcloud signup NAME --invite CODE'],
   },
   {
     text: 'Push a repository that holds one built .wasm; the push answers with the URL:',
@@ -33,8 +29,9 @@ const steps = (addresses: Addresses): readonly Step[] => [
 
 const places = (addresses: Addresses): readonly (readonly [string, string])[] => [
   ['functions', addresses.functionUrl('NAME')],
-  ['functions, too', addresses.functionPathUrl('NAME')],
+  ['or by path', addresses.functionPathUrl('NAME')],
   ['repositories', addresses.gitUrl('NAME')],
+  ['first steps', `${addresses.serverUrl()}/docs/first-function`],
   ['the book', `${addresses.serverUrl()}/docs`],
   ['imports', `${addresses.serverUrl()}/docs/imports`],
   ['status', `${addresses.serverUrl()}/status`],

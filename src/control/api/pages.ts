@@ -116,6 +116,12 @@ export function pages(options: PagesOptions): Router {
     ctx.type = 'text/plain; charset=utf-8';
     ctx.body = importsText(rows);
   });
+  // A reader who has followed an old link keeps the search and the list of pages.
+  router.get('/docs/{*path}', async (ctx, next) => {
+    if (book === null || !wantsPage(ctx)) return next();
+    ctx.status = 404;
+    sendPage(ctx, (await book).notFound);
+  });
   return router;
 }
 
@@ -166,6 +172,7 @@ export function nothingHere(ctx: Koa.Context, addresses: Addresses): PlatformErr
     hints: [
       ...(isHandlerName(first) ? [`a handler ${first} would answer at ${addresses.functionPathUrl(first)}`] : []),
       `what there is: ${addresses.serverUrl()}/`,
+      `the book: ${addresses.serverUrl()}/docs`,
     ],
   });
 }
@@ -173,9 +180,10 @@ export function nothingHere(ctx: Koa.Context, addresses: Addresses): PlatformErr
 /** Returns a refusal as a page for a browser. */
 export function problemPage({ title, detail, hints = [] }: Problem): Page {
   const rows = hints.map((hint) => `<li>${linked(hint)}`);
+  const heading = `${detail.charAt(0).toUpperCase()}${detail.slice(1)}`;
   return {
     title,
-    body: `<nav aria-label="Trisiel"><a href="/">Trisiel</a></nav>\n<main>\n<h1>${escapeHtml(detail)}</h1>\n<ul>${rows.join('\n')}</ul>\n</main>`,
+    body: `<nav aria-label="Trisiel"><a href="/">Trisiel</a></nav>\n<main>\n<h1>${escapeHtml(heading)}</h1>\n<ul>${rows.join('\n')}</ul>\n</main>`,
   };
 }
 

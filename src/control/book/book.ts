@@ -26,6 +26,8 @@ export interface BookPage {
 export interface Book {
   /** Pages by path, in reading order. */
   readonly pages: ReadonlyMap<string, BookPage>;
+  /** What is shown at a path without a page: the search and the list of all pages. */
+  readonly notFound: Page;
   /** Other files by their path: scripts, pictures. */
   readonly files: ReadonlyMap<string, BookFile>;
 }
@@ -44,6 +46,9 @@ export interface BookFile {
   /** The file in the codings that make it smaller, and as it is; the preferred one first. */
   readonly representations: readonly Representation[];
 }
+
+/** No page has it. */
+const notFoundPath = 'there/is/no/such/page';
 
 const pictureTypes: Readonly<Record<string, string>> = { '.png': 'image/png', '.svg': 'image/svg+xml' };
 const scriptType = 'text/javascript; charset=utf-8';
@@ -74,7 +79,13 @@ export async function readBook(folder: string, urls: BookUrls = serverUrls): Pro
   const script = await readFile(join(import.meta.dirname, 'browser.js'));
   files.set(bookFiles.script, await fileOf(scriptType, script));
   files.set(bookFiles.search, await fileOf(scriptType, Buffer.from(searchScript(sections))));
-  return { pages: new Map(pages), files };
+  const missing = {
+    title: 'There is no such page',
+    html: '<h1>There is no such page</h1>\n<p>The key <code>/</code> searches in all pages; the list beside this text, or below it, has them all.\n',
+  };
+  const nowhere = { path: notFoundPath, headings: [], before: null, after: null };
+  const notFound = frameOf({ ...missing, ...nowhere, parts, titles, urls });
+  return { pages: new Map(pages), notFound, files };
 }
 
 /** Compresses a file, and makes validators of it, once for all requests. */

@@ -80,6 +80,7 @@ function pagesOf({ path, parts, titles, urls }: Placed): string {
 }
 
 function aroundOf({ path, before, after, titles, urls }: Placed): string {
+  if (before === null && after === null) return '';
   const link = (to: string | null, rel: 'prev' | 'next') => {
     if (to === null) return '';
     const title = escapeHtml(titles.get(to) ?? to);
@@ -124,7 +125,7 @@ pre span { color: light-dark(#1d6b2f, #9fd3a9); }
   #pages { grid-column: 1; grid-row: 1 / span 2; font-size: 15px; }
 }
 @media (min-width: 80rem) {
-  .book { grid-template-columns: 15rem minmax(0, 46rem) 14rem; }
+  .book { grid-template-columns: 15rem minmax(0, 50rem) 14rem; }
   main { grid-row: 1; }
   .contents { grid-column: 3; grid-row: 1; position: sticky; top: 1rem; align-self: start; max-height: calc(100vh - 2rem); overflow-y: auto; font-size: 15px; }
 }

@@ -31,7 +31,7 @@ describe.skipIf(browserMissing !== null)('a page in a browser', () => {
   ];
   const pages = {
     ...{ '/': all, '/status': all, '/docs/imports': inTurn, '/nothing-here': inTurn },
-    ...{ '/docs': inTurn, '/docs/operations': inTurn, '/docs/first-function': columns },
+    ...{ '/docs': inTurn, '/docs/nothing/here': all, '/docs/operations': inTurn, '/docs/first-function': columns },
   };
   it.each(Object.entries(pages).flatMap(([path, looks]) => looks.map((look) => ({ path, ...look }))))(
     '$path at $width pixels (dark: $dark) is accessible, fits, and breaks no rule of its policy',

@@ -119,6 +119,15 @@ describe('a wrong port or host', () => {
     expect((await get('/%3Cscript%3E', browser)).text).not.toContain('<script');
   });
 
+  test('a path without a page of the book shows its search and its pages, to programs a problem', async () => {
+    const { status, type, text } = await get('/docs/nothing/here', browser);
+    expect([status, type]).toEqual([404, 'text/html; charset=utf-8']);
+    expect(text).toContain('<h1>There is no such page</h1>');
+    for (const part of ['role="search"', 'href="/docs/first-function"']) expect(text).toContain(part);
+    expect(text).not.toContain('aria-current=');
+    expect((await get('/docs/nothing/here')).type).toBe('application/problem+json');
+  });
+
   test('below the API a refusal stays JSON for everybody', async () => {
     expect((await get('/api/v1/nothing', browser)).type).toBe('application/problem+json');
   });
