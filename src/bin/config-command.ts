@@ -17,6 +17,9 @@ import {
 
 const mask = '********';
 
+// A reader that has seen enough, as head, is no mistake.
+process.stdout.on('error', () => process.exit());
+
 try {
   process.exitCode = run(process.argv.slice(2));
 } catch (error) {
@@ -80,6 +83,7 @@ function notesOf({ values, file, overridden, fromFile }: LoadedSettings): readon
     .map(({ name }) => name);
   const isReadable = file !== null && secrets.length > 0 && (statSync(file).mode & 0o004) !== 0;
   return [
+    ...(file === null ? [`no file was read: name it, or set ${configVariable}`] : []),
     ...overridden.map((name) => overriddenNote(name)),
     ...unknown,
     ...(isReadable ? [`${file} holds ${secrets.join(', ')}, and every user of this machine can read it`] : []),

@@ -1,6 +1,19 @@
 /** Makes control's data folder, checks that it can be written, and holds it for one control at a time. */
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  lchownSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join, sep } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { PlatformError } from '../protocol/errors.ts';
@@ -109,6 +122,20 @@ function holderOf(folder: string): string {
 
 function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : String(error);
+}
+
+/**
+ * Gives what root has written into the data folder `path` to the folder's owner, who could not read it otherwise: an operator
+ * runs commands as root beside a service with a user of its own. Does nothing as another user, or where the folder is root's.
+ */
+export function giveToOwner(path: string): void {
+  const { uid, gid } = statSync(path);
+  if (process.getuid?.() !== 0 || uid === 0) return;
+  for (const entry of readdirSync(path, { recursive: true, encoding: 'utf8' })) {
+    const file = join(path, entry);
+    // Runners that serve on may remove files of theirs meanwhile.
+    if (lstatSync(file, { throwIfNoEntry: false })?.uid === 0) lchownSync(file, uid, gid);
+  }
 }
 
 /**

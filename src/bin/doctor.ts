@@ -7,7 +7,7 @@ import { examine } from '../control/backup/doctor.ts';
 import { gitEnvironment } from '../control/git/git-environment.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import { runCommand } from './command.ts';
-import { takeDataFolder } from './data-folder.ts';
+import { giveToOwner, takeDataFolder } from './data-folder.ts';
 import { databaseLocation, knownIdentity } from './data-identity.ts';
 
 await runCommand({ takesFile: false, options: { repair: 'flag', json: 'flag' } }, async ({ flags, config }) => {
@@ -34,6 +34,7 @@ await runCommand({ takesFile: false, options: { repair: 'flag', json: 'flag' } }
     }
     return left === 0 ? 0 : 1;
   } finally {
+    if (repair) giveToOwner(dataFolder);
     held?.release();
   }
 });

@@ -17,7 +17,7 @@ import { packSuffix } from '../control/git/repository-keeper.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import type { HandlerId } from '../protocol/names.ts';
 import { runCommand } from './command.ts';
-import { takeDataFolder } from './data-folder.ts';
+import { giveToOwner, takeDataFolder } from './data-folder.ts';
 import { type FolderIdentity, knownIdentity, writeIdentity } from './data-identity.ts';
 import { recordsToDisk } from './records-to-disk.ts';
 
@@ -43,6 +43,7 @@ await runCommand({ takesFile: false, options: { to: 'text' } }, async ({ texts, 
       throw new PlatformError('bad_request', '--to names neither postgres://… nor sqlite:FOLDER');
     return await toSqlite({ folder, identity, url: config.database, target: resolve(target) });
   } finally {
+    giveToOwner(folder);
     held.release();
   }
 });

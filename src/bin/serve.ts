@@ -3,6 +3,7 @@
  * the platform's own log goes to stderr as JSON lines. SIGTERM: finishes work, leaves the runners to the next start,
  * exits 0. SIGINT, or a second SIGTERM: also lets the runners finish, and ends them.
  */
+import { sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runnerReads } from '../control/fleet/runner-process.ts';
 import { gitEnvironment } from '../control/git/git-environment.ts';
@@ -75,7 +76,9 @@ async function main(): Promise<void> {
 
 /** Prints how to make the first account. */
 function announceFirstAccount(code: string): void {
-  const command = `npx wasmcloud signup --invite ${code}`;
+  // npx would look for a package of that name in the registry where this one is installed, not cloned.
+  const isInstalled = import.meta.filename.includes(`${sep}node_modules${sep}`);
+  const command = `${isInstalled ? 'wasmcloud' : 'npx wasmcloud'} signup --invite ${code}`;
   log.info({ code, command }, 'there is no account yet; the first one is made with this code');
   if (process.stderr.isTTY)
     process.stderr.write(`\n  No account yet. In another terminal, make the first one:\n\n    ${command}\n\n`);

@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -183,7 +184,8 @@ describe('trisiel config', () => {
     });
     expect(stderr.split('\n').map((line) => /^trisiel: ([A-Z_]+)/.exec(line)?.[1] ?? line)).toEqual([
       ...['TRISIEL_PORT', 'TRISIEL_DATABASE', 'TRISIEL_METRICS_TOKEN_FILE', 'TRISIEL_ASK_TOKEN'],
-      ...['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_TRACES_SAMPLER', ''],
+      ...['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_TRACES_SAMPLER'],
+      ...['note: no file was read: name it, or set TRISIEL_CONFIG', ''],
     ]);
   });
 
@@ -197,6 +199,21 @@ describe('trisiel config', () => {
     const right = await run(['check'], { TRISIEL_NODE_URL: 'https://node.example.com' });
     expect(right).toMatchObject({ status: 0, stderr: expect.not.stringContaining('is no setting') });
     expect((await run(['check'], { TRISIEL_PORT_FILE: 'x' })).stderr).toContain('TRISIEL_PORT_FILE is no setting');
+  });
+
+  it('check says that it has read no file', async () => {
+    const { status, stderr } = await run(['check'], { TRISIEL_PORT: '0' });
+    expect([status, stderr]).toEqual([0, 'note: no file was read: name it, or set TRISIEL_CONFIG\n']);
+  });
+
+  it('show ends quietly where its reader has seen enough', async () => {
+    const child = spawn(process.execPath, [command, 'show'], { cwd: folder });
+    child.stdout.destroy();
+    let stderr = '';
+    child.stderr.on('data', (text) => {
+      stderr += text;
+    });
+    expect([await once(child, 'close'), stderr]).toEqual([[0, null], expect.not.stringContaining('Error')]);
   });
 
   it('show prints what a start would use, without a secret, and can be read again', async () => {

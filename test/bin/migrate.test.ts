@@ -2,7 +2,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { lchown, lstat, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -310,6 +310,17 @@ describe.skipIf(postgresMissing !== null)('trisiel migrate', () => {
     expect([refused.status, refused.stderr]).toEqual([2, expect.stringContaining('is not empty')]);
     expect(await readdir(target)).toEqual(['env.key']);
     expect(await readFile(join(target, 'env.key'), 'utf8')).toBe('of another platform');
+  });
+
+  const isRoot = process.getuid?.() === 0;
+  if (!isRoot) console.log('skipped: a folder of another user, which only root can make');
+  it.skipIf(!isRoot)('run by root, leaves the folder to its owner, as the user of a service is', async () => {
+    const folder = await platform();
+    const owned = ['.', ...(await readdir(folder, { recursive: true }))];
+    for (const name of owned) await lchown(join(folder, name), 54_321, 54_321);
+    expect((await migrate(folder, await emptyDatabase())).status).toBe(0);
+    for (const name of await readdir(folder, { recursive: true }))
+      expect((await lstat(join(folder, name))).uid, name).toBe(54_321);
   });
 
   it('is a command of trisiel', async () => {

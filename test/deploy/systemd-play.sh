@@ -52,6 +52,16 @@ wait $caller
 systemctl start trisiel-backup.service
 ls /var/lib/trisiel/backups >/results/backups
 
+# Pages for operators, typed by root: the first one sets the variables of the unit.
+. /incidents.sh >/results/looked
+mkdir /backups && cp /var/lib/trisiel/backups/trisiel-*.tar /backups/tuesday.trisiel
+. /operations.sh
+call >/results/restored
+systemctl stop trisiel
+trisiel doctor --repair >/results/repaired
+find /var/lib/private/trisiel -user root >/results/of-root
+systemctl start trisiel
+
 # Restart=always, and the watchdog: systemd starts it again.
 restarted() { # COUNT
   set +x

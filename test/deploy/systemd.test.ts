@@ -4,11 +4,12 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildPackage } from '../../deploy/package.ts';
 import { printing } from '../support/e2e-guests.ts';
 import { linkDependencies } from '../support/machine.ts';
+import { blocksOf } from '../support/page-blocks.ts';
 import { boot, makeSystem, withoutSystemd } from '../support/systemd-machine.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -41,6 +42,8 @@ describe.skipIf(withoutSystemd !== null)('the units under systemd', () => {
     await writeFile(join(top, 'etc/trisiel/trisiel.toml'), 'TRISIEL_RUNNERS = 1\n');
     await writeFile(join(top, 'root/function.wasm'), printing('hello from a unit\n'));
     await cp(join(import.meta.dirname, 'systemd-play.sh'), join(top, 'play.sh'));
+    for (const { page, text } of blocksOf('service'))
+      await writeFile(join(top, `${basename(page, '.md')}.sh`), text, { flag: 'wx' });
     shown = await boot(top, '/play.sh');
   }, 900_000);
   afterAll(() => rm(top, { recursive: true, force: true }));
@@ -83,5 +86,15 @@ describe.skipIf(withoutSystemd !== null)('the units under systemd', () => {
   test('the backup unit writes a whole archive as the same user', ({ skip }) => {
     if (!existsSync(join(top, 'results/booted'))) skip();
     expect(result('backups')).toMatch(/^trisiel-\w+\.tar$/);
+  });
+
+  test('commands that root types beside the service are about its platform, and leave its files to its user', ({
+    skip,
+  }) => {
+    if (!existsSync(join(top, 'results/booted'))) skip();
+    expect(result('looked')).toMatch(/^\{"ready":true.*\}all is well$/s);
+    expect(result('repaired')).toBe('all is well');
+    expect(result('of-root')).toBe('');
+    expect(result('restored')).toBe('hello from a unit');
   });
 });

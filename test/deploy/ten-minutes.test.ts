@@ -148,6 +148,8 @@ describe.skipIf(missing != null)('the page on installing', () => {
     await start();
     expect(journal).toBe('journalctl --unit trisiel');
     expect(trisiel.journal.join('\n')).toContain('there is no account yet');
+    // As the page has it below: npx would look for another package.
+    expect(trisiel.journal.join('\n')).toContain('"command":"wasmcloud signup --invite');
   });
 
   test('has Caddy in front, which gets certificates', async () => {

@@ -50,7 +50,6 @@ describe('the commands of a page for operators', () => {
   const stopped = (): Promise<unknown> => platform.stop();
 
   const places: Readonly<Record<string, Place>> = {
-    'docs/incidents.md': { missing: null },
     'docs/configuration.md': {
       missing: null,
       words: (folder) => [['/etc/trisiel', folder]],

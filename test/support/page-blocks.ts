@@ -30,9 +30,10 @@ const userPages = [
   ...['docs/logs.md', 'docs/previews.md', 'docs/profiles.md', 'docs/push.md', 'docs/queues.md', 'docs/releases.md'],
   ...['docs/renaming.md', 'docs/schedules.md', 'docs/snapshots.md', 'docs/teams.md'],
 ];
-const operatorPages = [
-  ...['docs/cluster-git.md', 'docs/configuration.md', 'docs/incidents.md', 'docs/metrics.md', 'docs/operations.md'],
-];
+const operatorPages = [...['docs/cluster-git.md', 'docs/configuration.md', 'docs/metrics.md', 'docs/operations.md']];
+/** Whether a block needs the service of docs/install.md. */
+const ofService = ({ page, text }: PageBlock): boolean =>
+  page === 'docs/incidents.md' || (page === 'docs/operations.md' && text.includes('systemctl '));
 
 const isTyped = ({ language }: PageBlock): boolean => language === 'console' || language === 'sh';
 /** Commands that .ci/run runs: nothing that a test could add. */
@@ -54,8 +55,10 @@ export const executions = {
   /** Typed on a machine that a folder stands in for. */
   operating: {
     test: 'test/docs/operator-commands.test.ts',
-    takes: (block) => operatorPages.includes(block.page) && isTyped(block),
+    takes: (block) => operatorPages.includes(block.page) && isTyped(block) && !ofService(block),
   },
+  /** Typed on a machine whose first process is systemd, beside the service. */
+  service: { test: 'test/deploy/systemd.test.ts', takes: (block) => isTyped(block) && ofService(block) },
   /** Typed to make a cluster of it. */
   cluster: {
     test: 'test/docs/cluster-commands.test.ts',

@@ -3,7 +3,7 @@
  * lose nothing: modes of files, pins of live commits, leftovers of interrupted work. Otherwise it changes nothing.
  */
 import { execFile } from 'node:child_process';
-import { chmod, lstat, readdir, rm, statfs } from 'node:fs/promises';
+import { chmod, readdir, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Kysely, type Selectable, sql } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
@@ -120,7 +120,8 @@ class Doctor {
     const names = ['', 'env.key', 'control.json', 'trisiel.db', 'runner.key', 'artifacts', 'repos', 'upgrades'];
     for (const name of names) {
       const path = join(dataFolder, name);
-      const entry = await lstat(path).catch(ifMissing(null));
+      // Through links, whose own modes mean nothing: under systemd the data folder is one.
+      const entry = await stat(path).catch(ifMissing(null));
       if (entry === null || (entry.mode & 0o077) === 0) continue;
       const mode = entry.isDirectory() ? 0o700 : 0o600;
       await this.#found({

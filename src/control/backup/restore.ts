@@ -5,8 +5,8 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { mkdir, open, readdir, readFile, readlink, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { PlatformError } from '../../protocol/errors.ts';
 import { type DatabaseLocation, openAsItIs } from '../db/database.ts';
@@ -103,7 +103,13 @@ async function idOf(path: string): Promise<string> {
   return reader.header.id;
 }
 
+/** A link is not followed: who may write beside the folder could lead the files anywhere. */
 async function checkEmpty(folder: string): Promise<void> {
+  const target = await readlink(folder).catch(() => null);
+  if (target !== null)
+    throw new PlatformError('conflict', `the data folder ${folder} is a link`, {
+      hints: [`if you trust it, name where it leads: TRISIEL_DATA=${resolve(dirname(folder), target)}`],
+    });
   const entries = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
     throw new PlatformError('conflict', `${folder} is no folder that can be used (${error.code})`, { cause: error });

@@ -361,9 +361,12 @@ describe('a restore', () => {
     const place = await temporaryFolder();
     const elsewhere = await temporaryFolder();
     await symlink(elsewhere, join(place, 'data'));
-    await restoreBackup({ file: archive, bases: [], dataFolder: join(place, 'data'), databaseUrl: null }).catch(
-      () => {},
-    );
+    const restoring = restoreBackup({ file: archive, bases: [], dataFolder: join(place, 'data'), databaseUrl: null });
+    await expect(restoring).rejects.toMatchObject({
+      code: 'conflict',
+      message: expect.stringMatching(/is a link$/),
+      hints: [expect.stringContaining(`TRISIEL_DATA=${elsewhere}`)],
+    });
     expect(await readdir(elsewhere)).toEqual([]);
     await rm(join(place, 'data'), { recursive: true, force: true });
   });

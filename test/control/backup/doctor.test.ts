@@ -1,6 +1,6 @@
 /** Faults are planted in a data folder one by one: doctor names each, and mends those that lose nothing. */
 import { execFileSync } from 'node:child_process';
-import { chmod, cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
@@ -242,6 +242,17 @@ describe('trisiel doctor', () => {
     ]);
     await rm(keyFile);
     expect(await said()).toEqual(['key: DATA/env.key is missing']);
+  });
+
+  it('looks at a data folder through a link to it, as systemd makes one', async () => {
+    const { folder } = await copy();
+    const link = `${folder}-link`;
+    await symlink(folder, link);
+    const env = { TRISIEL_DATA: link };
+    expect(await trisiel('doctor', [], env)).toMatchObject({ status: 0, stdout: 'all is well\n' });
+    await chmod(folder, 0o755);
+    expect((await trisiel('doctor', ['--repair'], env)).stdout).toContain(`can reach ${link}\n  repaired`);
+    expect((await stat(folder)).mode & 0o777).toBe(0o700);
   });
 
   it('prints what to type, as text and as JSON, and exits with 1 until all is mended', async () => {
