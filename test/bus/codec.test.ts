@@ -62,6 +62,11 @@ test('damaged messages are refused, whatever the damage', () => {
   );
 });
 
+test('a message that ends within its length is damaged', () => {
+  for (const length of [0, 1, 2, 3, 4])
+    expect(() => decodeMessage(Buffer.alloc(length), ['x'])).toThrow(expect.objectContaining({ code: 'bad_request' }));
+});
+
 test('a message of another version, or of an unknown kind, is refused', () => {
   const other = Buffer.from(encodeMessage('x', 1));
   const at = other.indexOf('"version":1');

@@ -260,6 +260,7 @@ describe('subtasks', () => {
     returned.returned(() => undefined);
     returned.cancel();
     expect(returned.signal.aborted).toBe(false);
+    expect(() => returned.leave()).toThrow('a call is dropped whose end is not known');
   });
 
   it('keep what they borrow until their end', async () => {

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { archiveLimits } from '../../../src/control/backup/archive-reader.ts';
 import { writeBackup } from '../../../src/control/backup/backup.ts';
 import { restoreBackup } from '../../../src/control/backup/restore.ts';
-import { padding, tarHeader } from '../../../src/control/backup/tar.ts';
+import { padding, readTarHeader, tarHeader } from '../../../src/control/backup/tar.ts';
 import { openDatabase } from '../../../src/control/db/database.ts';
 import { migrationNames } from '../../../src/control/db/migrate.ts';
 import { removeTemporaryFolders, temporaryFolder } from '../../support/e2e.ts';
@@ -114,6 +114,17 @@ async function forge(
 }
 
 const identity: Entry = { name: 'control.json', content: JSON.stringify({ controlId: 'c', platformId }) };
+
+it('a header of which a byte has changed is damaged', () => {
+  const header = tarHeader({ name: 'database/users.ndjson', bytes: 1_000 }, 0);
+  expect(readTarHeader(header)).toMatchObject({ name: 'database/users.ndjson', bytes: 1_000 });
+  // In the name, in the digits of the size, and in those of the checksum itself.
+  for (const at of [3, 130, 150]) {
+    const damaged = Buffer.from(header);
+    damaged[at]! ^= 1;
+    expect(() => readTarHeader(damaged)).toThrow('a header is damaged');
+  }
+});
 
 describe('restoring', () => {
   it('brings every kind of value back', async () => {

@@ -45,6 +45,12 @@ onEachDatabase('deployments', (dialect) => {
     return rows.map(({ state }) => state);
   }
 
+  test('of a handler that was deleted during the push is not stored', async () => {
+    await store.db.updateTable('handlers').set({ deleted_ms: 5 }).execute();
+    await expect(stage()).rejects.toMatchObject({ code: 'not_found' });
+    expect(await states()).toEqual([]);
+  });
+
   describe('release', () => {
     test('makes one Deployment live, retires the one before, and says which that was', async () => {
       const [one, two] = [await stage(), await stage()];

@@ -1,4 +1,6 @@
 /** More code than a runner may hold: a runner that starts serves at once, and every function answers. */
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { MIB } from '../../../src/protocol/limits.ts';
 import type { HandlerId } from '../../../src/protocol/names.ts';
@@ -57,6 +59,34 @@ describe('a runner that starts with more code than it may hold', () => {
     const waiting = call(`${gated.url}/handler-1/`);
     opened.resolve();
     expect((await waiting).text).toBe('handler-1');
+  });
+
+  it('runs nothing for a client that left while its code was loaded', async () => {
+    const fleet = await fleetWith(2, MIB);
+    fleets.pop();
+    const opened = Promise.withResolvers<void>();
+    const gated = new TestFleet({
+      releases: fleet.feed,
+      readArtifact: async (name) => {
+        await opened.promise;
+        return fleet.artifacts.get(name)!;
+      },
+    });
+    fleets.push(gated);
+    await gated.start();
+    const socket = connect(Number(new URL(gated.url).port), '127.0.0.1');
+    await once(socket, 'connect');
+    socket.write('GET /handler-1/ HTTP/1.1\r\nHost: localhost\r\n\r\n', () => socket.destroy());
+    await once(socket, 'close');
+    // Answered after the runner has read the request and its end.
+    for (let n = 0; n < 3; n += 1) expect((await call(`${gated.url}/nobody/`)).status).toBe(404);
+    const waiting = call(`${gated.url}/handler-1/`);
+    opened.resolve();
+    expect((await waiting).text).toBe('handler-1');
+    await gated.until(() => gated.records.find(({ handler }) => handler === 'handler-1'));
+    expect(gated.records.filter(({ handler }) => handler === 'handler-1').map(({ outcome }) => outcome)).toEqual([
+      'ok',
+    ]);
   });
 
   it('compiles what was called last before the rest, and of the rest what is small first', async () => {

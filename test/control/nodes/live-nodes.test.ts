@@ -163,6 +163,13 @@ test('a Release does not wait for ever for a node that lives and does not take i
   expect(live.servingNewest).toBe(1);
 });
 
+test('without NATS nothing is prepared, and the push says why', async () => {
+  say('a');
+  answers.set('a', () => ({ error: null }));
+  isConnected = false;
+  await expect(live.prepare(spec)).rejects.toMatchObject({ code: 'unavailable', message: /NATS does not answer/ });
+});
+
 test('a module that a node refuses is refused; a node that does not reach this control is an outage', async () => {
   say('a');
   answers.set('a', () => ({ error: 'too many tables' }));

@@ -234,6 +234,10 @@ describe('evaluation', () => {
     ],
     ['two exports of one name', [types([0x7f]), exports([0, 't', 3, 0, 0], [0, 't', 3, 0, 0])]],
     ['an empty variant', [types([0x71, vector([])])]],
+    ['an import of a function whose type is none', [types([0x7f]), imports([0, 'f', 1, 0])]],
+    ['an import of a component whose type is none', [types([0x7f]), imports([0, 'c', 4, 0])]],
+    ['a new stream whose type is none', [types([0x7f]), canons([0x0e, 0])]],
+    ['a new future whose type is a stream', [types([0x66, 0]), canons([0x15, 0])]],
     ['33 flags', [types([0x6e, vector(Array.from({ length: 33 }, (_, index) => `f${index}`))])]],
   ];
   it.each(wrong)('refuses %s', (_name, sections) => {

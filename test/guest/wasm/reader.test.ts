@@ -110,6 +110,12 @@ describe('sections', () => {
     expect(process.memoryUsage().rss - heap).toBeLessThan(50 * 2 ** 20);
   });
 
+  test('another version of the format is refused, with what was expected', () => {
+    expect(problem(Uint8Array.from([0, 0x61, 0x73, 0x6d, 2, 0, 0, 0]))).toMatch(
+      'expected version 01 00 00 00, found 02 00 00 00',
+    );
+  });
+
   test('every prefix of a module is refused with a coded error', () => {
     const whole = Uint8Array.from(
       Buffer.from(

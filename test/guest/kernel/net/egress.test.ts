@@ -45,6 +45,30 @@ async function attempt(process: Parameters<typeof open>[0], scheme: string, host
   return await resource.flush();
 }
 
+it('a name without an address is not found, whoever looks it up; it is not refused', async () => {
+  const egress = createEgress({ allow: [], ownPorts: [] });
+  const { signal } = new AbortController();
+  await expect(egress.addressesOf('nothing.example', signal, async () => [])).rejects.toMatchObject({
+    errno: Errno.notFound,
+  });
+});
+
+it('a refused address is refused when it is opened, before anything is asked of it', async () => {
+  const process = world([]).process();
+  expect(await open(process, 'http://127.0.0.1:1')).toBe(Errno.denied);
+  expect(await open(process, 'https://10.0.0.1')).toBe(Errno.denied);
+  expect(process.lines).toHaveLength(2);
+});
+
+it('an attempt that is given up while it connects says so', async () => {
+  const ending = new AbortController();
+  const egress = createEgress({ allow: ['192.0.2.1:9'], ownPorts: [] });
+  const host = { kind: 'address', address: '192.0.2.1' } as const;
+  const attempt = egress.connect({ host, port: 9, tls: null, signal: ending.signal, halfOpen: false });
+  ending.abort();
+  await expect(attempt).rejects.toMatchObject({ errno: Errno.closed, message: /the invocation has ended/ });
+});
+
 it('a peer that is not at the address that was checked is refused, and gets nothing', async () => {
   // The system connects 0.0.0.0 to the loopback: what was allowed and checked is one address, the peer is at another.
   const received: Buffer[] = [];

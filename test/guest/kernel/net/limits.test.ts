@@ -168,6 +168,22 @@ describe('a slot given back', () => {
   });
 });
 
+describe('an idle connection', () => {
+  it('is wanted by waiting calls of its handler, and of others only where the runner has no slot left', async () => {
+    const slots = new ConnectionSlots({ max: 3, perShareMax: 1 });
+    const ending = new AbortController();
+    const [full, idle, last] = [slots.share(() => false), slots.share(() => false), slots.share(() => false)];
+    await full.acquire(ending.signal);
+    await idle.acquire(ending.signal);
+    const waiting = full.acquire(ending.signal).catch(() => 'ended');
+    expect([slots.isWanted(full), slots.isWanted(idle)]).toEqual([true, false]);
+    await last.acquire(ending.signal);
+    expect(slots.isWanted(idle)).toBe(true);
+    ending.abort();
+    expect(await waiting).toBe('ended');
+  });
+});
+
 describe('a Process', () => {
   it('has so many network resources open and no more, until it closes one', async () => {
     const process = world([]).process();
