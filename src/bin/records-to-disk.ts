@@ -10,7 +10,8 @@ import { DatabaseBlobs } from '../control/artifacts/database-blobs.ts';
 import type { Database } from '../control/db/database.ts';
 import { LeasedHomes } from '../control/git/leased-homes.ts';
 import { Repositories } from '../control/git/repositories.ts';
-import { forgetRecords, packSuffix, RepositoryKeeper } from '../control/git/repository-keeper.ts';
+import { packSuffix, RepositoryKeeper } from '../control/git/repository-keeper.ts';
+import { forgetRecords } from '../control/git/repository-records.ts';
 import { PlatformError } from '../protocol/errors.ts';
 
 export interface RecordsToDiskOptions {

@@ -584,14 +584,14 @@ export const protections: readonly Protection[] = [
   },
   {
     name: 'usage: a record whose id or outcome no database takes is left out',
-    file: 'src/control/usage/usage-store.ts',
+    file: 'src/control/usage/invocation-rows.ts',
     find: '/^[\\x21-\\x7e]{1,100}$/.test(value)',
     replace: "value !== ''",
     tests: ['test/control/usage/usage-store.test.ts'],
   },
   {
     name: 'usage: a record that JSON cannot hold is left out',
-    file: 'src/control/usage/usage-store.ts',
+    file: 'src/control/usage/invocation-rows.ts',
     find: '} catch {\n    return null;',
     replace: '} catch (error) {\n    throw error;',
     tests: ['test/control/usage/usage-store.test.ts'],

@@ -17,6 +17,7 @@ import { readRef, writeRef } from './ref-files.ts';
 import { claimHere } from './repo-home.ts';
 import type { KeptRepository, RepositoryKeeper } from './repository-keeper.ts';
 import { RepositoryObjects } from './repository-objects.ts';
+import { pinPrefix } from './repository-records.ts';
 
 export interface RepositoriesOptions {
   /** Absolute path of DATA/repos. */
@@ -362,7 +363,7 @@ export class Repositories {
 
 /** Returns the ref that pins the commit of Deployment `number`. */
 function pinOf(number: number): string {
-  return `refs/deployments/${number}`;
+  return `${pinPrefix}${number}`;
 }
 
 /** Returns the sum of the sizes of all files below `folder`. Files that vanish meanwhile count 0. */

@@ -7,7 +7,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Transaction } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
@@ -17,7 +17,9 @@ import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
 import type { Home, LeasedHomes } from './leased-homes.ts';
 import { missingObjects, type PackOptions, storePack, writePack } from './packs.ts';
-import { type Refs, readIfThere, readRefs, writeRefs } from './ref-files.ts';
+import { type Refs, readIfThere, readRefs } from './ref-files.ts';
+import { noCopy, readCopy, setRefs, writeCopy } from './repository-copy.ts';
+import { type MovedRefs, mergedRefs, pinPrefix, readPins, readRecords } from './repository-records.ts';
 
 export const keeperLimits = {
   /** Records after a base that are folded into a new base: a control that takes over stores each of their packs. */
@@ -60,29 +62,14 @@ export interface KeptRepository {
   readonly make: () => Promise<void>;
 }
 
-/** State of the copy on this disk: it has the objects up to record `number`, and if `isClean` also exactly its refs. */
-interface Copy {
-  readonly number: number;
-  /**
-   * Id of the push of that record, which tells it from a record of another database with the same number; '': there was
-   * no record, or an earlier version has written the file.
-   */
-  readonly push: string;
-  readonly isClean: boolean;
-}
-
 /** A push that git has accepted, and that is not recorded yet. */
 interface Pending {
   readonly push: string;
   readonly epoch: number;
-  readonly refs: Readonly<Record<string, string | null>>;
+  readonly refs: MovedRefs;
   readonly shallow: string;
   readonly blob: string | null;
 }
-
-/** Name of the file in a repository that says how far the copy goes. */
-const copyName = 'trisiel-copy';
-const pinPrefix = 'refs/deployments/';
 
 export class RepositoryKeeper implements PushRecords {
   readonly #options: RepositoryKeeperOptions;
@@ -159,7 +146,7 @@ export class RepositoryKeeper implements PushRecords {
   async refs(id: string): Promise<Refs | null> {
     const home = await this.#options.homes.locate(id);
     if (home?.isRecorded !== true) return null;
-    return this.#merged(await this.#records(id, 0));
+    return mergedRefs(await readRecords(this.#options.db, id));
   }
 
   /** Notes that git may move refs from now on, in a push to a repository that is ready. */
@@ -284,7 +271,7 @@ export class RepositoryKeeper implements PushRecords {
 
   /** Stores the packs that the copy lacks, and sets its refs to those of the record. */
   async #renew({ id, path }: KeptRepository, home: Home, isThere: boolean): Promise<void> {
-    const records = await this.#records(id, 0);
+    const records = await readRecords(this.#options.db, id);
     const last = records.at(-1);
     const found = isThere ? await readCopy(path) : noCopy;
     const same = records.find(({ number, push }) => Number(number) === found.number && push === found.push);
@@ -296,11 +283,11 @@ export class RepositoryKeeper implements PushRecords {
     for (const { number, blob } of records)
       if (blob !== null && (Number(number) > copy.number || copy.number < base))
         await storePack({ ...this.#at(path), chunks: this.#options.packs.read(blob) });
-    const refs = new Map(this.#merged(records));
+    const refs = new Map(mergedRefs(records));
     const shallow = last?.shallow ?? '';
     if (shallow === '') await rm(join(path, 'shallow'), { force: true });
     else await writeFile(join(path, 'shallow'), shallow, { mode: 0o600 });
-    const pins = await this.#pins(id);
+    const pins = await readPins(this.#options.db, id);
     const oids = [...new Set([...refs.values(), ...pins.values()])];
     const missing = await missingObjects({ ...this.#at(path), oids });
     const lost = [...refs].find(([, oid]) => missing.has(oid));
@@ -353,11 +340,11 @@ export class RepositoryKeeper implements PushRecords {
     await this.#locks.run(`fold ${id}`, async () => {
       const { db, homes } = this.#options;
       const epoch = this.#ready.get(id);
-      const records = await this.#records(id, 0);
+      const records = await readRecords(this.#options.db, id);
       const last = records.at(-1);
       if (epoch === undefined || last === undefined || records.length <= 1) return;
-      const refs = this.#merged(records);
-      const pins = [...(await this.#pins(id)).values()];
+      const refs = mergedRefs(records);
+      const pins = [...(await readPins(this.#options.db, id)).values()];
       const missing = await missingObjects({ ...this.#at(path), oids: pins });
       const wanted = [...new Set([...refs.values(), ...pins.filter((oid) => !missing.has(oid))])];
       const blob = wanted.length === 0 ? null : await this.#pack(path, wanted, []);
@@ -378,37 +365,6 @@ export class RepositoryKeeper implements PushRecords {
         await row.where('number', '=', last.number).execute();
       });
     });
-  }
-
-  async #records(id: string, after: number) {
-    return this.#options.db
-      .selectFrom('repository_records')
-      .select(['number', 'push', 'refs', 'shallow', 'blob'])
-      .where('repository_id', '=', id)
-      .where('number', '>', after)
-      .orderBy('number')
-      .execute();
-  }
-
-  #merged(records: readonly { readonly refs: string }[]): Refs {
-    const refs = new Map<string, string>();
-    // Written by prepare, #recordAll and fold.
-    for (const record of records)
-      for (const [ref, oid] of Object.entries(JSON.parse(record.refs) as Pending['refs'])) // written by this class
-        if (oid === null) refs.delete(ref);
-        else refs.set(ref, oid);
-    return refs;
-  }
-
-  /** Returns the pins that the repository must have: ref -> commit of a Deployment that is live or was. */
-  async #pins(id: string): Promise<Refs> {
-    const rows = await this.#options.db
-      .selectFrom('deployments')
-      .select(['number', 'commit'])
-      .where('handler_id', '=', id)
-      .where('state', 'in', ['live', 'retired'])
-      .execute();
-    return new Map(rows.map(({ number, commit }) => [`${pinPrefix}${number}`, commit]));
   }
 
   async #setHead(id: string, path: string): Promise<void> {
@@ -433,47 +389,6 @@ export class RepositoryKeeper implements PushRecords {
   #at(repository: string): PackOptions {
     return { repository, environment: this.#options.environment };
   }
-}
-
-/**
- * Forgets all records, in a database that has no other controls: pushes are not recorded there, so the records would be
- * outdated when the data is moved to a database of several controls later.
- */
-export async function forgetRecords(db: Database): Promise<void> {
-  await db.transaction().execute(async (trx) => {
-    await trx
-      .updateTable('repository_homes')
-      .set({ is_recorded: 0, last_number: 0 })
-      .where('is_recorded', '=', 1)
-      .execute();
-    await trx.deleteFrom('repository_records').execute();
-    await trx.deleteFrom('blob_pieces').execute();
-    await trx.deleteFrom('blobs').execute();
-  });
-}
-
-const noCopy: Copy = { number: 0, push: '', isClean: false };
-
-/** Reads how far a copy goes; nowhere when that was never written, or not whole. */
-async function readCopy(path: string): Promise<Copy> {
-  const match = /^(\d{1,15}) (clean|moving)(?: ([0-9a-f]{24}))?\n$/.exec(await readIfThere(join(path, copyName)));
-  return match === null ? noCopy : { number: Number(match[1]), push: match[3] ?? '', isClean: match[2] === 'clean' };
-}
-
-async function writeCopy(path: string, { number, push, isClean }: Copy): Promise<void> {
-  const file = join(path, copyName);
-  await writeFile(`${file}.new`, `${number} ${isClean ? 'clean' : 'moving'}${push === '' ? '' : ` ${push}`}\n`, {
-    mode: 0o600,
-  });
-  await rename(`${file}.new`, file);
-}
-
-/** Replaces all refs of a repository that no git process changes. */
-async function setRefs(path: string, refs: Refs): Promise<void> {
-  await writeRefs(path, refs);
-  for (const folder of ['heads', 'tags', 'deployments'])
-    await rm(join(path, 'refs', folder), { recursive: true, force: true });
-  for (const folder of ['heads', 'tags']) await mkdir(join(path, 'refs', folder), { recursive: true, mode: 0o700 });
 }
 
 function elsewhere(): PlatformError {

@@ -4,8 +4,7 @@
  */
 
 import type { Transaction } from 'kysely';
-import { PlatformError } from '../../protocol/errors.ts';
-import type { RunningChange, UsageCount, UsageSums } from '../../protocol/messages.ts';
+import type { RunningChange, UsageSums } from '../../protocol/messages.ts';
 import { type HandlerId, handlerIdOf } from '../../protocol/names.ts';
 import type { InvocationRecord, InvocationTrigger, PendingInvocationRecord } from '../../protocol/nouns.ts';
 import type { LogBatchId } from '../../protocol/ports.ts';
@@ -17,22 +16,14 @@ import type { Schema } from '../db/schema.ts';
 import { WriteQueue } from '../db/write-queue.ts';
 import { existingHandlers, namesOf } from '../handlers/existing-handlers.ts';
 import { FiguresByHandler, type HandlerFigures } from './handler-figures.ts';
+import { InvocationReader } from './invocation-reader.ts';
+import { type HandlerRef, placed, type ReportedUsage, toRow } from './invocation-rows.ts';
+import { usageLimits } from './limits.ts';
 import { RecentUsage } from './recent.ts';
 import { RecordRetention } from './record-retention.ts';
 import { RunningInvocations } from './running.ts';
-import { addCount, PendingCounts, positive, toRow as toCountRow, whole } from './usage-counts.ts';
-
-export const usageLimits = {
-  /** Records that wait for the database, about 1 KiB each. Further records are dropped, counts are not. */
-  waiting: 20_000,
-  batch: 2_000,
-  /** Characters of one record's JSON; a longer one loses its system calls and schemes. */
-  recordChars: 16_384,
-  /** Milliseconds for which counters by the minute are kept. */
-  minutesMs: 90 * 24 * 60 * 60_000,
-  /** Greatest number of Invocations in one answer. */
-  listed: 500,
-} as const;
+import { addCount, PendingCounts, toRow as toCountRow } from './usage-counts.ts';
+import { readLastCalls, readMinutes } from './usage-minutes.ts';
 
 /** Name of all handlers that are not counted by themselves. No handler can have it: names have no underscore. */
 export const otherHandlers = '_other';
@@ -50,16 +41,9 @@ export interface NamedFigures {
 }
 
 /** Usage that a node of a cluster has sent. */
-export interface SentUsage {
+export interface SentUsage extends ReportedUsage {
   /** Sender, and number that grows from batch to batch. */
   readonly id: LogBatchId;
-  readonly records: readonly PendingInvocationRecord[];
-  readonly counts: readonly UsageCount[];
-}
-
-interface HandlerRef {
-  readonly id: string;
-  readonly name: string;
 }
 
 const insertRecords = new BatchInsert({
@@ -78,6 +62,7 @@ export class UsageStore {
   readonly #recent: RecentUsage;
   readonly #figures = new FiguresByHandler();
   readonly #running = new RunningInvocations();
+  readonly #invocations: InvocationReader;
   readonly #retention: RecordRetention;
   /** Counts for the next write. A write that fails adds its counts again, so that counters stay exact. */
   #counts = new PendingCounts();
@@ -106,6 +91,7 @@ export class UsageStore {
     this.#onGrown = options.onGrown ?? (() => {});
     this.#recent = new RecentUsage(options.now);
     this.#retention = new RecordRetention(options);
+    this.#invocations = new InvocationReader({ db: options.db, running: this.#running, now: options.now });
     this.#queue = new WriteQueue({
       waitingMax: usageLimits.waiting,
       batchMax: usageLimits.batch,
@@ -118,10 +104,7 @@ export class UsageStore {
    * Stores records and counts. Resolves when they are stored, or when records were counted as dropped (queue full,
    * database failing); never rejects.
    */
-  async record(usage: {
-    readonly records: readonly PendingInvocationRecord[];
-    readonly counts: readonly UsageCount[];
-  }): Promise<void> {
+  async record(usage: ReportedUsage): Promise<void> {
     const { records, counts } = placed(usage);
     const atMs = this.#now();
     for (const count of counts) this.#add(toCountRow(count, atMs));
@@ -140,7 +123,7 @@ export class UsageStore {
   async storeOnce(batches: readonly SentUsage[]): Promise<void> {
     const atMs = this.#now();
     const { fresh, rows } = await this.#db.relaxed.transaction().execute(async (trx) => {
-      const fresh: Pick<SentUsage, 'records' | 'counts'>[] = [];
+      const fresh: ReportedUsage[] = [];
       for (const { id, ...usage } of batches)
         if (await advanceOrigin(trx, { ...id, origin: `usage ${id.origin}` }, atMs)) fresh.push(placed(usage));
       const counts = new PendingCounts();
@@ -176,48 +159,14 @@ export class UsageStore {
     if (records.length > 0) void this.record({ records, counts: [] });
   }
 
-  /**
-   * Returns at most `limit` Invocations: first those that have been running for long, then those that have ended; both
-   * newest first. `before`: id after which the page starts in that order. `failed`: only those that ended with another
-   * outcome than `ok`. Throws `not_found` when `before` is not kept.
-   */
-  async list(
-    handler: HandlerRef,
-    options: {
-      readonly limit: number;
-      readonly before?: string | undefined;
-      readonly failed?: boolean | undefined;
-    },
-  ): Promise<readonly InvocationRecord[]> {
-    const all = this.#running.of(handler.id);
-    const place = all.findIndex(({ id }) => id === options.before);
-    const isAmongRunning = options.before === undefined || place >= 0;
-    let query = this.#db.reader.selectFrom('invocations').select('record').where('handler_id', '=', handler.id);
-    if (options.before !== undefined && !isAmongRunning) {
-      const { id, started_ms } = await this.#placeOf(handler.id, options.before);
-      query = query.where((eb) =>
-        eb.or([eb('started_ms', '<', started_ms), eb.and([eb('started_ms', '=', started_ms), eb('id', '<', id)])]),
-      );
-    }
-    if (options.failed === true) query = query.where('outcome', '!=', 'ok');
-    const rows = await query.orderBy('started_ms', 'desc').orderBy('id', 'desc').limit(options.limit).execute();
-    const ended = rows.map(({ record }) => toRecord(record, handler));
-    if (!isAmongRunning || options.failed === true) return ended;
-    const ids = new Set(ended.map(({ id }) => id));
-    const running = all.slice(place + 1).filter(({ id }) => !ids.has(id));
-    return [...running.map((record) => this.#shown(record, handler)), ...ended].slice(0, options.limit);
+  /** Returns a page of Invocations: see InvocationReader. Throws `not_found` when `before` is not kept. */
+  list(handler: HandlerRef, page: Parameters<InvocationReader['list']>[1]): Promise<readonly InvocationRecord[]> {
+    return this.#invocations.list(handler, page);
   }
 
-  async find(handler: HandlerRef, invocation: string): Promise<InvocationRecord | null> {
-    const row = await this.#db.reader
-      .selectFrom('invocations')
-      .select('record')
-      .where('handler_id', '=', handler.id)
-      .where('id', '=', invocation)
-      .executeTakeFirst();
-    if (row !== undefined) return toRecord(row.record, handler);
-    const running = this.#running.of(handler.id).find(({ id }) => id === invocation);
-    return running === undefined ? null : this.#shown(running, handler);
+  /** Returns the Invocation, running or ended; null: it is not kept. */
+  find(handler: HandlerRef, invocation: string): Promise<InvocationRecord | null> {
+    return this.#invocations.find(handler, invocation);
   }
 
   /** Returns the id of the listed running Invocation that `trigger` has made run; null: none is listed. */
@@ -231,10 +180,6 @@ export class UsageStore {
   /** Returns whether the Invocation is listed as running. */
   isRunning(handlerId: HandlerId, invocation: string): boolean {
     return this.#running.of(handlerId).some(({ id }) => id === invocation);
-  }
-
-  #shown({ handlerId: _, ...facts }: PendingInvocationRecord, handler: HandlerRef): InvocationRecord {
-    return { ...facts, handler: handler.name, durationMs: Math.max(0, this.#now() - facts.startedMs) };
   }
 
   /** Returns the figures of the last minutes, from memory. */
@@ -261,52 +206,13 @@ export class UsageStore {
   }
 
   /** Returns one row per minute that saw an invocation, over all Deployments, from `sinceMs` on, ascending. */
-  async minutes(handlerId: HandlerId, sinceMs: number): Promise<readonly UsageMinute[]> {
-    const rows = await this.#db.reader
-      .selectFrom('usage')
-      .select((eb) => [
-        'minute_ms',
-        eb.fn.sum<number>('invocations').as('invocations'),
-        eb.fn.sum<number>('failures').as('failures'),
-        eb.fn.sum<number>('gas').as('gas'),
-        eb.fn.sum<number>('duration_ms').as('duration_ms'),
-        eb.fn.sum<number>('bytes_in').as('bytes_in'),
-        eb.fn.sum<number>('bytes_out').as('bytes_out'),
-      ])
-      .where('handler_id', '=', handlerId)
-      .where('minute_ms', '>=', sinceMs)
-      .groupBy('minute_ms')
-      .orderBy('minute_ms')
-      .execute();
-    return rows.map((row) => ({
-      minuteMs: row.minute_ms,
-      invocations: Number(row.invocations),
-      failures: Number(row.failures),
-      gas: Number(row.gas),
-      durationMs: Number(row.duration_ms),
-      bytesIn: Number(row.bytes_in),
-      bytesOut: Number(row.bytes_out),
-    }));
+  minutes(handlerId: HandlerId, sinceMs: number): Promise<readonly UsageMinute[]> {
+    return readMinutes(this.#db, handlerId, sinceMs);
   }
 
-  /**
-   * Returns the last minute, in Unix milliseconds, in which each handler had an invocation; without handlers that had
-   * none since counters were pruned. One seek in an index per handler.
-   */
-  async lastCallMs(): Promise<Readonly<Record<HandlerId, number>>> {
-    const rows = await this.#db.reader
-      .selectFrom('handlers')
-      .select((eb) => [
-        'handlers.id',
-        eb
-          .selectFrom('usage')
-          .select((usage) => usage.fn.max('usage.minute_ms').as('last'))
-          .whereRef('usage.handler_id', '=', 'handlers.id')
-          .as('last'),
-      ])
-      .where('deleted_ms', 'is', null)
-      .execute();
-    return Object.fromEntries(rows.flatMap(({ id, last }) => (last === null ? [] : [[id, Number(last)]])));
+  /** Returns the last minute, in Unix milliseconds, in which each handler had an invocation. */
+  lastCallMs(): Promise<Readonly<Record<HandlerId, number>>> {
+    return readLastCalls(this.#db);
   }
 
   get totals(): UsageTotals {
@@ -339,17 +245,6 @@ export class UsageStore {
     await this.#queue.idle();
     if (this.#counts.size > 0) await this.#write([]);
     await this.#retention.close();
-  }
-
-  async #placeOf(handlerId: HandlerId, invocation: string): Promise<{ id: string; started_ms: number }> {
-    const row = await this.#db.reader
-      .selectFrom('invocations')
-      .select(['id', 'started_ms'])
-      .where('handler_id', '=', handlerId)
-      .where('id', '=', invocation)
-      .executeTakeFirst();
-    if (row === undefined) throw new PlatformError('not_found', 'no such invocation is kept (any more)');
-    return row;
   }
 
   async #write(records: readonly PendingInvocationRecord[]): Promise<void> {
@@ -430,52 +325,6 @@ export class UsageStore {
       recordsDropped: recordsDropped + dropped,
     };
   }
-}
-
-/** Returns the row of a record; null for one that JSON cannot hold, which no function makes. */
-function toRow({ handlerId, ...record }: PendingInvocationRecord): Schema['invocations'] | null {
-  let json: string;
-  try {
-    json = JSON.stringify(record);
-    if (json.length > usageLimits.recordChars)
-      json = JSON.stringify({ ...record, path: String(record.path).slice(0, 2_000), syscalls: {}, io: {}, stack: [] });
-  } catch {
-    return null;
-  }
-  return {
-    id: record.id,
-    handler_id: handlerId,
-    deployment: whole(record.deployment),
-    started_ms: Math.floor(positive(record.startedMs)),
-    status: whole(record.status),
-    outcome: record.outcome,
-    duration_ms: positive(record.durationMs),
-    gas: whole(record.gas),
-    record: json,
-  };
-}
-
-/** Makes a record from the stored JSON, which does not contain the handler's name, since that may change. */
-function toRecord(json: string, handler: HandlerRef): InvocationRecord {
-  return { ...JSON.parse(json), handler: handler.name };
-}
-
-/**
- * Returns the records and counts that name a handler. A runner runs hostile guests, and may send anything: a text with
- * NUL, or one that is too long for an index, would fail the write of all records that are stored with it.
- */
-function placed({ records, counts }: Pick<SentUsage, 'records' | 'counts'>): Pick<SentUsage, 'records' | 'counts'> {
-  return {
-    records: records.filter(
-      ({ id, handlerId, outcome }) => isWord(id) && typeof handlerId === 'string' && isWord(outcome),
-    ),
-    counts: counts.filter(({ handlerId }) => typeof handlerId === 'string'),
-  };
-}
-
-/** Returns whether a value is a short text of printable ASCII without spaces, as ids and outcomes are. */
-function isWord(value: unknown): boolean {
-  return typeof value === 'string' && /^[\x21-\x7e]{1,100}$/.test(value);
 }
 
 function compare(a: string, b: string): number {

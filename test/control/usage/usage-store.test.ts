@@ -1,8 +1,9 @@
 import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { usageLimits } from '../../../src/control/usage/limits.ts';
 import { quantile, recentLimits } from '../../../src/control/usage/recent.ts';
 import { RecordRetention, recordLimits } from '../../../src/control/usage/record-retention.ts';
-import { UsageStore, usageLimits } from '../../../src/control/usage/usage-store.ts';
+import { UsageStore } from '../../../src/control/usage/usage-store.ts';
 import type { UsageCount } from '../../../src/protocol/messages.ts';
 import type { InvocationRecord, PendingInvocationRecord } from '../../../src/protocol/nouns.ts';
 import { onEachDatabase } from '../../support/database.ts';

@@ -11,9 +11,10 @@ import { exportLogLines } from '../../logs/log-export.ts';
 import type { OwnKeeping } from '../../logs/log-keeping.ts';
 import type { LogStore } from '../../logs/log-store.ts';
 import type { Quotas } from '../../quota/quotas.ts';
+import { usageLimits } from '../../usage/limits.ts';
 import { exportRecords } from '../../usage/record-export.ts';
 import { recordLimits } from '../../usage/record-retention.ts';
-import { type UsageStore, usageLimits } from '../../usage/usage-store.ts';
+import type { UsageStore } from '../../usage/usage-store.ts';
 import { forHandler, forUsers, type Operation, StreamedAnswer } from '../operation.ts';
 import { wholeNumber } from '../schemas/parts.ts';
 import {
