@@ -13,23 +13,14 @@ import { createApi } from '../control/api/api.ts';
 import { withValidHeads } from '../control/api/harden.ts';
 import { KeptAnswers } from '../control/api/kept-answers.ts';
 import { attachLogStream } from '../control/api/log-stream.ts';
-import { ArtifactStore } from '../control/artifacts/artifact-store.ts';
 import { AuditLog } from '../control/audit/audit-log.ts';
-import { type DatabaseEvent, openDatabase } from '../control/db/database.ts';
 import { Membership } from '../control/db/membership.ts';
-import { openSharedClock } from '../control/db/shared-clock.ts';
 import { Deployments } from '../control/deploy/deployments.ts';
 import { LostHomes } from '../control/deploy/lost-homes.ts';
 import { VetPool } from '../control/deploy/vet/vet-pool.ts';
-import { frontProbe } from '../control/domains/certificate.ts';
-import { CertificateNames } from '../control/domains/certificate-names.ts';
-import { Domains } from '../control/domains/domains.ts';
-import { DnsResolver } from '../control/domains/proof.ts';
 import { Forwarder } from '../control/git/forwarder.ts';
 import { createGitDoor } from '../control/git/git-door.ts';
 import { HookEndpoint } from '../control/git/hook-endpoint.ts';
-import { SqlRepoHome } from '../control/git/repo-home.ts';
-import { Repositories } from '../control/git/repositories.ts';
 import { HandlerAccess } from '../control/handlers/access.ts';
 import { HandlerEnv } from '../control/handlers/env.ts';
 import { Handlers } from '../control/handlers/handlers.ts';
@@ -47,22 +38,21 @@ import type { BusRequest, CallBusRequest } from '../protocol/messages.ts';
 import type { ReleaseState } from '../protocol/ports.ts';
 import { answerRunner } from './answer-runner.ts';
 import type { ServerConfig } from './config.ts';
+import { openContents } from './contents.ts';
 import { openControlServer } from './control-server.ts';
 import { readProbeKey } from './data-folder.ts';
-import { DataIdentity } from './data-identity.ts';
 import { deliveryStations } from './delivery-stations.ts';
+import { domainStation } from './domain-station.ts';
 import { drainStation } from './drain-station.ts';
 import { embeddedServing } from './embedded-serving.ts';
 import { logFleetEvent } from './fleet-log.ts';
-import { takeFolderLease } from './folder-lease.ts';
 import { FunctionUrls } from './function-urls.ts';
 import { startHousekeeping } from './housekeeping.ts';
-import { joinOthers, readSetting, shareOld } from './many-controls.ts';
+import { shareOld } from './many-controls.ts';
+import { openOwnDatabase } from './own-database.ts';
 import { programVersion } from './program-version.ts';
 import { readImports } from './read-imports.ts';
-import { goOnAlone } from './records-to-disk.ts';
 import type { Serving } from './serving.ts';
-import { keepBeforeUpgrade } from './upgrade-backup.ts';
 
 const programFolder = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -100,26 +90,9 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
     );
   if (config.cluster !== null && config.traces !== null)
     log.warn('this control runs no functions, so it sends no traces: OTEL_… is set where `trisiel node` is started');
-  const identity = DataIdentity.read(config.dataFolder, config.database);
-  const db = await openDatabase({
-    ...identity.location(config.database),
-    onEvent: (event) => logDatabaseEvent(log, event),
-    beforeUpgrade: async (last) => {
-      const kept = await keepBeforeUpgrade({
-        dataFolder: config.dataFolder,
-        databaseUrl: config.database,
-        last,
-        now: Date.now,
-      });
-      log.info({ kept }, 'the database is of an earlier version: it was backed up and is brought up to date now');
-    },
-  });
   const elapsedMs = (): number => performance.now();
-  const clock = await openSharedClock({ db, wallMs: Date.now, elapsedMs, report });
+  const { identity, db, clock, platformId, lease } = await openOwnDatabase({ config, log, elapsedMs, report });
   const { now } = clock;
-  const platformId = await readSetting(db, 'platform_id', randomUUID);
-  await identity.bind(platformId);
-  const lease = await takeFolderLease(db, identity, log);
   const sealer = await Sealer.open({ db, keyFile: data('env.key'), randomBytes });
   const accounts = new Accounts({ db, now, randomBytes, registration: config.registration, sealer });
   const handlers = new Handlers({ db, now, randomBytes, randomInt });
@@ -154,28 +127,11 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
   });
   const { queues, messages, rates, groups, calls, schedules } = delivery;
   const probeKey = readProbeKey(data('runner.key'));
-  const disk = await ArtifactStore.open(data('artifacts'));
-  const many = db.isShared
-    ? await joinOthers({
-        db,
-        self: identity.controlId,
-        disk,
-        dataFolder: config.dataFolder,
-        gitEnvironment,
-        now,
-        report,
-      })
-    : null;
-  if (many === null)
-    await goOnAlone({ db, folder: config.dataFolder, environment: gitEnvironment, controlId: identity.controlId });
-  const artifacts = many?.artifacts ?? disk;
-  const repositories = await Repositories.open({
-    folder: data('repos'),
+  const { many, artifacts, repositories } = await openContents({
+    ...{ db, gitEnvironment, now, report },
+    dataFolder: config.dataFolder,
+    controlId: identity.controlId,
     hooksFolder: join(programFolder, 'hooks'),
-    environment: gitEnvironment,
-    ...(many === null
-      ? { home: new SqlRepoHome({ db, self: identity.controlId, now }) }
-      : { home: many.homes, keeper: many.keeper }),
   });
   const quota: Quotas = new Quotas({
     db,
@@ -294,19 +250,10 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
     randomBytes,
     report,
   });
-  const ownHosts = [serverUrl, config.runUrl].flatMap((url) => (url === null ? [] : [new URL(url).hostname]));
-  const domains = new Domains({
-    db,
-    resolver: new DnsResolver(config.dnsServers),
-    probe: frontProbe(config.runUrl),
-    base: config.domain,
-    ownHosts,
-    now,
-    newToken: () => Buffer.from(randomBytes(16)).toString('hex'),
+  const { domains, certificateNames } = domainStation({
+    ...{ db, config, serverUrl, now, randomBytes, report },
     changed: (domain) => deployments.domainChanged(domain),
-    report,
   });
-  const certificateNames = new CertificateNames({ db, domains, base: config.domain, ownHosts });
   many?.keeper.onTaken((id) => deployments.settleTaken(id));
   const clientOf = (req: IncomingMessage): string =>
     config.trustedProxies.clientOf(req.socket.remoteAddress, req.headers).address;
@@ -495,11 +442,6 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
     await clock.close();
     await db.close();
   }
-}
-
-function logDatabaseEvent(log: Logger, event: DatabaseEvent): void {
-  if (event.kind === 'failed') log.error({ err: event.error }, `database: ${event.what} failed`);
-  else log.info('the database file is rewritten once, so that it can shrink from now on');
 }
 
 /** Resolves when `work` has resolved, or after `ms` milliseconds. Rejects as `work` does. */
