@@ -159,15 +159,20 @@ export class HttpAnswer implements IncomingHttp {
     this.#result = { kind: 'bad', code: 'no_answer', message: why };
   }
 
-  fail(code: string): void {
+  fail(error: string): void {
     if (this.#state !== 'waiting') return;
     this.#state = 'failed';
-    this.#result = { kind: 'bad', code: 'no_answer', message: `the component answered with the error ${code}` };
+    this.#result = { kind: 'bad', code: 'no_answer', message: `the component answered with the error ${error}` };
   }
 
   /** Whether the component has begun an answer. */
   get isBegun(): boolean {
     return this.#state !== 'waiting';
+  }
+
+  /** Whether the component has ended its answer, and the client's connection has taken all of it. */
+  get isWhole(): boolean {
+    return this.#state === 'ended' && this.#response.writableFinished;
   }
 
   /** Returns the result of a component that has ended. */

@@ -187,8 +187,12 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
 
   // Methods for InFlight.
 
-  /** Ends the Process because its client has gone, or has sent what cannot be read. The first reason counts. */
+  /**
+   * Ends the Process because its client has gone, or has sent what cannot be read. The first reason counts. A component
+   * that has given its whole answer goes on, as it does for a client that keeps its connection.
+   */
   abort(reason: AbortReason): void {
+    if (this.#call.request.complete && this.http?.isWhole === true) return;
     // What cannot be read behind a whole request is not of this one.
     this.#abortReason ??= this.#call.request.complete ? 'gone' : reason;
     this.#guest.kill({ kind: 'aborted', message: 'the client went away' });

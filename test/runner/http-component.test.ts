@@ -106,6 +106,20 @@ describe('an http component', () => {
     );
   });
 
+  it('goes on for a client that leaves with the whole answer', async () => {
+    const socket = connect({ port: fleet.fleet.port, host: '127.0.0.1' });
+    socket.write('GET /web/after HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    let answer = '';
+    for await (const part of socket) {
+      answer += String(part);
+      if (answer.endsWith('Hello, world!') || answer.endsWith('0\r\n\r\n')) break;
+    }
+    socket.destroy();
+    expect(answer).toContain('Hello, world!');
+    const record = await fleet.until(() => fleet.records.find(({ path }) => path === '/after'));
+    expect([record.status, record.outcome]).toEqual([200, 'ok']);
+  });
+
   it('has its system calls counted by interface', async () => {
     await call(`${url}/web/sleep`);
     const record = await fleet.until(() => fleet.records.find((one) => one.path === '/sleep'));

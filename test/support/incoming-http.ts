@@ -99,8 +99,8 @@ export class RecordedHttp implements IncomingHttp {
     this.events.push(['breakOff', why]);
   }
 
-  fail(code: string): void {
-    this.events.push(['fail', code]);
+  fail(error: string): void {
+    this.events.push(['fail', error]);
   }
 }
 

@@ -32,6 +32,9 @@ export interface IncomingHttp {
   end(trailers: readonly HttpField[]): void;
   /** Cuts the answer off, so that the client does not take it for complete. */
   breakOff(why: string): void;
-  /** Answers with an error of the platform, once, in place of answer(). `code` is a case of error-code in wasi:http. */
-  fail(code: string): void;
+  /**
+   * Answers with an error of the platform, once, in place of answer(). `error` is the name of a case of error-code in
+   * wasi:http, perhaps followed by what it carries; for the owner's log.
+   */
+  fail(error: string): void;
 }

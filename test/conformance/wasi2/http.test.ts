@@ -307,7 +307,10 @@ describe('an outgoing-response', () => {
   it('may be an error code', async () => {
     const { http, http2, outparam } = await answering();
     await http2(set, outparam, { err: { tag: 'internal-error', value: 'oh' } });
-    expect(http.events).toEqual([['fail', 'internal-error']]);
+    expect(http.events).toEqual([['fail', 'internal-error "oh"']]);
+    const second = await answering();
+    await second.http2(set, second.outparam, { err: { tag: 'HTTP-request-body-size', value: 5n } });
+    expect(second.http.events).toEqual([['fail', 'HTTP-request-body-size 5']]);
   });
 
   it('may come behind interim responses', async () => {

@@ -135,7 +135,7 @@ describe('an input-stream', () => {
     const { guest, stream } = await withInput();
     const pollable = await guest.call(streams, '[method]input-stream.subscribe', stream);
     await expect(guest.call(streams, '[resource-drop]input-stream', stream)).rejects.toThrow(
-      'a input-stream is given up while 1 of its children are in use',
+      'the input-stream is given up while 1 of its children are in use',
     );
     await guest.call(poll, '[resource-drop]pollable', pollable);
     const again = await guest.call('wasi:cli/stdin', 'get-stdin');

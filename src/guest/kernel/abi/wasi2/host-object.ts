@@ -25,7 +25,7 @@ export abstract class HostObject implements Droppable {
    */
   leave(): void {
     if (this.#children > 0)
-      throw new GuestFault(`a ${this.what} is given up while ${this.#children} of its children are in use`);
+      throw new GuestFault(`the ${this.what} is given up while ${this.#children} of its children are in use`);
     if (this.#parent !== null) this.#parent.#children -= 1;
   }
 

@@ -9,6 +9,16 @@ export interface HttpErrorCode {
   readonly value?: unknown;
 }
 
+/** Most characters of what an error code carries that are logged. */
+const toldCharacters = 500;
+
+/** Returns `code` in one line for the owner's log: its name, and as JSON what the guest put into it. */
+export function toldError({ tag, value }: HttpErrorCode): string {
+  if (value === undefined || value === null) return tag;
+  const told = JSON.stringify(value, (_name, part: unknown) => (typeof part === 'bigint' ? Number(part) : part));
+  return `${tag} ${told.slice(0, toldCharacters)}`;
+}
+
 const byErrno: ReadonlyMap<number, HttpErrorCode> = new Map<number, HttpErrorCode>([
   [Errno.notFound, { tag: 'DNS-error', value: { rcode: null, infoCode: null } }],
   [Errno.denied, { tag: 'destination-IP-prohibited' }],

@@ -7,7 +7,7 @@ import { HostObject } from '../host-object.ts';
 import { keepBusy } from '../io/sink.ts';
 import { BodyPipe } from './body-pipe.ts';
 import { contentLengthOf } from './content-length.ts';
-import { errorCodeType, type HttpErrorCode } from './error-code.ts';
+import { errorCodeType, type HttpErrorCode, toldError } from './error-code.ts';
 import { Fields, fieldsResource, httpTypesName, isForbidden } from './fields.ts';
 import { OutgoingBody, outgoingBodyResource } from './outgoing-body.ts';
 
@@ -177,7 +177,7 @@ const responseOutparamSet = witRow(
   func({ param: own(responseOutparamResource), response: result(own(outgoingResponseResource), errorCodeType) }),
   (guest: Process, { http }: ResponseOutparam, response: Ok<OutgoingResponse> | Err<HttpErrorCode>) => {
     if (response.tag === 'err') {
-      http.fail(response.value.tag);
+      http.fail(toldError(response.value));
       return;
     }
     response.value.leave();

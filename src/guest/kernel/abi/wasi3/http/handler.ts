@@ -9,7 +9,7 @@ import { type Err, type Ok, witInterface, witRow } from '../../../canonical/row.
 import type { IncomingHttp } from '../../../incoming-http.ts';
 import { GuestFault } from '../../../memory.ts';
 import type { Process } from '../../../process.ts';
-import type { HttpErrorCode } from '../../wasi2/http/error-code.ts';
+import { type HttpErrorCode, toldError } from '../../wasi2/http/error-code.ts';
 import { Request, requestResource } from './request.ts';
 import { type Response, responseResource } from './response.ts';
 
@@ -27,7 +27,7 @@ function answer(guest: Process, returned: Ok<Response> | Err<HttpErrorCode>): vo
   if (answered.has(guest)) throw new GuestFault('the component answers twice');
   answered.add(guest);
   const http = httpOf(guest);
-  if (returned.tag === 'err') http.fail(returned.value.tag);
+  if (returned.tag === 'err') http.fail(toldError(returned.value));
   else returned.value.answer(guest, http);
 }
 
