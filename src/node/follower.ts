@@ -4,10 +4,10 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { PlatformError } from '../protocol/errors.ts';
-import type { DeploymentSpec, ElsewhereLabel } from '../protocol/messages.ts';
+import type { DeploymentSpec, ElsewhereLabel, UnservedLabel } from '../protocol/messages.ts';
 import type { Elsewhere, PlacedHandler } from '../protocol/placement.ts';
 import type { ReleaseChange, ReleaseFeed, ReleaseState } from '../protocol/ports.ts';
-import { changeOf, insteadOfUnknown, isKnownEntry, nothingOf, type Released } from '../protocol/released.ts';
+import { changeOf, insteadOfUnknown, isKnownEntry, nothingOf, notLoaded, type Released } from '../protocol/released.ts';
 import { WakeLoop } from '../waiting/wake-loop.ts';
 import type { Controls } from './controls.ts';
 import type { ReleaseCache } from './release-cache.ts';
@@ -116,6 +116,7 @@ export class Follower implements Pick<ReleaseFeed, 'changes' | 'current'> {
       releases: [] as ReleaseState['releases'][number][],
       known: [] as string[],
       elsewhere: [] as ElsewhereLabel[],
+      unserved: [] as UnservedLabel[],
       moved: [] as ReleaseState['moved'][number][],
       domains: [] as ReleaseState['domains'][number][],
       owners: [] as ReleaseState['owners'][number][],
@@ -134,9 +135,10 @@ export class Follower implements Pick<ReleaseFeed, 'changes' | 'current'> {
           state.releases.push({ label, specId: spec.specId, rollout });
         } catch (error) {
           this.#options.report(`${label} cannot be served`, error);
-          state.known.push(label);
+          state.unserved.push({ label, reason: notLoaded });
         }
       } else if (entry.kind === 'announce') state.known.push(entry.label);
+      else if (entry.kind === 'unserved') state.unserved.push({ label: entry.label, reason: entry.reason });
       else if (entry.kind === 'redirect') state.moved.push({ label: entry.label, to: entry.to });
       else if (entry.kind === 'owner') state.owners.push(entry.owner);
       else if (entry.to !== null) state.domains.push({ domain: entry.domain, to: entry.to });
@@ -321,9 +323,9 @@ export class Follower implements Pick<ReleaseFeed, 'changes' | 'current'> {
     } catch (error) {
       // No control answers: this change is asked for again, and the version before serves meanwhile.
       if (error instanceof PlatformError && error.code === 'unavailable') throw error;
-      // The label serves nothing, rather than an old version.
+      // The label is not served, rather than with an old version.
       report(`${label} cannot be served`, error);
-      return { kind: 'announce', revision, label };
+      return { kind: 'unserved', revision, label, reason: notLoaded };
     }
   }
 

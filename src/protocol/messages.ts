@@ -103,8 +103,6 @@ export interface RunnerConfig {
 
 export type ToRunner =
   | { readonly kind: 'config'; readonly config: RunnerConfig }
-  /** Carries the bytes of an Artifact, which the runner compiles when a `prepare` names it. */
-  | { readonly kind: 'artifact'; readonly name: string; readonly bytes: Uint8Array }
   /**
    * Tells the runner to load this spec, to answer `prepared`, and to serve nothing with it yet. `isLazy`: the code is
    * compiled later, when the function is called or while there is room; so a runner that starts can serve as soon as it
@@ -123,6 +121,8 @@ export type ToRunner =
   | { readonly kind: 'announce'; readonly label: string }
   /** Tells that other nodes serve `label`: calls are answered `misdirected`, or `unavailable` when no node does. */
   | ({ readonly kind: 'elsewhere' } & ElsewhereLabel)
+  /** Tells that this node cannot serve what is released for `label`: calls are answered `unavailable`. */
+  | ({ readonly kind: 'unserved' } & UnservedLabel)
   /** Tells that callers of a former name are sent to the handler's present one. */
   | ({ readonly kind: 'redirect' } & MovedLabel)
   /** Tells that a custom domain leads to the handler `to`; null: to no handler. */
@@ -145,6 +145,8 @@ export type ToRunner =
   | { readonly kind: 'stale'; readonly isStale: boolean }
   /** Asks for a `pong` with the same number. */
   | { readonly kind: 'ping'; readonly n: number }
+  /** Carries bytes of the Artifact that the `request` with this id asked for. A `reply` without a value follows the last part. */
+  | { readonly kind: 'part'; readonly id: number; readonly part: ArtifactPart }
   /** Answers the `request` with the same id. */
   | { readonly kind: 'reply'; readonly id: number; readonly ok: true; readonly value: Uint8Array | null }
   | {
@@ -200,9 +202,23 @@ export type FromRunner =
   /** Asks control for something that only control can do (kv, queue, asynchronous calls, Artifacts). */
   | { readonly kind: 'request'; readonly id: number; readonly request: RunnerRequest };
 
+/** Bytes from `offset` of an Artifact that has `totalBytes`. */
+export interface ArtifactPart {
+  readonly offset: number;
+  readonly totalBytes: number;
+  readonly bytes: Uint8Array;
+}
+
 /** A label that this node does not hold. */
 export interface ElsewhereLabel extends Elsewhere {
   readonly label: string;
+}
+
+/** A label whose Release cannot be served here. */
+export interface UnservedLabel {
+  readonly label: string;
+  /** Words for callers, after a colon. */
+  readonly reason: string;
 }
 
 /** Former name of a handler: requests for `label`, and for its previews SLUG--LABEL, are redirected to the name `to`. */

@@ -7,7 +7,15 @@ import type { ServedDomain } from './domains.ts';
 import type { GasProfile } from './gas-profile.ts';
 import type { LimitName } from './limits.ts';
 import type { LogBlock } from './log-block.ts';
-import type { DeploymentSpec, DroppedLines, ElsewhereLabel, MovedLabel, OwnerState, RunnerStats } from './messages.ts';
+import type {
+  DeploymentSpec,
+  DroppedLines,
+  ElsewhereLabel,
+  MovedLabel,
+  OwnerState,
+  RunnerStats,
+  UnservedLabel,
+} from './messages.ts';
 import type { HandlerId } from './names.ts';
 import type { LogFrame, LogLine, LogStream, PendingLogLine, Policy } from './nouns.ts';
 import type { Rollout } from './rollouts.ts';
@@ -21,6 +29,8 @@ export interface ReleaseState {
   readonly known: readonly string[];
   /** Labels that other nodes serve; absent: none. */
   readonly elsewhere?: readonly ElsewhereLabel[];
+  /** Labels whose Release cannot be served here; absent: none. */
+  readonly unserved?: readonly UnservedLabel[];
   /** Former names of handlers. */
   readonly moved: readonly MovedLabel[];
   /** Custom domains, each with the name of its handler. */
@@ -45,6 +55,8 @@ export type ReleaseChange = {
   | { readonly kind: 'announce'; readonly label: string }
   /** The label is served by other nodes; what this one has served with it is over. */
   | ({ readonly kind: 'elsewhere' } & ElsewhereLabel)
+  /** What is released for the label cannot be served here. */
+  | ({ readonly kind: 'unserved' } & UnservedLabel)
   /** The label is the former name of the handler `to`. */
   | ({ readonly kind: 'redirect' } & MovedLabel)
   /** The label no longer exists. */

@@ -1,5 +1,5 @@
 /** What is released for a label or holds for a User, as it is stored for the controls and nodes of a cluster. */
-import type { DeploymentSpec, OwnerState } from './messages.ts';
+import type { DeploymentSpec, OwnerState, UnservedLabel } from './messages.ts';
 import type { ReleaseChange } from './ports.ts';
 import type { Rollout } from './rollouts.ts';
 
@@ -14,11 +14,23 @@ export type Released =
       readonly rolloutSpec: DeploymentSpec | null;
     }
   | { readonly kind: 'announce'; readonly label: string }
+  /** No control stores it: a node has it in place of an entry of an unknown kind. */
+  | ({ readonly kind: 'unserved' } & UnservedLabel)
   | { readonly kind: 'redirect'; readonly label: string; readonly to: string }
   | { readonly kind: 'domain'; readonly domain: string; readonly to: string | null }
   | { readonly kind: 'owner'; readonly owner: OwnerState };
 
-const kinds: ReadonlySet<unknown> = new Set<Released['kind']>(['release', 'announce', 'redirect', 'domain', 'owner']);
+const kinds: ReadonlySet<unknown> = new Set<Released['kind']>([
+  'release',
+  'announce',
+  'unserved',
+  'redirect',
+  'domain',
+  'owner',
+]);
+
+/** Reason for callers of a label whose version the runners or the node cannot load. */
+export const notLoaded = 'its version cannot be loaded';
 
 /** Returns whether an entry is of a kind that this program knows; a newer control may have stored another one. */
 export function isKnownEntry(content: Released | null): boolean {
@@ -46,12 +58,12 @@ export function labelOfKey(key: string): string | null {
 }
 
 /**
- * Returns what holds in place of an entry of an unknown kind: its label serves nothing, rather than an old version;
+ * Returns what holds in place of an entry of an unknown kind: its label is not served, rather than with an old version;
  * anything else has no entry.
  */
 export function insteadOfUnknown(key: string): Released | null {
   const label = labelOfKey(key);
-  return label === null ? null : { kind: 'announce', label };
+  return label === null ? null : { kind: 'unserved', label, reason: 'a newer version of the platform has released it' };
 }
 
 /** Returns the change that an entry makes; null: none, because the entry of a User or domain is missing. */

@@ -39,8 +39,6 @@ interface Code {
   /** Bytes of machine code, as measured at the push. */
   readonly codeBytes: number;
   readonly uses: Set<CodeUse>;
-  /** Bytes of the module, sent before the first load; null: none. */
-  bytes: Uint8Array | null;
   loading: Promise<WebAssembly.Module> | null;
   module: WebAssembly.Module | null;
   /** Whether its machine code counts in the budget. */
@@ -53,8 +51,6 @@ export class CodeStore {
   readonly #budgetBytes: number;
   /** Code by Artifact name. */
   readonly #codes = new Map<string, Code>();
-  /** Bytes of Artifacts that no Deployment uses yet. */
-  readonly #sent = new Map<string, Uint8Array>();
   readonly #turns = new Semaphore({
     running: codeLimits.loading,
     waiting: codeLimits.waiting,
@@ -80,21 +76,12 @@ export class CodeStore {
     return this.#heldBytes;
   }
 
-  /** Keeps the bytes until the first `load` of that Artifact. */
-  sent(name: string, bytes: Uint8Array): void {
-    const code = this.#codes.get(name);
-    if (code === undefined) this.#sent.set(name, bytes);
-    else if (code.module === null && code.loading === null) code.bytes = bytes;
-  }
-
   /** Registers `use` of an Artifact, which is cold if it is new. */
   join(artifact: { readonly name: string; readonly ownerId: string; readonly codeBytes: number }, use: CodeUse): void {
     const { name, ownerId, codeBytes } = artifact;
     let code = this.#codes.get(name);
     if (code === undefined) {
-      const bytes = this.#sent.get(name) ?? null;
-      this.#sent.delete(name);
-      const state = { bytes, loading: null, module: null, isHeld: false, refusal: null };
+      const state = { loading: null, module: null, isHeld: false, refusal: null };
       code = { name, ownerId, codeBytes, uses: new Set(), ...state };
       this.#codes.set(name, code);
     }
@@ -187,10 +174,8 @@ export class CodeStore {
     this.#heldBytes += code.codeBytes;
     code.isHeld = true;
     try {
-      const bytes = code.bytes ?? (await this.#options.read(code.name));
-      code.bytes = null;
-      // Copies the bytes: a view would keep a larger buffer alive, and TypeScript requires an ArrayBuffer.
-      const module = await WebAssembly.compile(new Uint8Array(bytes));
+      // The engine copies the bytes. They are in no SharedArrayBuffer.
+      const module = await WebAssembly.compile((await this.#options.read(code.name)) as Uint8Array<ArrayBuffer>);
       // All users may have left meanwhile.
       if (this.#codes.get(code.name) === code) code.module = module;
       else this.#release(code);

@@ -18,10 +18,12 @@ export interface Channel {
 }
 
 /** Messages that the link does not handle itself. */
-export type ToRunnerItself = Exclude<ToRunner, { kind: 'reply' | 'received' }>;
+export type ToRunnerItself = Exclude<ToRunner, { kind: 'part' | 'reply' | 'received' }>;
 
 interface Waiting {
   readonly resolve: (value: Uint8Array | null) => void;
+  /** Value of a reply that comes in parts, as far as it has come; null: none has come. */
+  bytes: Uint8Array | null;
   readonly reject: (reason: Error) => void;
 }
 
@@ -54,6 +56,7 @@ export class ControlLink {
       // Control is the platform's own program: its messages have the types of src/protocol.
       const message = raw as ToRunner;
       if (message.kind === 'reply') this.#reply(message);
+      else if (message.kind === 'part') this.#part(message);
       else if (message.kind === 'received') this.#settle(message.number, message.isLost ? 'lost' : 'stored');
       else listeners.message(message);
     });
@@ -108,7 +111,7 @@ export class ControlLink {
     this.#lastId += 1;
     const id = this.#lastId;
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
+      this.#waiting.set(id, { resolve, reject, bytes: null });
       if (this.send({ kind: 'request', id, request })) return;
       this.#waiting.delete(id);
       reject(new ControlAway());
@@ -121,10 +124,17 @@ export class ControlLink {
     sent?.(fate);
   }
 
+  #part({ id, part }: Extract<ToRunner, { kind: 'part' }>): void {
+    const waiting = this.#waiting.get(id);
+    if (waiting === undefined) return;
+    waiting.bytes ??= new Uint8Array(part.totalBytes);
+    waiting.bytes.set(part.bytes, part.offset);
+  }
+
   #reply(message: Extract<ToRunner, { kind: 'reply' }>): void {
     const waiting = this.#waiting.get(message.id);
     this.#waiting.delete(message.id);
-    if (message.ok) waiting?.resolve(message.value);
+    if (message.ok) waiting?.resolve(message.value ?? waiting.bytes);
     // A node that reaches no control, or a control that does not reach its database.
     else if (message.code === 'unavailable') waiting?.reject(new ControlAway());
     else waiting?.reject(new PlatformError(message.code, message.message));

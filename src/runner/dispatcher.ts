@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
 import { PlatformError } from '../protocol/errors.ts';
 import { runnerLimits } from '../protocol/limits.ts';
 import { logLevels } from '../protocol/nouns.ts';
@@ -230,6 +229,11 @@ export class Dispatcher {
     if (found === null) {
       const elsewhere = routes.elsewhereOf(address.label);
       if (elsewhere !== undefined) throw this.#misdirected(elsewhere, tried);
+      const reason = routes.unservedReason(address.label);
+      if (reason !== undefined)
+        throw new PlatformError('unavailable', `This function cannot be served here: ${reason}.`, {
+          retryAfterSeconds: 30,
+        });
       throw new PlatformError('not_deployed', 'Nothing has been deployed to this handler yet.', {
         hints: ['git push wasmcloud main deploys it'],
       });
@@ -255,9 +259,10 @@ export class Dispatcher {
    * Returns the Deployment at `address`, with its code loaded if possible. When an instance must be made that takes
    * longer than a slice, waits for the end of the owner's rest, and for a turn like guests that compute, so that a turn
    * of the loop makes at most one.
-   * Throws as `#find` and LoadedDeployments.warm do, and `overloaded` when too many requests wait.
+   * Throws as `#find`, LoadedDeployments.warm and InstanceRests.wait do, and `overloaded` when too many requests wait.
    */
   async #ready(address: Address, choice: RolloutChoice | null): Promise<LoadedDeployment> {
+    const { deployments, services } = this.#options;
     let deployment = this.#find(address, choice);
     if (deployment.quarantine !== null) return deployment;
     if (this.#waitingForCode >= codeLimits.requests) throw overloaded('Too many requests wait for code to be loaded.');
@@ -265,12 +270,11 @@ export class Dispatcher {
     const askedMs = deployment.pool === null ? performance.now() : null;
     try {
       for (let tries = 0; tries < warmTriesMax; tries += 1) {
-        await this.#options.deployments.warm(deployment);
+        await deployments.warm(deployment);
         if (deployment.pool?.makesSlowly === true) {
           const { ownerId, module } = deployment.spec;
-          const restMs = this.#options.deployments.rests.book(ownerId, module.instantiationUs / 1_000);
-          if (restMs > 0) await delay(restMs);
-          await this.#options.services.scheduler.turn(deployment.handler.share, 1);
+          const isMade = await deployments.rests.wait(ownerId, module.instantiationUs / 1_000, deployment.pool);
+          if (isMade) await services.scheduler.turn(deployment.handler.share, 1);
         }
         // Another version may have replaced it meanwhile.
         deployment = this.#find(address, choice);
@@ -278,7 +282,7 @@ export class Dispatcher {
       }
     } finally {
       this.#waitingForCode -= 1;
-      if (askedMs !== null) this.#options.services.counters.coldStarts.add((performance.now() - askedMs) / 1_000);
+      if (askedMs !== null) services.counters.coldStarts.add((performance.now() - askedMs) / 1_000);
     }
     throw overloaded('The code of this function has been dropped again before it could run.');
   }

@@ -87,8 +87,8 @@ export const codeLimits = {
    * An owner whose load has dropped other code rests before the next such load: this many times as long as the
    * compilation took, and at most `restMs` milliseconds.
    */
-  restFactor: 2,
-  restMs: 1_000,
+  restFactor: 15,
+  restMs: 5_000,
   /** Artifacts that wait to be compiled. */
   waiting: 1_000,
   /** Requests of all functions that wait for code. */
@@ -125,10 +125,15 @@ export const poolLimits = {
 export const restLimits = {
   /** Milliseconds of making an instance from which its owner rests: ten slices. */
   restFromMs: 5,
-  /** Length of the rest, in times of making the instance: one owner's instances hold the thread for a third of the time. */
-  restFactor: 2,
-  /** Milliseconds that a call waits for an instance; further ones are refused. */
+  /**
+   * Length of the rest, in times of making the instance: one owner's instances hold the thread for less than a hundredth of
+   * the time, so that they are not in the 99th percentile of others' calls.
+   */
+  restFactor: 120,
+  /** Milliseconds that a call waits for an instance, a new one or one that another call returns. */
   waitMs: 10_000,
+  /** Calls of one pool that wait for an instance. */
+  waiting: 100,
 } as const;
 
 export const reserveLimits = {

@@ -82,11 +82,6 @@ export class LoadedDeployments {
     return this.#deployments.get(specId);
   }
 
-  /** Keeps the bytes of an Artifact until the first prepare compiles them. */
-  addArtifact(name: string, bytes: Uint8Array): void {
-    this.#options.codes.sent(name, bytes);
-  }
-
   /**
    * Loads a spec; also compiles its code unless `isLazy`. Throws when the engine refuses the module, when its bytes
    * cannot be read, or when it imports a function that this runner does not have: another version has linked it.

@@ -1,6 +1,6 @@
 /** Slots of one Artifact under one memory limit: takes, returns, restores, refills and shrinks them. */
 import { PAGE_BYTES } from '../protocol/limits.ts';
-import { poolLimits, reserveLimits } from './limits.ts';
+import { poolLimits, reserveLimits, restLimits } from './limits.ts';
 import type { Evictable, MemoryBudget } from './memory-budget.ts';
 import { ReserveEstimate } from './reserve.ts';
 import { type GuestCode, isRecyclable, type MemoryImage, Slot, slotBytes } from './slot.ts';
@@ -26,6 +26,10 @@ export class SlotPool implements Evictable {
   #isClosed = false;
   /** Smallest number of spare slots since the last sweep: as many were not needed. */
   #unneeded = 0;
+  /** Number of slots that have been taken and not given back. */
+  #taken = 0;
+  /** Calls that wait for a slot of another one, longest first. */
+  readonly #awaiting = new Set<() => void>();
 
   /** `enter` is called before the thread is held for these slots: to make, restore or refill them. */
   constructor(code: GuestCode, budget: MemoryBudget, enter: () => void) {
@@ -66,8 +70,35 @@ export class SlotPool implements Evictable {
     return this.#code.isSlow === true && this.#clean.length === 0;
   }
 
+  /**
+   * Resolves with true when a slot comes back that may be taken, with false after `waitMs` milliseconds. `waitMs` null: only
+   * such a slot helps: false at once where none can come or too many wait, and after restLimits.waitMs.
+   */
+  spareWithin(waitMs: number | null): Promise<boolean> {
+    const mayCome = !this.#remakesSlowly && this.#taken > 0 && this.#awaiting.size < restLimits.waiting;
+    if (waitMs === null && !mayCome) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      const come = (): void => {
+        clearTimeout(timer);
+        this.#awaiting.delete(come);
+        resolve(true);
+      };
+      const timer = setTimeout(() => {
+        this.#awaiting.delete(come);
+        resolve(false);
+      }, waitMs ?? restLimits.waitMs);
+      this.#awaiting.add(come);
+    });
+  }
+
   /** Returns a restored or new slot; null when the runner has no memory left for one. */
   take(): Slot | null {
+    const slot = this.#spareOrNew();
+    if (slot !== null) this.#taken += 1;
+    return slot;
+  }
+
+  #spareOrNew(): Slot | null {
     const clean = this.#clean.pop();
     if (clean !== undefined) {
       if (this.spare < this.#unneeded) this.#unneeded = this.spare;
@@ -81,21 +112,29 @@ export class SlotPool implements Evictable {
 
   /** Returns a slot to the pool. `isSound`: the guest ended by itself, so its instance can be restored. */
   give(slot: Slot, isSound: boolean): void {
+    this.#taken -= 1;
     this.account(slot);
     if (this.#learns && isSound) this.#learn(slot.grownPages);
     const isFit = !slot.hasOutgrown && slot.reserveWanted === this.#reserve.pages;
     const isKept = isSound && !this.#isClosed && isFit && slot.restoreBytes <= poolLimits.restoreMaxBytes;
-    // Its instance is made again by the next call, after the owner's rest.
-    const isRemadeLater = this.#remakesSlowly && this.#code.rests === true;
+    // An instance is made by the next call, after the owner's rest.
+    const rests = this.#code.rests === true;
+    const isRemadeLater = this.#remakesSlowly && rests;
     if (!isKept || isRemadeLater || this.spare >= this.#spareMax || this.#budget.isExceeded) {
       this.#drop(slot);
-      if (!isFit && !this.#isClosed && this.spare + this.#missing < this.#spareMax) this.#refillLater();
+      if (!isFit && !rests && !this.#isClosed && this.spare + this.#missing < this.#spareMax) this.#refillLater();
       return;
     }
     if (slot.restoreBytes > poolLimits.restoreAtOnceBytes || this.#remakesSlowly) {
       this.#dirty.push(slot);
       this.#restoreLater();
-    } else if (this.#restore(slot)) this.#clean.push(slot);
+    } else if (this.#restore(slot)) this.#keep(slot);
+  }
+
+  #keep(slot: Slot): void {
+    this.#clean.push(slot);
+    const [first] = this.#awaiting;
+    first?.();
   }
 
   /** Updates the budget to the memory's present size. */
@@ -124,6 +163,7 @@ export class SlotPool implements Evictable {
   close(): void {
     this.#isClosed = true;
     while (this.evict());
+    for (const come of [...this.#awaiting]) come();
     this.#budget.leave(this);
   }
 
@@ -186,7 +226,7 @@ export class SlotPool implements Evictable {
       if (slot === undefined) return;
       if (!this.#restoreSome(slot)) return this.#restoreLater();
       this.#dirty.pop();
-      this.#clean.push(slot);
+      this.#keep(slot);
       if (this.#dirty.length > 0) this.#restoreLater();
     });
   }

@@ -24,6 +24,8 @@ export class RouteTable {
   readonly #shared = new Map<string, SharedRoute>();
   /** Labels that other nodes serve; each is in #labels with null. */
   readonly #elsewhere = new Map<string, Elsewhere>();
+  /** Reasons of labels whose Release cannot be served here; each is in #labels with null. */
+  readonly #unserved = new Map<string, string>();
   /** Present names of handlers by former name. */
   readonly #moved = new Map<string, string>();
   /** Names of handlers by custom domain. */
@@ -43,6 +45,11 @@ export class RouteTable {
     return this.#elsewhere.get(label);
   }
 
+  /** Returns why `label`, which `find` answers null for, is not served here; undefined: that is not so. */
+  unservedReason(label: string): string | undefined {
+    return this.#unserved.get(label);
+  }
+
   /**
    * Lets `label` be served by a Deployment; null: the label exists, and nothing is deployed. `shared`: a second version
    * with its share of the calls; null: none.
@@ -50,6 +57,7 @@ export class RouteTable {
   set(label: string, deployment: LoadedDeployment | null, shared: SharedRoute | null = null): void {
     this.#labels.set(label, deployment);
     this.#elsewhere.delete(label);
+    this.#unserved.delete(label);
     this.#moved.delete(label);
     if (shared === null) this.#shared.delete(label);
     else this.#shared.set(label, shared);
@@ -61,9 +69,16 @@ export class RouteTable {
     this.#elsewhere.set(label, elsewhere);
   }
 
+  /** Makes `label` one whose Release cannot be served here. */
+  setUnserved(label: string, reason: string): void {
+    this.set(label, null);
+    this.#unserved.set(label, reason);
+  }
+
   remove(label: string): void {
     this.#labels.delete(label);
     this.#elsewhere.delete(label);
+    this.#unserved.delete(label);
     this.#shared.delete(label);
     this.#moved.delete(label);
   }

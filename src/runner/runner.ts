@@ -153,9 +153,6 @@ export class Runner {
     if (loaded === null) throw new Error(`${message.kind} before config`);
     const { deployments } = loaded;
     switch (message.kind) {
-      case 'artifact':
-        deployments.addArtifact(message.name, message.bytes);
-        return;
       case 'prepare': {
         const { specId } = message.spec;
         deployments.prepare(message.spec, message).then(
@@ -183,6 +180,9 @@ export class Runner {
       }
       case 'announce':
         this.#routes.set(message.label, null);
+        return;
+      case 'unserved':
+        this.#routes.setUnserved(message.label, message.reason);
         return;
       case 'elsewhere': {
         const { label, nodes, labels } = message;

@@ -144,9 +144,37 @@ export const protections: readonly Protection[] = [
   {
     name: 'runner: owners rest between slow instances',
     file: 'src/runner/dispatcher.ts',
-    find: 'this.#options.deployments.rests.book(ownerId, module.instantiationUs / 1_000)',
-    replace: '0 * Number(ownerId === module.sha256)',
+    find: 'await deployments.rests.wait(ownerId, module.instantiationUs / 1_000, deployment.pool)',
+    replace: 'ownerId !== module.sha256',
     tests: ['test/runner/instance-rests.test.ts'],
+  },
+  {
+    name: 'runner: a slow instance is made after the rest that was booked',
+    file: 'src/runner/instance-rests.ts',
+    find: 'await pool.spareWithin(restMs)',
+    replace: '(restMs === null ? await pool.spareWithin(null) : false)',
+    tests: ['test/runner/instance-rests.test.ts'],
+  },
+  {
+    name: 'runner: a slow instance that has outgrown its reserve is not made again between calls',
+    file: 'src/runner/pool.ts',
+    find: '!isFit && !rests &&',
+    replace: '!isFit &&',
+    tests: ['test/runner/instance-rests.test.ts'],
+  },
+  {
+    name: 'runner: calls that wait for an instance of another one are bounded',
+    file: 'src/runner/pool.ts',
+    find: 'this.#awaiting.size < restLimits.waiting',
+    replace: 'this.#awaiting.size < Infinity',
+    tests: ['test/runner/instance-rests.test.ts'],
+  },
+  {
+    name: 'control: an Artifact is sent in parts, each after the one before has been written',
+    file: 'src/control/fleet/artifact-parts.ts',
+    find: 'await send(',
+    replace: 'void send(',
+    tests: ['test/control/fleet/artifact-parts.test.ts'],
   },
   {
     name: 'runner: an instance that is made anew for each call is not made between calls',
@@ -161,6 +189,20 @@ export const protections: readonly Protection[] = [
     find: 'isOwn(entry) && isAlive(entry)',
     replace: 'isAlive(entry)',
     tests: ['test/control/fleet/orphans.test.ts'],
+  },
+  {
+    name: 'node: one that is stopped early starts without any control',
+    file: 'src/node/agent.ts',
+    find: 'keepContact(this.#cache, Date.now());',
+    replace: '',
+    tests: ['test/node/node.test.ts'],
+  },
+  {
+    name: 'fleet: what ends a runner by accident is blamed on nobody while others are in flight',
+    file: 'src/control/fleet/fleet.ts',
+    find: 'return activity.all().every(({ handlerId }) => handlerId === owner);',
+    replace: 'return owner !== undefined || activity.all().length > 0;',
+    tests: ['test/control/fleet/faults.test.ts'],
   },
   {
     name: 'node: a copy of a data folder does not start as the original',
@@ -887,8 +929,8 @@ export const protections: readonly Protection[] = [
   {
     name: 'watchdog: a runner that starts is given time',
     file: 'src/control/fleet/watchdog.ts',
-    find: 'isCarrying || isStarting ||',
-    replace: 'isCarrying ||',
+    find: 'isStarting || progress !==',
+    replace: 'progress !==',
     tests: ['test/control/fleet/watchdog.test.ts'],
   },
   {

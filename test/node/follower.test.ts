@@ -152,7 +152,7 @@ test('a function that this node should hold stays where it was until its code ca
   expect([told(), follower.mustPlace, follower.labels]).toEqual([['otter=v1'], false, 1]);
 });
 
-test('an entry of a kind that only a newer control knows is refused: its label serves nothing, and nothing is guessed', async () => {
+test('an entry of a kind that only a newer control knows is refused: its label is not served, and nothing is guessed', async () => {
   release('otter', 'v1');
   release('heron', 'v1');
   await follower.load();
@@ -160,12 +160,15 @@ test('an entry of a kind that only a newer control knows is refused: its label s
   put('weather/eu', { kind: 'weather', to: 'heron', domain: 'a.example' } as unknown as Released);
   release('heron', 'v2');
   await follower.follow();
-  expect(told()).toEqual(['announce otter', 'heron=v2']);
+  expect(told()).toEqual(['unserved otter', 'heron=v2']);
   expect(reports.map((text) => text.split(' ')[0])).toEqual(['label/otter', 'weather/eu']);
   // The same after a start, from a control and from the disk.
   for (const isThere of [true, false]) {
     const again = make(isThere);
     await again.load();
-    expect(await again.current()).toMatchObject({ known: ['otter'], domains: [], releases: [{ label: 'heron' }] });
+    expect(await again.current()).toMatchObject({
+      ...{ known: [], domains: [], releases: [{ label: 'heron' }] },
+      unserved: [{ label: 'otter', reason: 'a newer version of the platform has released it' }],
+    });
   }
 });

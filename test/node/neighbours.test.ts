@@ -66,8 +66,15 @@ onCluster('beside the next version', () => {
     const deployed = deploymentOf('otter', await compileWat(writer('here')));
     parts.artifacts.set(deployed.spec.artifact, deployed.bytes);
     stored.commit(deployed.spec);
+    const revision = await parts.feed.announce('heron');
+    const mirror = JSON.stringify({ kind: 'mirror', label: 'heron', of: 'otter' });
+    const content = shared.sealer.seal(['released', 'label/heron'], mirror);
+    await shared.store.db.updateTable('released').set({ content }).where('revision', '=', revision).execute();
     const { agent, stop } = await makeAgent([parts.url], token);
     await agent.start();
+    // Not `not_deployed`: something is released, and other nodes may serve it.
+    const heron = await call(`${agent.url}/heron/`);
+    expect(heron).toMatchObject({ status: 503, text: expect.stringContaining('a newer version of the platform') });
     const before = refusals();
     next.publish(subjects.all, encodeMessage(kinds.command, { command: 'hibernate', id: agent.id }));
     next.publish(subjects.all, ofNextVersion(kinds.command, { command: 'drain', id: agent.id }));

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { sql } from 'kysely';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, expect, test, vi } from 'vitest';
 import { parseBusUrl } from '../../src/bus/bus-url.ts';
 import { encodeMessage } from '../../src/bus/codec.ts';
 import { reportStream, subjects } from '../../src/bus/limits.ts';
@@ -18,6 +18,7 @@ import { outerHost } from '../../src/bus/own-address.ts';
 import { SqlError } from '../../src/control/db/sql-error.ts';
 import { NodeDoor } from '../../src/control/nodes/node-door.ts';
 import { ReportIntake } from '../../src/control/nodes/report-intake.ts';
+import { Contact } from '../../src/node/contact.ts';
 import { Controls } from '../../src/node/controls.ts';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import {
@@ -172,6 +173,22 @@ onCluster('one node', () => {
     const empty = await makeAgent([nowhere], token, { joinMs: 1_000 });
     await expect(empty.agent.start()).rejects.toMatchObject({ code: 'unavailable' });
     await empty.agent.abandon();
+  });
+
+  test('starts without any control also when it was stopped before it first looked at its contact', async () => {
+    const parts = await control();
+    const { token } = await parts.nodes.add('stopped-early');
+    const watch = vi.spyOn(Contact.prototype, 'watch').mockImplementation(() => {});
+    const first = await makeAgent([parts.url], token);
+    await first.agent.start();
+    await first.agent.stop({ runners: 'end', graceMs: 0 });
+    watch.mockRestore();
+    const nowhere = 'http://127.0.0.1:9';
+    const { agent, stop } = await makeAgent([nowhere], token, { dataFolder: first.folder, joinMs: 1_000 });
+    await parts.closeDoor();
+    await agent.start();
+    expect(agent.name).toBe('stopped-early');
+    await stop();
   });
 
   test('a node whose data folder is a copy of another one is itself, and does not start as the other one', async () => {

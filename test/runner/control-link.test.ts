@@ -81,6 +81,18 @@ describe('a call of control', () => {
     ).rejects.toBeInstanceOf(ControlAway);
   });
 
+  it('gets the bytes that came in parts before the reply', async () => {
+    const { channel, link } = open();
+    const asked = link.request({ op: 'artifact.get', name: 'a' });
+    const part = (id: number, offset: number, text: string) =>
+      channel.emit('message', { kind: 'part', id, part: { offset, totalBytes: 5, bytes: Buffer.from(text) } });
+    part(1, 0, 'abc');
+    part(2, 0, 'of nobody'); // Of a request that has failed meanwhile.
+    part(1, 3, 'de');
+    channel.emit('message', { kind: 'reply', id: 1, ok: true, value: null });
+    expect(Buffer.from((await asked)!).toString()).toBe('abcde');
+  });
+
   it('is refused while as many wait as may, and taken again after a reply', async () => {
     const { channel, link } = open();
     const ask = () => link.request({ op: 'kv.get', preview: null, handlerId: 'h' as never, bucket: 'b', key: 'k' });

@@ -99,6 +99,7 @@ export class TestFleet {
       specs: [...this.specs.values()],
       releases: [...this.releases].map(([label, specId]) => ({ label, specId })),
       known: [...this.known],
+      unserved: [...this.unserved].map(([label, reason]) => ({ label, reason })),
       moved: [],
       domains: [],
       owners: [...this.owners.values()],
@@ -108,6 +109,8 @@ export class TestFleet {
   readonly specs = new Map<string, DeploymentSpec>();
   readonly releases = new Map<string, string>();
   readonly known = new Set<string>();
+  /** Reasons of labels that cannot be served. */
+  readonly unserved = new Map<string, string>();
   /** Suspended and limited users, by id. */
   readonly owners = new Map<string, OwnerState>();
   /** Log lines by handler name, as tests ask for them. */

@@ -16,7 +16,7 @@ export type LineFormat = 'ndjson' | 'csv';
 
 /**
  * Returns how the lines of an export to the file `out` are written: as `asked`, else as the end of the name says (.csv, also
- * with .gz or .zst behind it), else NDJSON. `out` null: not to a file. Throws `bad_request` when the name says something
+ * with .gz or .zst after it), else NDJSON. `out` null: not to a file. Throws `bad_request` when the name says something
  * else than what was asked.
  */
 export function lineFormatOf(out: string | null, asked?: LineFormat): LineFormat {

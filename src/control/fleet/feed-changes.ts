@@ -27,6 +27,9 @@ export async function sendChange(
       runner.send({ kind: 'elsewhere', label, nodes, labels });
       return runner.sync();
     }
+    case 'unserved':
+      runner.send({ kind: 'unserved', label: change.label, reason: change.reason });
+      return runner.sync();
     case 'domain':
       runner.send({ kind: 'domain', domain: change.domain, to: change.to });
       return runner.sync();

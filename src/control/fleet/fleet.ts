@@ -17,7 +17,7 @@ import { describeEnd, isOwnFault, isProcessorFault } from './end.ts';
 import { AppliedChanges, sendChange } from './feed-changes.ts';
 import { Inbox } from './inbox.ts';
 import { fleetLimits } from './limits.ts';
-import { artifactMessage, load } from './loader.ts';
+import { load } from './loader.ts';
 import { Member, Members } from './members.ts';
 import { type FleetOptions, runnerConfig } from './options.ts';
 import { Orphans } from './orphans.ts';
@@ -43,6 +43,8 @@ export class RunnerFleet implements Nodes {
   readonly #orphans: Orphans;
   readonly #profiling = new Profiling();
   readonly #inbox: Inbox;
+  /** Artifacts of the specs that are being prepared, by spec. */
+  readonly #offered = new Map<string, { readonly name: string; readonly bytes: Uint8Array }>();
   #watch: NodeJS.Timeout | null = null;
   #port: number;
   /** Number of runners started so far. */
@@ -58,6 +60,7 @@ export class RunnerFleet implements Nodes {
     this.#orphans = new Orphans(options, () => this.isServing);
     this.#inbox = new Inbox({
       fleet: options,
+      readArtifact: (name) => this.#artifact(name),
       profiling: this.#profiling,
       onUnloadable: (specId, reason) => this.#unloadable(specId, reason),
     });
@@ -188,11 +191,12 @@ export class RunnerFleet implements Nodes {
     this.#prepared.set(specId, spec);
     this.#ownerLines.remember(spec);
     try {
-      const artifact = await artifactMessage(spec, this.#options.readArtifact);
+      // Each runner asks for the bytes; they are read once.
+      this.#offered.set(specId, { name: spec.artifact, bytes: await this.#options.readArtifact(spec.artifact) });
       // All runners may have died just now; then the next one is asked.
       while (this.#members.size === 0 && this.#restarts.isAnyDue) await this.#nextLaunch();
       const failures = await this.#members.make(async (runner) => {
-        const result = await runner.prepare({ kind: 'prepare', spec, isLazy: false }, artifact);
+        const result = await runner.prepare({ kind: 'prepare', spec, isLazy: false });
         if (result === 'ended') throw new Error('it ended over the module');
         if (result.error !== null) throw new PlatformError('vet_failed', `a runner cannot load it: ${result.error}`);
       });
@@ -207,7 +211,14 @@ export class RunnerFleet implements Nodes {
     } catch (error) {
       this.forget(specId);
       throw error;
+    } finally {
+      this.#offered.delete(specId);
     }
+  }
+
+  async #artifact(name: string): Promise<Uint8Array> {
+    for (const offered of this.#offered.values()) if (offered.name === name) return offered.bytes;
+    return this.#options.readArtifact(name);
   }
 
   /**
@@ -218,7 +229,7 @@ export class RunnerFleet implements Nodes {
     this.#prepared.set(spec.specId, spec);
     this.#ownerLines.remember(spec);
     await this.#members.make(async (runner) => {
-      await runner.prepare({ kind: 'prepare', spec, isLazy: true }, null);
+      await runner.prepare({ kind: 'prepare', spec, isLazy: true });
     });
   }
 

@@ -8,7 +8,8 @@ import type { Profiling } from './profiling.ts';
 import type { RunnerProcess } from './runner-process.ts';
 
 export interface InboxOptions {
-  readonly fleet: Pick<FleetOptions, 'onBlocks' | 'onRunning' | 'onSpans' | 'onUsage' | 'onRequest' | 'readArtifact'>;
+  readonly fleet: Pick<FleetOptions, 'onBlocks' | 'onRunning' | 'onSpans' | 'onUsage' | 'onRequest'>;
+  readonly readArtifact: FleetOptions['readArtifact'];
   readonly profiling: Pick<Profiling, 'answered'>;
   /** Is called for a spec whose code a runner cannot load. */
   readonly onUnloadable: (specId: string, reason: string) => void;
@@ -23,7 +24,7 @@ export class Inbox {
 
   /** Takes a message of `runner`, whose Invocations in use are noted in `activity`. Throws Error on a malformed one. */
   receive(runner: RunnerProcess, activity: Activity, message: FromRunner): void {
-    const { fleet, profiling, onUnloadable } = this.#options;
+    const { fleet, readArtifact, profiling, onUnloadable } = this.#options;
     switch (message.kind) {
       case 'logs':
         if (!Array.isArray(message.blocks) || !isObject(message.dropped) || !isWhole(message.batch))
@@ -52,7 +53,10 @@ export class Inbox {
         return;
       case 'request': {
         const { id, request } = message;
-        const answer = request.op === 'artifact.get' ? fleet.readArtifact(request.name) : fleet.onRequest(request);
+        const answer =
+          request.op === 'artifact.get'
+            ? readArtifact(request.name).then((bytes) => runner.sendArtifact(id, bytes))
+            : fleet.onRequest(request);
         answer.then(
           (value) => runner.send({ kind: 'reply', id, ok: true, value }),
           (error: unknown) =>

@@ -1,6 +1,6 @@
 /** Limits of the fleet: times that it waits for runners, and its treatment of runners that die. */
 
-import { MIB } from '../../protocol/limits.ts';
+import { KIB, MIB } from '../../protocol/limits.ts';
 
 export const fleetLimits = {
   /**
@@ -20,12 +20,8 @@ export const fleetLimits = {
    * Milliseconds for a silent runner that hardly got the processor (a loaded machine, swapping) or works off a burst.
    */
   starvedMs: 20_000,
-  /** Bytes from which a message counts as large: a ping sent after it waits until the runner has read it. */
-  largeMessageBytes: 8 * MIB,
-  /**
-   * Milliseconds for a runner that is silent since a large message was sent to it: 128 MiB take 15 s on a busy machine.
-   */
-  carryMs: 60_000,
+  /** Bytes of an Artifact in one message: copying and reading it holds an event loop for some 0.3 ms. */
+  partBytes: 256 * KIB,
   /**
    * Milliseconds before the first restart of a runner that dies repeatedly; doubles with each death, up to the value
    * below.

@@ -1,7 +1,8 @@
 /** Brings a starting runner up to date: all Releases, and the specs that are being prepared. */
-import type { DeploymentSpec, OwnerState, ToRunner } from '../../protocol/messages.ts';
+import type { DeploymentSpec, OwnerState } from '../../protocol/messages.ts';
 import type { HandlerId } from '../../protocol/names.ts';
 import type { ReleaseState } from '../../protocol/ports.ts';
+import { notLoaded } from '../../protocol/released.ts';
 import type { Quarantine } from './blame.ts';
 import { fleetLimits } from './limits.ts';
 import type { RunnerProcess } from './runner-process.ts';
@@ -35,7 +36,7 @@ export async function load(options: LoadOptions): Promise<void> {
   const missing = new Set<string>();
   const tell = async (spec: DeploymentSpec): Promise<void> => {
     const { specId } = spec;
-    const result = await runner.prepare({ kind: 'prepare', spec, isLazy: true }, null);
+    const result = await runner.prepare({ kind: 'prepare', spec, isLazy: true });
     // The runner has ended; the next one reads the state anew.
     if (result === 'ended') return;
     if (result.error !== null) {
@@ -53,19 +54,12 @@ export async function load(options: LoadOptions): Promise<void> {
   for (const moved of state.moved) runner.send({ kind: 'redirect', ...moved });
   for (const domain of state.domains) runner.send({ kind: 'domain', ...domain });
   for (const label of state.known) runner.send({ kind: 'announce', label });
+  for (const label of state.unserved ?? []) runner.send({ kind: 'unserved', ...label });
   for (const label of state.elsewhere ?? []) runner.send({ kind: 'elsewhere', ...label });
   for (const { label, specId, rollout = null } of state.releases) {
     // Where only the new version is missing, the live one answers all calls.
     const shared = rollout === null || missing.has(rollout.specId) ? null : rollout;
-    if (missing.has(specId)) runner.send({ kind: 'announce', label });
+    if (missing.has(specId)) runner.send({ kind: 'unserved', label, reason: notLoaded });
     else runner.send({ kind: 'release', label, specId, rollout: shared });
   }
-}
-
-/** Makes the message with the code of a Deployment. Rejects as `readArtifact` does. */
-export async function artifactMessage(
-  spec: DeploymentSpec,
-  readArtifact: (name: string) => Promise<Uint8Array>,
-): Promise<Extract<ToRunner, { kind: 'artifact' }>> {
-  return { kind: 'artifact', name: spec.artifact, bytes: await readArtifact(spec.artifact) };
 }

@@ -8,6 +8,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { messageOf } from '../../protocol/errors.ts';
 import { maximumLimits, pushLimits } from '../../protocol/limits.ts';
 import type { FromRunner, RunnerStats, ToRunner } from '../../protocol/messages.ts';
+import { sendParts } from './artifact-parts.ts';
 import { lowerCompilers } from './compiler-priority.ts';
 import { fleetLimits } from './limits.ts';
 import type { OpenSpool } from './log-spools.ts';
@@ -76,8 +77,6 @@ export class RunnerProcess {
   readonly #pings = new Map<number, () => void>();
   /** Number of the last ping. */
   #lastPing = 0;
-  /** Number of the last ping before the newest large message; null: a later ping has been answered. */
-  #pingBeforeLarge: number | null = null;
   readonly #watchdog = new Watchdog();
   /** Milliseconds without an answer after which the watchdog killed it; null: it did not. */
   #silentMs: number | null = null;
@@ -90,8 +89,8 @@ export class RunnerProcess {
   readonly #listening: PromiseWithResolvers<number>;
   #message: string | null = null;
   #stats: RunnerStats | null = null;
-  /** Maps each prepared spec to the name of its Artifact. */
-  readonly prepared = new Map<string, string>();
+  /** Ids of the specs that are prepared. */
+  readonly prepared = new Set<string>();
 
   constructor(options: RunnerProcessOptions) {
     this.runnerId = options.runnerId;
@@ -154,7 +153,6 @@ export class RunnerProcess {
         return;
       case 'pong':
         this.#watchdog.answered();
-        if (this.#pingBeforeLarge !== null && message.n > this.#pingBeforeLarge) this.#pingBeforeLarge = null;
         this.#stats = message.stats;
         this.#pings.get(message.n)?.();
         this.#pings.delete(message.n);
@@ -170,23 +168,26 @@ export class RunnerProcess {
 
   /** Sends a message. A message to a runner that has ended is dropped. */
   send(message: ToRunner): void {
-    if (bytesOf(message) >= fleetLimits.largeMessageBytes) this.#pingBeforeLarge = this.#lastPing;
     if (this.#child.connected) this.#child.send(message, () => {});
+  }
+
+  /** Sends the bytes of an Artifact that the request `id` asked for. Resolves with the value of the reply. */
+  async sendArtifact(id: number, bytes: Uint8Array): Promise<null> {
+    await sendParts(bytes, (part) => {
+      if (!this.#child.connected) return Promise.resolve();
+      return new Promise((resolve) => this.#child.send({ kind: 'part', id, part } satisfies ToRunner, () => resolve()));
+    });
+    return null;
   }
 
   /**
    * Lets the runner compile a spec. Resolves with null on success, with the reason when it cannot, with `ended` when
    * the runner ends.
    */
-  async prepare(
-    message: Extract<ToRunner, { kind: 'prepare' }>,
-    artifact: Extract<ToRunner, { kind: 'artifact' }> | null,
-  ): Promise<{ readonly error: string | null } | 'ended'> {
+  async prepare(message: Extract<ToRunner, { kind: 'prepare' }>): Promise<{ readonly error: string | null } | 'ended'> {
     const { specId } = message.spec;
     if (this.prepared.has(specId)) return { error: null };
-    // The runner frees code that no Deployment uses, so the bytes are sent again.
-    if (artifact !== null && ![...this.prepared.values()].includes(artifact.name)) this.send(artifact);
-    this.prepared.set(specId, message.spec.artifact);
+    this.prepared.add(specId);
     const { promise, resolve } = Promise.withResolvers<{ readonly error: string | null }>();
     this.#prepares.set(specId, (error) => resolve({ error }));
     this.send(message);
@@ -234,10 +235,9 @@ export class RunnerProcess {
   watch(): void {
     // Loading may take seconds on a busy machine; fleetLimits.bootMs bounds it.
     if (!this.#isBooted) return;
-    const isCarrying = this.#pingBeforeLarge !== null;
     const isStarting = !this.#isListening;
     const use = processorUse(this.pid ?? 0);
-    if (this.#watchdog.look({ progress: this.#mark.progress(), use, isCarrying, isStarting })) {
+    if (this.#watchdog.look({ progress: this.#mark.progress(), use, isStarting })) {
       this.#silentMs = this.#watchdog.silentMs;
       this.kill('SIGKILL');
       return;
@@ -276,10 +276,4 @@ export class RunnerProcess {
       });
     });
   }
-}
-
-/** Returns the number of bytes of the Artifact in `message`, 0 for other messages. */
-function bytesOf(message: ToRunner): number {
-  if (message.kind === 'artifact') return message.bytes.length;
-  return message.kind === 'reply' && message.ok && message.value instanceof Uint8Array ? message.value.length : 0;
 }

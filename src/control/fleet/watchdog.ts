@@ -1,6 +1,6 @@
 /**
  * Decides whether a runner that does not answer is stuck. More time is given to a runner that does not get the
- * processor, that starts, that reads a large message, or in which a burst of guests and calls makes progress.
+ * processor, that starts, or in which a burst of guests and calls makes progress.
  */
 import { fleetLimits } from './limits.ts';
 import type { ProcessorUse } from './processor-use.ts';
@@ -9,8 +9,6 @@ import type { ProcessorUse } from './processor-use.ts';
 export interface Glance {
   /** Count that changes while guests get their turns and calls end; null before the first one. */
   readonly progress: number | null;
-  /** Whether a ping that was sent after a large message has not been answered. Absent: false. */
-  readonly isCarrying?: boolean;
   /** Whether it has not told yet that it serves: it loads libraries and code, and hardly a guest has run. Absent: false. */
   readonly isStarting?: boolean;
   /** Processor use; null: the system does not tell it. */
@@ -38,15 +36,13 @@ export class Watchdog {
 
   /**
    * Checks the runner; called every fleetLimits.pingMs, with a ping after each check. Returns true when it is stuck:
-   * silent for fleetLimits.stallMs without a reason to wait, or for fleetLimits.starvedMs in any case
-   * (fleetLimits.carryMs while it reads a large message).
+   * silent for fleetLimits.stallMs without a reason to wait, or for fleetLimits.starvedMs in any case.
    */
-  look({ progress, use, isCarrying = false, isStarting = false }: Glance): boolean {
+  look({ progress, use, isStarting = false }: Glance): boolean {
     const { silentMs } = this;
-    const isAlive = isCarrying || isStarting || progress !== this.#progress || this.#isStarved(use, silentMs);
+    const isAlive = isStarting || progress !== this.#progress || this.#isStarved(use, silentMs);
     this.#progress = progress;
-    const patienceMs = isCarrying ? fleetLimits.carryMs : fleetLimits.starvedMs;
-    if (silentMs >= patienceMs || (silentMs >= fleetLimits.stallMs && !isAlive)) return true;
+    if (silentMs >= fleetLimits.starvedMs || (silentMs >= fleetLimits.stallMs && !isAlive)) return true;
     if (this.#unanswered === 0) this.#cpuBeforeMs = use?.cpuMs ?? null;
     this.#unanswered += 1;
     return false;

@@ -13,7 +13,7 @@ function silenceUntilStuck(glance: (look: number) => Glance): number {
   }
 }
 
-const { pingMs, stallMs, starvedMs, carryMs } = fleetLimits;
+const { pingMs, stallMs, starvedMs } = fleetLimits;
 
 describe('a runner that does not answer', () => {
   it('is stuck soon when it has the processor, when it sleeps, and where nothing is known of it', () => {
@@ -44,17 +44,6 @@ describe('a runner that does not answer', () => {
     expect(silenceUntilStuck((look) => ({ progress: Math.min(look, turns), use: use(look) }))).toBe(
       (turns + 1) * pingMs,
     );
-  });
-
-  it('is given longer while it takes in a large message, behind which the ping waits, but not for ever', () => {
-    const copies = (look: number) => ({
-      progress: 7,
-      use: { cpuMs: look * pingMs, wantsToRun: true },
-      isCarrying: true,
-    });
-    expect(silenceUntilStuck(copies)).toBe(carryMs);
-    const turns = starvedMs / pingMs + 3;
-    expect(silenceUntilStuck((look) => ({ ...copies(look), isCarrying: look < turns }))).toBe(turns * pingMs);
   });
 
   it('is ended with a reason that says for how long it was silent', () => {
