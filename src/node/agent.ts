@@ -4,13 +4,13 @@
  *
  *     joining --> loading --> serving --drained, removed, replaced or cut off--> ended
  */
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Bus, type BusMessage } from '../bus/bus.ts';
+import { Bus } from '../bus/bus.ts';
 import { decodeMessage } from '../bus/codec.ts';
 import { busLimits, subjects } from '../bus/limits.ts';
 import {
@@ -19,10 +19,7 @@ import {
   commandSchema,
   controlAliveSchema,
   type Joined,
-  joinedSchema,
   kinds,
-  type Prepared,
-  prepareSchema,
   readMessage,
 } from '../bus/messages.ts';
 import { inUrl, outerHost } from '../bus/own-address.ts';
@@ -36,11 +33,13 @@ import type { NodeLabels } from '../protocol/placement.ts';
 import type { TraceSampling } from '../protocol/spans.ts';
 import type { TrustedProxies } from '../protocol/trusted-proxies.ts';
 import { BlobCache } from './blob-cache.ts';
-import { Contact, keepContact, knownControls, lastContactMs } from './contact.ts';
+import { Contact, knownControls } from './contact.ts';
 import { Controls } from './controls.ts';
 import { Follower } from './follower.ts';
+import { joinCluster } from './joining.ts';
 import { nodeLimits } from './limits.ts';
 import { type Peer, Peers } from './peers.ts';
+import { PreparedSpecs } from './prepared-specs.ts';
 import { answerProfile } from './profile-answers.ts';
 import { ReleaseCache } from './release-cache.ts';
 import { Reports } from './reports.ts';
@@ -89,8 +88,7 @@ export class NodeAgent {
   readonly #contact: Contact;
   readonly #cache: ReleaseCache;
   readonly #follower: Follower;
-  /** Questions whether specs are compiled, by spec: each is answered as often as it is asked. */
-  readonly #preparing = new Map<string, Promise<Prepared>>();
+  readonly #prepared: PreparedSpecs;
   #blobs: BlobCache | null = null;
   #fleet: RunnerFleet | null = null;
   #bus: Bus | null = null;
@@ -132,6 +130,14 @@ export class NodeAgent {
       },
       onCutOff: () => this.#end('cut off'),
       report: options.report,
+    });
+    this.#prepared = new PreparedSpecs({
+      prepare: async (specId, control) => {
+        const spec = await this.#complete(await this.#controls.spec(specId, control));
+        await this.#theFleet().prepare(spec);
+      },
+      // Finds out whether any other control answers.
+      onOutage: () => this.#follow(),
     });
     this.#follower = new Follower({
       controls: this.#controls,
@@ -176,7 +182,8 @@ export class NodeAgent {
    */
   async start(): Promise<void> {
     const { dataFolder, report } = this.#options;
-    const joined = await this.#join();
+    const { join: asked, joinMs = nodeLimits.joinMs } = this.#options;
+    const joined = await joinCluster({ controls: this.#controls, cache: this.#cache, token: asked.token, joinMs });
     this.#joined = joined;
     this.#isMember = true;
     this.#bus = new Bus({
@@ -286,46 +293,6 @@ export class NodeAgent {
     );
   }
 
-  async #join(): Promise<Joined> {
-    const endMs = performance.now() + (this.#options.joinMs ?? nodeLimits.joinMs);
-    for (;;) {
-      try {
-        const joined = await this.#controls.join();
-        this.#cache.setFact('joined', JSON.stringify(joined));
-        this.#cache.setFact('joined by', this.#tokenDigest());
-        // A node that is stopped before its first watch may start without any control, too.
-        keepContact(this.#cache, Date.now());
-        return joined;
-      } catch (error) {
-        if (!(error instanceof PlatformError && error.code === 'unavailable')) throw error;
-        if (performance.now() < endMs) {
-          await delay(nodeLimits.retryMs);
-          continue;
-        }
-        const known = this.#cache.fact('joined');
-        if (known === null || Date.now() - lastContactMs(this.#cache) > nodeLimits.cutOffMs)
-          throw new PlatformError('unavailable', `no control can be reached: ${this.#controls.urls.join(', ')}`, {
-            hints: ['check that one runs, and that its URL in TRISIEL_JOIN can be reached from this machine'],
-            cause: error,
-          });
-        // Otherwise two nodes would have one id. Absent: kept by an earlier version.
-        if ((this.#cache.fact('joined by') ?? this.#tokenDigest()) !== this.#tokenDigest())
-          throw new PlatformError('unavailable', 'no control can be reached, and this data folder is of another node', {
-            hints: ['give each node a data folder of its own (TRISIEL_DATA), not a copy of another one'],
-            cause: error,
-          });
-        const joined = joinedSchema.parse(JSON.parse(known));
-        this.#controls.resume(joined.epoch);
-        return joined;
-      }
-    }
-  }
-
-  /** Tells whose the data folder is, without the token itself. */
-  #tokenDigest(): string {
-    return createHash('sha256').update(this.#options.join.token).digest('hex');
-  }
-
   #makeFleet(joined: Joined, takeoverPort: number): RunnerFleet {
     const { dataFolder, host, port, runners, programFolder, egressAllow, trustedProxies, nodeFlags } = this.#options;
     const { report, onEvent, traces } = this.#options;
@@ -381,14 +348,15 @@ export class NodeAgent {
       if (command.command === 'releases' && command.revision > this.#follower.revision) this.#follow();
       else if (command.command === 'ask') this.#tell();
       else if (command.command === 'forget') {
-        this.#preparing.delete(command.specId);
+        this.#prepared.forget(command.specId);
         this.#fleet?.forget(command.specId);
       } else if (command.command === 'cancel') this.#fleet?.cancel(command.invocation);
       else if (command.command === 'drain' && command.id === nodeId) this.#end('drained');
       else if (command.command === 'remove' && command.id === nodeId) this.#end('removed');
     });
     bus.subscribe(subjects.node(nodeId), (message) => {
-      if (decodeMessage(message.data, [kinds.prepare, kinds.profile]).kind === kinds.prepare) this.#prepare(message);
+      if (decodeMessage(message.data, [kinds.prepare, kinds.profile]).kind === kinds.prepare)
+        this.#prepared.answer(message);
       else
         void answerProfile(message, {
           profile: (handlerId, ms) => this.#theFleet().profile(handlerId, ms),
@@ -399,32 +367,6 @@ export class NodeAgent {
     bus.subscribe(subjects.alive(nodeId), ({ data }) => {
       if (readMessage(data, kinds.alive, aliveSchema).epoch > epoch) this.#end('replaced');
     });
-  }
-
-  /** Answers the question of a control whether a spec is compiled here, when it is. */
-  #prepare(message: BusMessage): void {
-    const { specId, control } = readMessage(message.data, kinds.prepare, prepareSchema);
-    let prepared = this.#preparing.get(specId);
-    if (prepared === undefined) {
-      prepared = this.#prepareOnce(specId, control).catch((error: unknown) => {
-        this.#preparing.delete(specId);
-        const isOutage = error instanceof PlatformError && error.code === 'unavailable';
-        // Finds out whether any other control answers.
-        if (isOutage) this.#follow();
-        const text = error instanceof Error ? error.message.replace(/^a runner cannot load it: /, '') : String(error);
-        return { error: text, isOutage };
-      });
-      this.#preparing.set(specId, prepared);
-    }
-    void prepared.then((answer) => message.answer(kinds.prepared, answer));
-  }
-
-  async #prepareOnce(specId: string, control: string): Promise<Prepared> {
-    const spec = await this.#complete(await this.#controls.spec(specId, control));
-    await this.#theFleet().prepare(spec);
-    // Asked again within this time, when the answer was lost.
-    setTimeout(() => this.#preparing.delete(specId), nodeLimits.blobMs).unref();
-    return { error: null };
   }
 
   async #complete(spec: DeploymentSpec): Promise<DeploymentSpec> {

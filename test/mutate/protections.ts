@@ -206,8 +206,8 @@ export const protections: readonly Protection[] = [
   },
   {
     name: 'node: a copy of a data folder does not start as the original',
-    file: 'src/node/agent.ts',
-    find: "(this.#cache.fact('joined by') ?? this.#tokenDigest()) !== this.#tokenDigest()",
+    file: 'src/node/joining.ts',
+    find: "(cache.fact('joined by') ?? digest) !== digest",
     replace: 'false',
     tests: ['test/node/node.test.ts'],
   },
