@@ -192,8 +192,8 @@ export const protections: readonly Protection[] = [
   },
   {
     name: 'node: one that is stopped early starts without any control',
-    file: 'src/node/agent.ts',
-    find: 'keepContact(this.#cache, Date.now());',
+    file: 'src/node/joining.ts',
+    find: 'keepContact(cache, Date.now());',
     replace: '',
     tests: ['test/node/node.test.ts'],
   },
