@@ -47,6 +47,31 @@ describe('an http component', () => {
     const answer = await call(`${url}/web/`, { method: 'POST', body });
     expect(answer.status).toBe(200);
     expect(answer.body.equals(body)).toBe(true);
+    // As a component that has no memory for the body.
+    const tight = deploymentOf('tight', await fixture('component/http.wasm'), { limits: { memoryPages: 5 } });
+    expect(tight.spec.module.plan.memory?.initialPages).toBe(5);
+    await fleet.deploy(tight);
+    expect((await call(`${url}/tight/`, { method: 'POST', body })).body.equals(body)).toBe(true);
+  });
+
+  it('answers each part of a body before the next one is sent', async () => {
+    const socket = connect({ port: fleet.fleet.port, host: '127.0.0.1' });
+    socket.setEncoding('latin1');
+    let answer = '';
+    const parts = socket[Symbol.asyncIterator]();
+    socket.write('POST /web/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n');
+    for (const part of ['one', 'two', 'three']) {
+      socket.write(`${part.length}\r\n${part}\r\n`);
+      while (!answer.includes(`\r\n${part}\r\n`)) {
+        const { done, value } = await parts.next();
+        if (done === true) throw new Error(`the answer has ended: ${answer}`);
+        answer += String(value);
+      }
+    }
+    expect(answer).not.toContain('\r\n0\r\n');
+    socket.write('0\r\n\r\n');
+    for (let next = await parts.next(); next.done !== true; next = await parts.next()) answer += String(next.value);
+    expect(answer.endsWith('\r\n0\r\n\r\n')).toBe(true);
   });
 
   it('may write its body before it sends the answer', async () => {

@@ -34,7 +34,7 @@ describe('an http component of WASI 0.3', () => {
   it('answers with its own status, fields and a stream', async () => {
     const answer = await call(`${url}/web/`);
     expect([answer.status, answer.text]).toEqual([200, 'Hello, world!']);
-    expect(answer.headers['content-type']).toBe('text/plain');
+    expect(answer.headers).toMatchObject({ 'content-type': 'text/plain', 'content-length': '13' });
     expect((await call(`${url}/web/teapot`)).status).toBe(418);
   });
 
@@ -44,6 +44,28 @@ describe('an http component of WASI 0.3', () => {
     expect(answer.status).toBe(200);
     expect(answer.body.equals(body)).toBe(true);
     expect((await call(`${url}/web/${path}`)).text).toBe('');
+  });
+
+  it('answers each part of a body before the next one is sent', async () => {
+    const socket = connect({ port: fleet.fleet.port, host: '127.0.0.1' });
+    socket.setEncoding('latin1');
+    let answer = '';
+    const parts = socket[Symbol.asyncIterator]();
+    socket.write(
+      'POST /web/copy HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n',
+    );
+    for (const part of ['one', 'two', 'three']) {
+      socket.write(`${part.length}\r\n${part}\r\n`);
+      while (!answer.includes(`\r\n${part}\r\n`)) {
+        const { done, value } = await parts.next();
+        if (done === true) throw new Error(`the answer has ended: ${answer}`);
+        answer += String(value);
+      }
+    }
+    expect(answer).not.toContain('\r\n0\r\n');
+    socket.write('0\r\n\r\n');
+    for (let next = await parts.next(); next.done !== true; next = await parts.next()) answer += String(next.value);
+    expect(answer.endsWith('\r\n0\r\n\r\n')).toBe(true);
   });
 
   it('waits for several calls at once, yields, and cancels a call', async () => {

@@ -6,7 +6,10 @@ import { vetProgram } from '../../../src/guest/component/vet-program.ts';
 import { abis } from '../../../src/guest/kernel/abi/all.ts';
 import { providedInterfaces } from '../../../src/guest/kernel/abi/components.ts';
 import { providedFunctions } from '../../../src/guest/kernel/abi/modules.ts';
-import { RecordedHttp, type RequestOptions } from '../../support/incoming-http.ts';
+import { Errno } from '../../../src/guest/kernel/errno.ts';
+import type { Resource } from '../../../src/guest/kernel/resource.ts';
+import { MIB } from '../../../src/protocol/limits.ts';
+import { RecordedHttp, type RequestOptions, SlowClient } from '../../support/incoming-http.ts';
 import { fixture, type GuestOptions, type runGuest, runVetted } from '../../support/run-guest.ts';
 
 const vetted = (name: string) =>
@@ -67,6 +70,43 @@ describe('gas', () => {
     const exact = await run(used);
     expect([exact.end.kind, exact.guest.meter.used]).toEqual(['exit', used]);
     expect((await run(used - 1)).end).toMatchObject({ kind: 'gas', limit: used - 1 });
+  });
+});
+
+describe('a client that takes nothing', () => {
+  it.each([
+    ['http', '/'],
+    ['http3', '/copy'],
+    ['http3', '/echo'],
+  ] as const)('makes %s wait, which reads no more of a body without end: %s', async (name, pathWithQuery) => {
+    const client = new SlowClient(1_000);
+    const sent = 3 * MIB;
+    let read = 0;
+    let isAll = false;
+    const body: Resource = {
+      scheme: 'http',
+      // Without end until the client takes again.
+      read: (bytes) => {
+        if (isAll && read >= sent) return Errno.end;
+        bytes.fill(0x61);
+        read += bytes.length;
+        return bytes.length;
+      },
+      write: () => -1,
+      flush: () => 0,
+      close: () => 0,
+    };
+    const running = answer(name, { method: 'POST', pathWithQuery, body, target: client.target });
+    // What is not waiting for the client goes on in these turns of the event loop.
+    for (let turn = 0; turn < 2_000; turn += 1) await new Promise(setImmediate);
+    expect(client.taken.length).toBe(1_000);
+    expect(read).toBeGreaterThan(0);
+    expect(read).toBeLessThan(MIB);
+    isAll = true;
+    client.makeRoom(Number.MAX_SAFE_INTEGER);
+    expect((await running).end).toEqual({ kind: 'exit', status: 0 });
+    expect([read, client.taken.length]).toEqual([client.taken.length, read]);
+    expect(read).toBeGreaterThanOrEqual(sent);
   });
 });
 

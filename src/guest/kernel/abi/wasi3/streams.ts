@@ -74,6 +74,8 @@ export async function pump(
           return count === 0 ? Errno.noSpace : count;
         }
       }
+      // Sends what is buffered: a guest whose write has waited for this took its turn before.
+      if (guest.end === null) guest.options.suspending?.();
     }
   } catch {
     stream.drop();
