@@ -69,16 +69,17 @@ async function main(): Promise<void> {
 
   const control = await starting;
   if (isStopping) return;
-  if (control.firstCode !== null) announceFirstAccount(control.firstCode);
+  if (control.firstCode !== null) announceFirstAccount(control.firstCode, control.controlUrl);
   manager?.ready();
   process.stdout.write(`ready control=${control.controlUrl} run=${control.runUrl}\n`);
 }
 
-/** Prints how to make the first account. */
-function announceFirstAccount(code: string): void {
+/** Prints how to make the first account. The command names the server unless wasmcloud talks to it by itself. */
+function announceFirstAccount(code: string, serverUrl: string): void {
+  const server = serverUrl === 'http://127.0.0.1:3002' ? '' : ` --server ${serverUrl}`;
   // npx would look for a package of that name in the registry where this one is installed, not cloned.
   const isInstalled = import.meta.filename.includes(`${sep}node_modules${sep}`);
-  const command = `${isInstalled ? 'wasmcloud' : 'npx wasmcloud'} signup --invite ${code}`;
+  const command = `${isInstalled ? 'wasmcloud' : 'npx wasmcloud'} signup --invite ${code}${server}`;
   log.info({ code, command }, 'there is no account yet; the first one is made with this code');
   if (process.stderr.isTTY)
     process.stderr.write(`\n  No account yet. In another terminal, make the first one:\n\n    ${command}\n\n`);

@@ -116,6 +116,24 @@ describe('an answer in a page', () => {
   });
 });
 
+it('the command that the log has for the first account names the server where it is not the usual one', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'trisiel-docs-first-'));
+  const platform = await startPlatformChild({
+    ...{ TRISIEL_DATA: join(folder, 'data'), TRISIEL_PORT: '0', TRISIEL_RUN_PORT: '0', TRISIEL_RUNNERS: '1' },
+  });
+  try {
+    const { controlUrl, runUrl } = platform;
+    const { command } = JSON.parse(await platform.logged('there is no account yet')) as { command: string };
+    const home = await mkdtemp(join(folder, 'home-'));
+    const shell = await PageShell.open({ home, controlUrl, runUrl, env: { WASMCLOUD_SERVER: '' } });
+    const typed = command.replace('npx wasmcloud signup', 'wasmcloud signup ada --password-stdin');
+    expect(await shell.must(typed, password)).toContain('logged in as ada');
+  } finally {
+    await platform.stop();
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
 function codeIn(line: string): string {
   return (JSON.parse(line) as { code: string }).code;
 }

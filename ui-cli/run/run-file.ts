@@ -72,6 +72,7 @@ export async function runFile(file: string, options: RunOptions): Promise<number
       throw new PlatformError(
         'bad_request',
         `${file} does not answer HTTP requests: it is no component with wasi:http`,
+        { hints: [`to call it as a CGI program, once: wasmcloud run --request 'GET /' ${file}`] },
       );
     return serveFile(file, options, { module, plan, limits, rules, files, tell });
   }

@@ -51,4 +51,5 @@ test('a program that answers no requests is not served', async () => {
   child.stderr.on('data', (chunk) => (text += String(chunk)));
   const [status] = (await once(child, 'close')) as [number];
   expect([status, text]).toEqual([1, expect.stringContaining('does not answer HTTP requests')]);
+  expect(text).toContain("run --request 'GET /'");
 });
