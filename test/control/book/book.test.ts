@@ -99,6 +99,16 @@ describe('a book', () => {
     expect(book.pages.get('a')?.page.body).toContain('<a href="/docs/sub/a#x">up</a>');
   });
 
+  test('leads to its own pages and to https addresses, and runs nothing that is written as a link', async () => {
+    const written = [
+      ...['[a](JaVaScRiPt:alert(1))', '[b](&#106;avascript:alert(1))', '[c](<javascript:alert(1)>)', '<vbscript:d>'],
+      ...['[e](data:text/html,x)', '[f](//evil.example/x.md)', '[g]', '[h](https://e.example/"onclick="alert(1))'],
+    ];
+    const book = await bookOf({ 'README.md': `# I\n\n${written.join(' ')}\n\n[g]: javascript:alert(1)\n` });
+    const { body } = book.pages.get('')?.page ?? { body: '' };
+    expect(body).toContain('a b c vbscript:d e f g <a href="https://e.example/&#34;onclick=&#34;alert(1)">h</a>');
+  });
+
   test('shows pictures of its own folder and no others', async () => {
     const book = await bookOf({
       'README.md': '# I\n\n![one](pictures/one.png) ![two](pictures/two.png) ![three](../pictures/one.png)\n',
