@@ -10,7 +10,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { PlatformError } from '../../protocol/errors.ts';
 import { type DatabaseLocation, openAsItIs } from '../db/database.ts';
-import { repositoryConfigText } from '../git/repositories.ts';
+import { repositoryConfigText } from '../git/repository-config.ts';
 import type { ArchiveHeader, ArchiveManifest } from './archive-format.ts';
 import { ArchiveReader } from './archive-reader.ts';
 import { checkMigrations, loadDatabase } from './database-load.ts';

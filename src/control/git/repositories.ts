@@ -10,11 +10,11 @@ import { access, constants, cp, lstat, mkdir, readdir, readFile, rename, rm, wri
 import { join } from 'node:path';
 import { type SimpleGit, simpleGit } from 'simple-git';
 import { PlatformError } from '../../protocol/errors.ts';
-import { pushLimits } from '../../protocol/limits.ts';
 import type { RepoHome } from '../../protocol/ports.ts';
 import type { RefUpdate } from '../../protocol/push.ts';
 import { readRef, writeRef } from './ref-files.ts';
 import { claimHere } from './repo-home.ts';
+import { repositoryConfigText, sharedConfig, sharedConfigText } from './repository-config.ts';
 import type { KeptRepository, RepositoryKeeper } from './repository-keeper.ts';
 import { RepositoryObjects } from './repository-objects.ts';
 import { pinPrefix } from './repository-records.ts';
@@ -62,9 +62,6 @@ const oidPattern = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
 const suffix = '.git';
 /** Name of the template; no id starts with a dot. */
 const templateName = '.empty.git';
-const sharedConfig = '.config';
-/** Configuration of each repository itself. */
-export const repositoryConfigText = `[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n[include]\n\tpath = ../${sharedConfig}\n`;
 const gitPidFile = 'trisiel-git';
 /** Milliseconds after which a process that SIGKILL has not ended hangs in the kernel. */
 const orphanMsMax = 5_000;
@@ -386,60 +383,4 @@ function commandOf(pid: number): Promise<string> {
   return new Promise((resolve) => {
     execFile('ps', ['-o', 'args=', '-p', String(pid)], (_error, stdout) => resolve(stdout));
   });
-}
-
-/** Messages of git-fsck(1) about the text of commits and tags, and about how a mode is written. */
-const harmlessFindings = [
-  'badDate',
-  'badDateOverflow',
-  'badEmail',
-  'badName',
-  'badTimezone',
-  'missingEmail',
-  'missingNameBeforeEmail',
-  'missingSpaceBeforeDate',
-  'missingSpaceBeforeEmail',
-  'multipleAuthors',
-  'nulInCommit',
-  'zeroPaddedDate',
-  'zeroPaddedFilemode',
-] as const;
-
-/** Returns the configuration of all repositories. */
-function sharedConfigText(hooksFolder: string): string {
-  const hooks = hooksFolder.replaceAll('\\', '\\\\').replaceAll('"', '\\"');
-  return `# Written at every start; changes are lost.
-[core]
-	hooksPath = "${hooks}"
-	logAllRefUpdates = false
-	# An accepted push survives a power cut, as the Deployment made from it does.
-	fsync = committed,reference
-	fsyncMethod = batch
-[receive]
-	fsckObjects = true
-	maxInputSize = ${pushLimits.packBytes}
-	advertisePushOptions = false
-	# Deployments are pinned there by control; clients fetch them, but never push them.
-	hideRefs = refs/deployments
-	denyDeletes = false
-	denyNonFastForwards = false
-	denyDeleteCurrent = ignore
-	# A pack is kept as it came: no object is compressed once more. maintain() joins packs.
-	unpackLimit = 1
-	# git gc --auto after a push would hold the repository while the next push waits.
-	autogc = false
-	# What CI has is a clone with --depth 1. Its history ends here where it ends there.
-	shallowUpdate = true
-[receive "fsck"]
-	# Of published histories: objects that today's git would not write and that hurt nobody. Everything that
-	# could hurt a reader (.git and .. in trees, names twice, .gitmodules that run something) stays refused.
-${harmlessFindings.map((finding) => `\t${finding} = warn\n`).join('')}[gc]
-	auto = 0
-[uploadpack]
-	allowFilter = true
-	# A clone with --filter asks for the missing objects by name later.
-	allowAnySHA1InWant = true
-[http]
-	receivepack = true
-`;
 }
