@@ -4,7 +4,11 @@
  */
 import type { HttpField, IncomingHttp } from '../../src/guest/kernel/incoming-http.ts';
 import type { Resource } from '../../src/guest/kernel/resource.ts';
+import { nullResource } from '../../src/guest/kernel/resources/null.ts';
 import type { SimulatedRequest } from './cgi.ts';
+
+/** Status codes whose answer has no body (RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5). */
+const bodiless: readonly number[] = [204, 205, 304];
 
 export class PrintedAnswer implements IncomingHttp {
   readonly method: string;
@@ -48,7 +52,7 @@ export class PrintedAnswer implements IncomingHttp {
   answer(status: number, fields: readonly HttpField[]): Resource {
     this.#state = 'begun';
     this.#print(head(status, fields));
-    return this.#stdout;
+    return this.method === 'HEAD' || bodiless.includes(status) ? nullResource : this.#stdout;
   }
 
   end(trailers: readonly HttpField[]): void {
@@ -60,9 +64,9 @@ export class PrintedAnswer implements IncomingHttp {
     this.#problem ??= why;
   }
 
-  fail(code: string): void {
+  fail(error: string): void {
     this.#state = 'ended';
-    this.#problem = `the component answered with the error ${code}`;
+    this.#problem = `the component answered with the error ${error}`;
   }
 
   /** Problem of the answer of a component that has returned; null: the answer is complete. */

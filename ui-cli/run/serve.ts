@@ -68,8 +68,8 @@ class ServedAnswer implements IncomingHttp {
     this.#response.destroy();
   }
 
-  fail(code: string): void {
-    this.#refuse(`the component answered with the error ${code}`);
+  fail(error: string): void {
+    this.#refuse(`the component answered with the error ${error}`);
   }
 
   /** Ends an answer that the component has left open. `why` says how the component ended. */

@@ -64,7 +64,7 @@ export class HostImports {
       this.#problems.push(`${name} ${printable(wanted.name)}: this function is not in the interface`);
       return;
     }
-    if (isPrerelease(wanted.interfaceName)) {
+    if (isPrerelease(wanted.interfaceName) && this.#hasRelease(wanted.interfaceName)) {
       this.#problems.push(`${name}: a pre-release`);
       this.#hints.add(prereleaseHint);
       return;
@@ -81,6 +81,13 @@ export class HostImports {
       const nearest = nearestName(wanted.interfaceName, this.#interfaces);
       if (nearest !== null) this.#hints.add(`did you mean ${nearest}?`);
     }
+  }
+
+  /** Returns whether a released version of the interface `name` is provided. */
+  #hasRelease(name: string): boolean {
+    const [path] = name.split('@');
+    for (const one of this.#interfaces) if (one.split('@')[0] === path && !isPrerelease(one)) return true;
+    return false;
   }
 
   /** Throws `imports_unknown` with all problems that were noted. */

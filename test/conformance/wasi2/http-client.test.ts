@@ -330,6 +330,8 @@ describe('an incoming-response', () => {
   const broken = [
     ['nothing', '', 'connection-terminated'],
     ['what is no HTTP', 'SSH-2.0-x\r\n\r\n', 'HTTP-protocol-error'],
+    ['100, which nobody asked for', 'HTTP/1.1 100 Continue\r\n\r\n', 'HTTP-protocol-error'],
+    ['101', 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n', 'HTTP-protocol-error'],
   ] as const;
   it.each(broken)('that is %s is an error code', async (_name, answer, tag) => {
     const address = await tcpServer((socket) => void socket.once('data', () => socket.end(answer)));

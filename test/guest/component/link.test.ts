@@ -242,6 +242,12 @@ describe('a component is refused', () => {
     );
   });
 
+  it('built against a pre-release of what is not provided in any version, which another one would not help', () => {
+    const { text } = refusal(program(counting, { interfaceName: 'wasi:nn/graph@0.2.0-rc-2024-10-28' }));
+    expect(text).toContain('wasi:nn/graph@0.2.0-rc-2024-10-28 count');
+    expect(text).not.toContain('released version');
+  });
+
   it('without an entry point, which says what it exports and what is looked for', () => {
     const found = refusal(program(counting, { entry: 'fastly:compute/http-incoming' }));
     expect(found.code).toBe('entry_missing');

@@ -145,6 +145,8 @@ test('--request calls a component that speaks wasi:http, and tells where it give
   const component = guest('component/http.wasm');
   const echo = await wasmcloudRun(['--request', 'POST /', component], 'the body');
   expect(echo.stdout.toString()).toBe('Status: 200\ncontent-type: text/plain\n\nthe body');
+  const head = await wasmcloudRun(['--request', 'HEAD', '/', component]);
+  expect([head.status, head.stdout.toString()]).toEqual([0, 'Status: 200\ncontent-type: text/plain\n\n']);
   const none = await wasmcloudRun(['--request', 'GET', '/none', component]);
   expect([none.status, none.stderr]).toEqual([
     1,

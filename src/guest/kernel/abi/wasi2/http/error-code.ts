@@ -39,8 +39,11 @@ export function errorCodeOf(failure: NetworkFailure): HttpErrorCode {
   return byErrno.get(failure.errno) ?? { tag: 'internal-error', value: failure.message };
 }
 
+/** Messages of undici where it gives up a response that it does not take: 100 or 101, which nobody has asked for. */
+const notTaken: ReadonlySet<string> = new Set(['bad response', 'bad upgrade']);
+
 function isParserError(cause: unknown): boolean {
-  return cause instanceof Error && cause.name === 'HTTPParserError';
+  return cause instanceof Error && (cause.name === 'HTTPParserError' || notTaken.has(cause.message));
 }
 
 /** Returns whether `code`, of an error of node:tls, says that a certificate was refused. */
