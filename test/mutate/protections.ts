@@ -3534,9 +3534,16 @@ export const protections: readonly Protection[] = [
   {
     name: 'components: a client that takes nothing makes an echo wait',
     file: 'src/guest/kernel/abi/wasi2/io/sink.ts',
-    find: 'if (this.pending !== null) return 0;',
+    find: 'if (this.pending !== null) return this.pending;',
     replace: '',
     tests: ['test/guest/component/acceptance.test.ts'],
+  },
+  {
+    name: 'components: globals of a recycled instance are as new',
+    file: 'src/runner/slot.ts',
+    find: 'this.#restoreGlobals?.();',
+    replace: '',
+    tests: ['test/runner/component-recycling.test.ts'],
   },
   {
     name: 'components: core instances are bounded',
@@ -3560,17 +3567,10 @@ export const protections: readonly Protection[] = [
     tests: ['test/guest/component/decode.test.ts'],
   },
   {
-    name: 'components: a core value beyond those that decide is not listed',
-    file: 'src/guest/component/flatten.ts',
-    find: 'for (let index = 0; index < length && flat.length < flatTypesMax; index += 1) flat.push(...one);',
-    replace: 'for (let index = 0; index < length && flat.length < 1e6; index += 1) flat.push(...one);',
-    tests: ['test/guest/component/flatten.test.ts'],
-  },
-  {
     name: 'components: without an answer the caller is told so',
     file: 'src/runner/http-answer.ts',
-    find: "if (this.#state !== 'waiting') return;\n    this.#state = 'failed';",
-    replace: "if (this.#state === 'waiting') return;\n    this.#state = 'failed';",
+    find: "return { kind: 'bad', code: 'no_answer', message };",
+    replace: 'return this.#output.finish();',
     tests: ['test/runner/http-component.test.ts'],
   },
   {

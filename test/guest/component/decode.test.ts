@@ -181,7 +181,10 @@ describe('a hostile component', () => {
     let level = component(coreModule(emptyModule), coreInstances(instantiateCore(0)));
     for (let depth = 0; depth < 30; depth += 1)
       level = component(nested(level), instances([0, 0, vector([])], [0, 0, vector([])]));
-    expect(refusal(() => evaluateComponent(decodeComponent(level, 'x.wasm'), 'x.wasm')).code).toBe('module_too_large');
+    expect(refusal(() => evaluateComponent(decodeComponent(level, 'x.wasm'), 'x.wasm'))).toEqual({
+      code: 'module_too_large',
+      details: [`core instances: at most ${componentCaps.coreInstances}`],
+    });
   });
 
   it('whose type has 2^n parts is refused', () => {
