@@ -15,6 +15,20 @@ export interface Protection {
 
 export const protections: readonly Protection[] = [
   {
+    name: 'git: who pushes must still be allowed to when the module has been checked',
+    file: 'src/control/git/watched-session.ts',
+    find: 'await this.#stillMay();',
+    replace: '',
+    tests: ['test/control/git/access.test.ts'],
+  },
+  {
+    name: 'deploy: a push of a handler that was deleted for good promises nothing',
+    file: 'src/control/deploy/push-release.ts',
+    find: 'if (purge !== null) return print(anyErrorText(purge));',
+    replace: '',
+    tests: ['test/control/deploy/push-release.test.ts'],
+  },
+  {
     name: 'bus: a message that ends within its length is damaged',
     file: 'src/bus/codec.ts',
     find: 'if (data.length < 4) throw damaged();',

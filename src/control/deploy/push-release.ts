@@ -1,5 +1,6 @@
 /** The end of a push, after git has moved the refs: what it has staged goes live, and its words say where. */
 
+import { PlatformError } from '../../protocol/errors.ts';
 import type { TreeFile } from '../../protocol/messages.ts';
 import type { PlacedHandler } from '../../protocol/placement.ts';
 import { previewLabel } from '../../protocol/previews.ts';
@@ -60,7 +61,7 @@ export class PushRelease {
 
   /**
    * Makes a staged Deployment live and prints how; never throws. Calls `onLive` as soon as it is live. A failure is
-   * printed: the Deployment stays staged, and goes live later.
+   * printed: the Deployment stays staged, and goes live later, unless the handler has been deleted for good.
    */
   async deploy(staged: Staged, print: Print, onLive: () => void): Promise<void> {
     const { handlerId } = this.#push;
@@ -102,10 +103,25 @@ export class PushRelease {
       // Removes the preview that the branch had before it became the deploy branch.
       if (of === null) await this.#parts.previews.remove(handlerId, branch, 'its branch is deployed now');
     } catch (error) {
+      const purge = await this.#purge(handlerName);
+      if (purge !== null) return print(anyErrorText(purge));
       this.#parts.report(`v${number} of ${handlerName} could not be released`, error);
       print(anyErrorText(error));
       print(warning(`v${number} is stored; it goes live as soon as that is over`));
     }
+  }
+
+  /** Returns the error to show if the handler has been deleted for good during the push, else null. */
+  async #purge(handlerName: string): Promise<PlatformError | null> {
+    const { handlers } = this.#parts;
+    const isThere = await handlers.findById(this.#push.handlerId).then(
+      (handler) => handler !== null,
+      () => true,
+    );
+    if (isThere) return null;
+    return new PlatformError('not_found', `${handlerName} was deleted for good during the push, with what was pushed`, {
+      hints: ['push again to make a new handler of this name'],
+    });
   }
 
   /** Removes the preview of a branch that the push has deleted; never throws. */

@@ -172,7 +172,7 @@ export class PushExchange {
   /** Runs the push through hook, git and deploy station. Cleans up in all cases, and ends the answer last. */
   async #receive(commands: PushCommands, pack: SpooledPack, handler: GitHandler | null): Promise<void> {
     const { access, repositories, hooks, receiver } = this.#deps;
-    const { route, user } = this.#exchange;
+    const { route, user, req } = this.#exchange;
     // A new handler's repository exists before the handler, which is created when the push is accepted.
     const handlerId = handler?.id ?? newId('h', randomBytes);
     const repository = await repositories.create(handlerId);
@@ -181,7 +181,10 @@ export class PushExchange {
     const facts = { handlerName, formerName, handlerId, handlerExists: handler !== null, user };
     const begun = receiver.begin({ ...facts, updates: commands.updates });
     const record = repositories.recordOf(handlerId);
-    const session = new WatchedSession(begun, { record, updates: commands.updates });
+    const session = new WatchedSession(begun, {
+      ...{ record, updates: commands.updates },
+      stillMay: async () => void (await access.pusher(route, await access.authenticate(req))),
+    });
     const unwanted = new AbortController();
     const open = await hooks.register({ repository, session, signal: unwanted.signal });
     let finish = () => {};

@@ -1,6 +1,7 @@
 /** Watches one push on its way through git. */
 import { PlatformError } from '../../protocol/errors.ts';
 import type { Print, PushedObjects, PushSession, RefUpdate } from '../../protocol/push.ts';
+import { anyErrorText } from './push-text.ts';
 import type { PushRecord } from './repositories.ts';
 
 /**
@@ -11,26 +12,40 @@ export class WatchedSession implements PushSession {
   readonly #session: PushSession;
   readonly #record: PushRecord | null;
   readonly #updates: readonly RefUpdate[];
+  readonly #stillMay: () => Promise<void>;
   #isSettled = false;
   #isRecorded = false;
   accepted = false;
   /** Reason for which a push that git has accepted is not recorded, so that it has not happened; null: none. */
   lost: unknown = null;
 
+  /** `stillMay` rejects when who pushes may not do that any more. */
   constructor(
     session: PushSession,
-    { record, updates }: { readonly record: PushRecord | null; readonly updates: readonly RefUpdate[] },
+    options: {
+      readonly record: PushRecord | null;
+      readonly updates: readonly RefUpdate[];
+      readonly stillMay: () => Promise<void>;
+    },
   ) {
     this.#session = session;
-    this.#record = record;
-    this.#updates = updates;
+    this.#record = options.record;
+    this.#updates = options.updates;
+    this.#stillMay = options.stillMay;
   }
 
   async preReceive(objects: PushedObjects, print: Print, signal: AbortSignal): Promise<boolean> {
-    const accepted = await this.#session.preReceive(objects, print, signal);
-    if (accepted) await this.#record?.begin();
-    this.accepted = accepted;
-    return accepted;
+    if (!(await this.#session.preReceive(objects, print, signal))) return false;
+    try {
+      // Checking a module takes up to half a minute, in which a role, Token or account may have ended.
+      await this.#stillMay();
+    } catch (error) {
+      print(`${anyErrorText(error)}nothing deployed\n`);
+      return false;
+    }
+    await this.#record?.begin();
+    this.accepted = true;
+    return true;
   }
 
   async refsMoved(print: Print): Promise<void> {

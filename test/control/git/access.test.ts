@@ -1,7 +1,7 @@
 /** Who may fetch, push and create by git: real git, each role and each scope of Token. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { Teams } from '../../../src/control/handlers/teams.ts';
 import { commit, git, makeRepo, removeTemporaryFolders, temporaryFolder } from '../../support/e2e.ts';
 import { type DoorPlatform, type DoorUser, startDoor } from '../../support/git-platform.ts';
@@ -114,6 +114,32 @@ describe('git', () => {
     await teams.remove(otter.id, 'deployer');
     expect(await pushes(deployer)).toMatch(/the name is taken/);
     await teams.set(otter, 'deployer', 'deployer');
+  });
+
+  test('what is taken away during a push refuses it: a role, a Token, an account', async () => {
+    const otter = (await platform.handlers.find('otter'))!;
+    const { fleet } = platform;
+    /** Pushes; `meanwhile` happens when the version has been checked. */
+    const pushed = async (user: DoorUser, meanwhile: () => Promise<unknown>): Promise<string> => {
+      vi.spyOn(fleet, 'prepare').mockImplementationOnce(async (spec) => {
+        await meanwhile();
+        fleet.specs.set(spec.specId, spec);
+      });
+      return pushes(user);
+    };
+    const live = fleet.serving.get('otter');
+    expect(await pushed(deployer, () => teams.remove(otter.id, 'deployer'))).toMatch(/the name is taken/);
+    await teams.set(otter, 'deployer', 'deployer');
+    const { token, view } = await platform.accounts.createToken(deployer.id, { label: 'x', scope: 'deploy' });
+    const revoked = await pushed({ ...deployer, token }, () => platform.accounts.revokeToken(deployer.id, view.id));
+    expect(revoked).toMatch(/This token is wrong or has been revoked/);
+    const other = await platform.user('other-admin');
+    await platform.accounts.users.change(other.name, { admin: true });
+    const suspend = (suspended: boolean) => platform.accounts.users.change('deployer', { suspended });
+    expect(await pushed(deployer, () => suspend(true))).toMatch(/this account is suspended/);
+    await suspend(false);
+    expect(fleet.serving.get('otter')).toBe(live);
+    expect(await pushes(deployer)).toBe('ok');
   });
 
   test('a suspended user can do nothing, and a team can only read what the user owns', async () => {

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { WatchedSession } from '../../../src/control/git/watched-session.ts';
 import type { PushedObjects } from '../../../src/protocol/push.ts';
 
-function watched(work: () => Promise<void>) {
+function watched(work: () => Promise<void>, stillMay: () => Promise<void> = async () => {}) {
   const steps: string[] = [];
   const step = (name: string) => async (): Promise<void> => void steps.push(name);
   const session = new WatchedSession(
@@ -11,6 +11,7 @@ function watched(work: () => Promise<void>) {
     {
       record: { begin: step('begin'), prepare: step('prepare'), commit: step('commit'), giveUp: step('give up') },
       updates: [],
+      stillMay,
     },
   );
   const accept = () => session.preReceive({} as PushedObjects, () => {}, new AbortController().signal);
