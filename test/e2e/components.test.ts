@@ -1,5 +1,6 @@
 /** Components by git push: what they answer over HTTP, and as consumers of a queue. */
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { ArtifactStore } from '../../src/control/artifacts/artifact-store.ts';
 import { openDatabase } from '../../src/control/db/database.ts';
@@ -63,6 +64,29 @@ it('a command component keeps the contract of CGI', async () => {
   const answer = await call(platform, 'cli', { method: 'POST', path: '/words?a=b', body: 'some words' });
   expect(answer.status).toBe(200);
   expect(answer.body).toBe('a=b\nsome words\n10 bytes\n');
+});
+
+it('QuickJS as a component answers with JavaScript, and logs the stack of what it throws', async () => {
+  const wasm = gunzipSync(await fixture('component/quickjs.wasm.gz'));
+  const repo = await makeRepo({ 'a.wasm': wasm, 'wasmcloud.toml': '' });
+  expect((await push(platform, ada, repo, 'quickjs')).status).toBe(0);
+  const answer = await call(platform, 'quickjs', { method: 'POST', path: '/words', body: 'hello wörld hello' });
+  expect(answer.headers['content-type']).toBe('application/json');
+  const counts = [
+    ['hello', 2],
+    ['wörld', 1],
+  ];
+  // An empty variable stays empty.
+  expect(JSON.parse(answer.body)).toEqual({ method: 'POST', path: '/words', query: '', counts });
+  expect((await call(platform, 'quickjs', { path: '/fail' })).status).toBe(500);
+  await vi.waitFor(
+    async () => {
+      const logs = JSON.stringify((await api(platform, ada, 'GET', '/handlers/quickjs/logs')).body);
+      expect(logs).toContain('RangeError: no /fail');
+      expect(logs).toContain('at fail (handler.js:1');
+    },
+    { timeout: 30_000, interval: 50 },
+  );
 });
 
 it('a component that speaks wasi:http consumes a queue: a status of 2xx acknowledges', async () => {
