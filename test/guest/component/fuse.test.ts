@@ -65,29 +65,34 @@ function refusal(act: () => unknown): string {
   throw new Error('it was not refused');
 }
 
+const nothingElse = {
+  exports: new Map(),
+  definers: new Map(),
+  imports: [],
+  signatures: [],
+  coreAliases: [],
+  unusedModules: [],
+};
+
+/** Returns what fuses two instances of `bytes`, whose memories lie in one, and the bytes of all that is fused. */
+function fusedTwice(bytes: Uint8Array) {
+  const instances = [0, 1].map((index) => ({ index, component: index, module: bytes, args: new Map() }));
+  const memories = new Memories({ instances, ...nothingElse }, new CoreModules('x.wasm'), 'x.wasm');
+  const units = [...unitsOf([bytes, bytes]), { bytes: memories.laidOut(), resolve: () => null }];
+  const act = (fusedBytesMax?: number) =>
+    fuse(units, [{ unit: 0, name: 'run' }], {
+      subject: 'x.wasm',
+      memories: { unit: 2, placed: memories.placed, ofUnit: [0, 1, null] },
+      ...(fusedBytesMax === undefined ? {} : { fusedBytesMax }),
+    });
+  return { act, total: units.reduce((sum, unit) => sum + unit.bytes.length, 0) };
+}
+
 describe('fusing', () => {
   it('bounds the code that it writes: accesses of one of several memories become longer', () => {
     const loads = '(drop (i32.load (i32.const 0)))'.repeat(1000);
     const bytes = wat(`(module (memory 1) (func (export "run") ${loads}))`);
-    const instances = [0, 1].map((index) => ({ index, component: index, module: bytes, args: new Map() }));
-    const graph = {
-      instances,
-      exports: new Map(),
-      definers: new Map(),
-      imports: [],
-      signatures: [],
-      coreAliases: [],
-      unusedModules: [],
-    };
-    const memories = new Memories(graph, new CoreModules('x.wasm'), 'x.wasm');
-    const units = [...unitsOf([bytes, bytes]), { bytes: memories.laidOut(), resolve: () => null }];
-    const total = units.reduce((sum, unit) => sum + unit.bytes.length, 0);
-    const act = (fusedBytesMax?: number) =>
-      fuse(units, [{ unit: 0, name: 'run' }], {
-        subject: 'x.wasm',
-        memories: { unit: 2, placed: memories.placed, ofUnit: [0, 1, null] },
-        ...(fusedBytesMax === undefined ? {} : { fusedBytesMax }),
-      });
+    const { act, total } = fusedTwice(bytes);
     expect(act().bytes.length).toBeGreaterThan(2 * total);
     expect(refusal(() => act(2 * total))).toContain('module_too_large: bytes of all core instances');
   });
@@ -155,15 +160,7 @@ describe('fusing', () => {
         ...{ index, component: index, args: new Map() },
         module: wat(`(module (memory ${count}))`),
       }));
-      const none = {
-        exports: new Map(),
-        definers: new Map(),
-        imports: [],
-        signatures: [],
-        coreAliases: [],
-        unusedModules: [],
-      };
-      return new Memories({ instances, ...none }, new CoreModules('x.wasm'), 'x.wasm');
+      return new Memories({ instances, ...nothingElse }, new CoreModules('x.wasm'), 'x.wasm');
     };
     expect(memoriesOf(65_534, 1).placed).toHaveLength(2);
     expect(refusal(() => memoriesOf(65_535, 1))).toMatch(/^module_too_large: initial pages of all memories/);
@@ -334,6 +331,22 @@ describe('fusing refuses', () => {
   it('two memories', () => {
     const one = wat('(module (memory 1))');
     expect(refusal(() => fuse(unitsOf([one, one]), [], { subject: 'x.wasm' }))).toMatch(/^module_unsupported/);
+  });
+
+  it('data of one of several memories at an offset that only the engine knows', () => {
+    const module = (offset: string) =>
+      wat(`(module (memory 1) (func (export "run")) (data (offset ${offset}) "\\02"))`);
+    expect(fusedTwice(module('(i32.const 7)')).act().bytes.length).toBeGreaterThan(0);
+    expect(() => fusedTwice(module('(i32.add (i32.const 3) (i32.const 4))')).act()).toThrow(
+      'data at a computed offset in one of several memories',
+    );
+  });
+
+  it('an import that nothing gives', () => {
+    const bytes = wat('(module (import "0" "f" (func)))');
+    expect(refusal(() => fuse([{ bytes, resolve: () => null }], [], { subject: 'x.wasm' }))).toBe(
+      'module_invalid: a core module gets no 0.f',
+    );
   });
 
   it('modules that import in a circle', () => {
