@@ -1692,9 +1692,30 @@ export const protections: readonly Protection[] = [
   {
     name: 'composed components: a copy reads nothing outside of a call of its part',
     file: 'src/guest/kernel/canonical/async/buffer.ts',
-    find: "if (this.#isOfPart && side === 'writable')",
-    replace: 'if (false)',
+    find: "if (!this.#isOfPart || side === 'readable') return;",
+    replace: 'return;',
     tests: ['test/guest/kernel/canonical/buffer.test.ts'],
+  },
+  {
+    name: 'composed components: a copy takes fewer values where each is large',
+    file: 'src/guest/kernel/canonical/async/buffer.ts',
+    find: 'if (this.#takenBytes >= partBytesPerCopy) break;',
+    replace: '',
+    tests: ['test/guest/kernel/canonical/buffer.test.ts'],
+  },
+  {
+    name: 'composed components: what copies in progress take is bounded',
+    file: 'src/guest/kernel/canonical/async/buffer.ts',
+    find: 'takenBytes > takenBytesMax',
+    replace: 'takenBytes < 0',
+    tests: ['test/guest/kernel/canonical/buffer.test.ts'],
+  },
+  {
+    name: 'wasi3: an error context keeps the start of its message alone',
+    file: 'src/guest/kernel/canonical/async/error-context.ts',
+    find: "Buffer.from(message.slice(0, messageCharsMax), 'utf16le').toString('utf16le')",
+    replace: 'message.slice(0, messageCharsMax)',
+    tests: ['test/guest/kernel/canonical/error-context.test.ts'],
   },
   {
     name: 'wasi3: the end of a stream is not dropped while it copies',

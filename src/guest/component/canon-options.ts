@@ -5,7 +5,7 @@
  * Spec: component-model, "Component Model Binary Format Explainer", Canonical Definitions, CanonicalABI.md "canonopt Validation".
  */
 import { componentCaps } from './caps.ts';
-import { flatAsyncParamsMax, flatParamsMax, flatResultsMax, flattenAll, hasLists } from './flatten.ts';
+import { flatAsyncParamsMax, flatParamsMax, flatResultsMax, flattenAll, hasLists, partsOf } from './flatten.ts';
 import type { Options } from './graph.ts';
 import { tooLargeComponent } from './refusals.ts';
 import { type FunctionType, formatFunction, type WitType } from './wit.ts';
@@ -34,29 +34,6 @@ export class FunctionParts {
         'parts of the types of all lifted and lowered functions',
         componentCaps.functionParts,
       );
-  }
-}
-
-/** Returns the number of parts of a type written out as a tree; each element of a list of fixed length counts. */
-function partsOf(type: WitType | null): number {
-  if (type === null || typeof type === 'string') return 1;
-  switch (type.kind) {
-    case 'list':
-      return 1 + (type.length ?? 1) * partsOf(type.of);
-    case 'option':
-    case 'stream':
-    case 'future':
-      return 1 + partsOf(type.of);
-    case 'tuple':
-      return type.of.reduce((sum, one) => sum + partsOf(one), 1);
-    case 'record':
-      return type.fields.reduce((sum, one) => sum + partsOf(one.type), 1);
-    case 'variant':
-      return type.cases.reduce((sum, one) => sum + partsOf(one.type), 1);
-    case 'result':
-      return 1 + partsOf(type.ok) + partsOf(type.err);
-    default:
-      return 1;
   }
 }
 

@@ -229,6 +229,29 @@ export function hasLists(type: WitType): boolean {
   }
 }
 
+/** Returns the number of parts of a type written out as a tree; each element of a list of fixed length counts. */
+export function partsOf(type: WitType | null): number {
+  if (type === null || typeof type === 'string') return 1;
+  switch (type.kind) {
+    case 'list':
+      return 1 + (type.length ?? 1) * partsOf(type.of);
+    case 'option':
+    case 'stream':
+    case 'future':
+      return 1 + partsOf(type.of);
+    case 'tuple':
+      return type.of.reduce((sum, one) => sum + partsOf(one), 1);
+    case 'record':
+      return type.fields.reduce((sum, one) => sum + partsOf(one.type), 1);
+    case 'variant':
+      return type.cases.reduce((sum, one) => sum + partsOf(one.type), 1);
+    case 'result':
+      return 1 + partsOf(type.ok) + partsOf(type.err);
+    default:
+      return 1;
+  }
+}
+
 const oneI32: readonly FlatType[] = ['i32'];
 const pointerAndLength: readonly FlatType[] = ['i32', 'i32'];
 

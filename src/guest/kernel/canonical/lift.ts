@@ -53,6 +53,11 @@ export function beginLifting(): void {
   lifted = 0;
 }
 
+/** Returns the bytes that strings and lists of any length take since beginLifting. */
+export function liftedBytes(): number {
+  return lifted;
+}
+
 function charge(guest: Process, bytes: number): void {
   lifted += bytes;
   if (lifted > liftedBytesMax) throw new GuestFault(`the arguments of a call take more than ${liftedBytesMax} bytes`);

@@ -1,5 +1,6 @@
 /** Ranges of guest memory that streams copy from and to: when they are read and stored, and what they may be. */
 import { describe, expect, it } from 'vitest';
+import type { WitType } from '../../../../src/guest/component/wit.ts';
 import { GuestBuffer } from '../../../../src/guest/kernel/canonical/async/buffer.ts';
 import { elementFor } from '../../../../src/guest/kernel/canonical/async/elements.ts';
 import { ComponentState } from '../../../../src/guest/kernel/canonical/state.ts';
@@ -13,6 +14,9 @@ function makeGuest(owner: number): Process {
   const memory = new GuestMemory(new WebAssembly.Memory({ initial: 4 }));
   return { memory, component, end: null, work: () => undefined } as unknown as Process;
 }
+
+/** The pointer and length of a string or list, as they lie in memory. */
+const words = (pointer: number, length: number) => new Uint8Array(new Uint32Array([pointer, length]).buffer);
 
 const u8 = elementFor('u8');
 const u32 = elementFor('u32');
@@ -55,6 +59,31 @@ describe('a buffer of a part of a composed component', () => {
   it('moves fewer values in one copy than the guest may name', () => {
     expect(new GuestBuffer(makeGuest(1), u8, 'readable', at, 200_000).remain).toBe(65_536);
     expect(new GuestBuffer(makeGuest(1), u32, 'readable', at, 60_000).remain).toBe(4_096);
+  });
+
+  it('takes fewer values where each is large, and one at least', () => {
+    const taken = (type: WitType) => new GuestBuffer(makeGuest(1), elementFor(type), 'writable', at, 40).remain;
+    expect(taken({ kind: 'list', of: 'u8', length: 64 })).toBe(40);
+    expect(taken({ kind: 'list', of: 'u8', length: 1_000 })).toBe(5);
+    expect(taken({ kind: 'list', of: 'u8', length: 6_000 })).toBe(1);
+    const guest = makeGuest(1);
+    for (let index = 0; index < 40; index += 1) guest.memory.put(at + index * 8, words(1_024, 20_000));
+    expect(new GuestBuffer(guest, elementFor('string'), 'writable', at, 40).remain).toBe(4);
+    expect(new GuestBuffer(guest, elementFor('string'), 'readable', at, 40).remain).toBe(40);
+  });
+
+  it('takes no more than 64 MiB in all copies together, until they have ended', () => {
+    const guest = makeGuest(1);
+    guest.memory.put(at, words(1_024, 200_000));
+    const buffers: GuestBuffer[] = [];
+    const take = () => buffers.push(new GuestBuffer(guest, elementFor('string'), 'writable', at, 1));
+    for (let mib = 1; mib < 64; mib += 1) for (let index = 0; index < 5; index += 1) take();
+    expect(() => {
+      for (let index = 0; index < 30; index += 1) take();
+    }).toThrow('67108864 bytes');
+    for (const buffer of buffers) buffer.giveBack();
+    take();
+    expect(guest.component.takenBytes).toBeLessThan(500_000);
   });
 });
 

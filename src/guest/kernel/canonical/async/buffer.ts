@@ -5,22 +5,23 @@
  * Spec: component-model, CanonicalABI.md "Buffer State".
  */
 
-import { KIB } from '../../../../protocol/limits.ts';
+import { KIB, MIB } from '../../../../protocol/limits.ts';
 import { otherElement } from '../../../component/element-name.ts';
-import { alignment, elementBytes } from '../../../component/flatten.ts';
+import { alignment, elementBytes, partsOf } from '../../../component/flatten.ts';
 import type { TextEncoding } from '../../../component/wit.ts';
 import { GuestFault } from '../../memory.ts';
 import type { Process } from '../../process.ts';
 import type { Hold } from '../handles.ts';
-import { beginLifting, type Lifter, lifter } from '../lift.ts';
+import { beginLifting, type Lifter, liftedBytes, lifter } from '../lift.ts';
 import { type Lowerer, lowerer } from '../lower.ts';
 import type { Unstored } from '../state.ts';
 import type { Chunk, Destination, Element, Origin, Side } from './shared.ts';
 
-/** How the host reads and writes an element: its bytes in memory, and their alignment in bytes. */
+/** How the host reads and writes an element: its bytes in memory, their alignment in bytes, and the number of its parts. */
 interface Layout {
   readonly bytes: number;
   readonly align: number;
+  readonly parts: number;
   readonly lift: Lifter;
   readonly lower: Lowerer;
 }
@@ -33,7 +34,13 @@ function layoutOf(element: Element): Layout | null {
   if (type === null) return null;
   let layout = layouts.get(element);
   if (layout === undefined) {
-    layout = { bytes: elementBytes(type), align: alignment(type), lift: lifter(type), lower: lowerer(type) };
+    layout = {
+      bytes: elementBytes(type),
+      align: alignment(type),
+      parts: partsOf(type),
+      lift: lifter(type),
+      lower: lowerer(type),
+    };
     layouts.set(element, layout);
   }
   return layout;
@@ -51,8 +58,12 @@ export function isNumeric({ type, name }: Element): boolean {
 const lengthMax = 2 ** 28 - 1;
 /** Most values, other than bytes, that one copy moves: the host makes an object of each. */
 export const valuesPerCopy = 4096;
-/** Most bytes that one copy of a part of a composed component moves: the host keeps them. */
+/** Most bytes that one copy of a part of a composed component moves: the host keeps them. One value may take more. */
 const partBytesPerCopy = 64 * KIB;
+/** Most bytes that the host keeps of values other than bytes which parts have offered: those of all copies together. */
+const takenBytesMax = 64 * MIB;
+/** Bytes that each part of a value takes in the host, about. */
+const partOverheadBytes = 16;
 
 /**
  * A range of the guest's memory. In a composed component the range lies in the memory of one part, which the host reaches
@@ -65,7 +76,7 @@ export class GuestBuffer implements Destination, Origin, Unstored {
   readonly #guest: Process;
   readonly #pointer: number;
   /** Number of elements. */
-  readonly #length: number;
+  #length: number;
   readonly #layout: Layout | null;
   /** Encoding of the strings in this range. */
   readonly #encoding: TextEncoding;
@@ -78,6 +89,8 @@ export class GuestBuffer implements Destination, Origin, Unstored {
   readonly #isOfPart: boolean;
   /** Values of the range, taken when the copy began; null: they are read when they are copied. */
   #taken: Chunk | null = null;
+  /** Bytes of `#taken` that count as taken, other than those of bytes. */
+  #takenBytes = 0;
   /** Handles in the values that were taken and not copied, by the place of the value. */
   readonly #holds = new Map<number, readonly Hold[]>();
   /** Number of values copied so far. */
@@ -102,7 +115,9 @@ export class GuestBuffer implements Destination, Origin, Unstored {
     guest.memory.check(this.#pointer, bytes);
     if (this.#pointer % layout.align !== 0)
       throw new GuestFault(`values at 0x${this.#pointer.toString(16)}, not aligned to ${layout.align}`);
-    if (this.#isOfPart && side === 'writable') this.#taken = this.#load(this.#pointer, this.#length, true).slice();
+    if (!this.#isOfPart || side === 'readable') return;
+    this.#taken = this.#load(this.#pointer, this.#length, true).slice();
+    this.#length = this.#taken.length;
   }
 
   get remain(): number {
@@ -125,13 +140,18 @@ export class GuestBuffer implements Destination, Origin, Unstored {
     return this.#taken.slice(from, this.progress);
   }
 
-  /** Gives the handles in values that were not copied back to the part. Called once, when the copy has ended. */
+  /** Gives up what was taken: handles in values that were not copied go back to the part. Called once, when the copy has ended. */
   giveBack(): void {
+    this.#guest.component.takenBytes -= this.#takenBytes;
+    this.#takenBytes = 0;
     for (const holds of this.#holds.values()) for (const hold of holds) hold.giveBack();
     this.#holds.clear();
   }
 
-  /** Reads `count` values. `isHolding`: handles in them stay with the part until the values are copied. */
+  /**
+   * Reads `count` values. `isHolding`: handles in them stay with the part until the values are copied, and fewer values
+   * are read if these take more than partBytesPerCopy. Throws GuestFault if those of all copies take too much.
+   */
   #load(start: number, count: number, isHolding: boolean): Chunk {
     const { type, name } = this.element;
     const layout = this.#layout;
@@ -145,8 +165,14 @@ export class GuestBuffer implements Destination, Origin, Unstored {
       for (let index = 0; index < count; index += 1) {
         const load = (): unknown => layout.lift.load(this.#guest, start + index * layout.bytes);
         values.push(isHolding ? this.#hold(index, load) : load());
+        if (!isHolding) continue;
+        this.#takenBytes = liftedBytes() + values.length * layout.parts * partOverheadBytes;
+        if (this.#takenBytes >= partBytesPerCopy) break;
       }
     });
+    this.#guest.component.takenBytes += this.#takenBytes;
+    if (this.#guest.component.takenBytes > takenBytesMax)
+      throw new GuestFault(`copies in progress hold more than ${takenBytesMax} bytes`);
     return values;
   }
 

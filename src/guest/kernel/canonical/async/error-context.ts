@@ -12,7 +12,8 @@ export class ErrorContext {
   readonly message: string;
 
   constructor(message: string) {
-    this.message = message.slice(0, messageCharsMax);
+    // A slice would keep the whole message in V8's heap.
+    this.message = Buffer.from(message.slice(0, messageCharsMax), 'utf16le').toString('utf16le');
   }
 }
 
