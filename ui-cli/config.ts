@@ -71,8 +71,10 @@ export function parseConfig(text: string, file: string): Config {
   return { server, accounts };
 }
 
-/** Writes a temporary file and renames it, so that a reader sees either the old or the new file, never half of one.
- * Throws `internal` if that fails. */
+/**
+ * Writes a temporary file and renames it, so that a reader sees either the old or the new file, never half of one.
+ * Throws `internal` if that fails.
+ */
 export async function writeConfig(file: string, config: Config): Promise<void> {
   // Not node:crypto: the credential helper loads this file, and loading crypto would take half its time.
   const temporary = `${file}.${process.pid}-${process.hrtime.bigint()}`;

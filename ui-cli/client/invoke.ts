@@ -70,8 +70,10 @@ export function invoke(options: InvokeOptions): Promise<Answer> {
   });
 }
 
-/** Returns the URL of `path` below `base`. `path`: with or without a leading slash, may contain a query. Throws
- * `bad_request` if it is none. */
+/**
+ * Returns the URL of `path` below `base`. `path`: with or without a leading slash, may contain a query. Throws
+ * `bad_request` if it is none.
+ */
 export function invocationUrl(base: string, path: string): URL {
   const url = new URL(base);
   const below = url.pathname.replace(/\/+$/, '');

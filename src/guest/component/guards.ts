@@ -20,7 +20,7 @@ const catchAll = 2;
 const legacyTry = 0x06;
 const legacyCatchAll = 0x19;
 
-/** What stands before and after a call that catches all exceptions and traps. The call's results are returned. */
+/** What stands before and after a call, so that an exception of it becomes a trap. The call's results are returned. */
 const catching = {
   present: {
     before: Uint8Array.of(op.block, emptyBlock, tryTable, emptyBlock, 1, catchAll, 0),

@@ -4,10 +4,12 @@ import { list, type WitType } from '../../../component/wit.ts';
 import type { Element } from './shared.ts';
 
 const elements = new Map<string, Element>();
+/** Whether all tables have been made. Types that guests bring are not kept: a runner would keep those of all components. */
+let isComplete = false;
 /** Elements by the objects that describe their types: finding the name of a type takes a hash. */
 const ofObjects = new WeakMap<object, Element>();
 
-/** Returns the element of `type`. Tables of host functions call this when they are made. */
+/** Returns the element of `type`. Tables of host functions call this when they are made, and functions for types of guests. */
 export function elementFor(type: WitType | null): Element {
   if (typeof type !== 'object' || type === null) return elementNamed(type);
   let element = ofObjects.get(type);
@@ -23,7 +25,7 @@ function elementNamed(type: WitType | null): Element {
   let element = elements.get(name);
   if (element === undefined) {
     element = { name, type };
-    elements.set(name, element);
+    if (!isComplete) elements.set(name, element);
   }
   return element;
 }
@@ -35,5 +37,6 @@ const betweenParts = ['bool', 'char', 'string', 'error-context', list('u8'), lis
 /** Returns all elements. Call it when all tables of host functions have been made. */
 export function allElements(): readonly Element[] {
   for (const type of [null, ...numbers, ...betweenParts]) elementFor(type);
+  isComplete = true;
   return [...elements.values(), { name: otherElement, type: null }];
 }

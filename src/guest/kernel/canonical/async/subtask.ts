@@ -48,8 +48,10 @@ export class Subtask extends Waitable {
     return true;
   }
 
-  /** Cancels the call; if it has returned, its result stays. Its event exists when this
-   * returns. Throws GuestFault if the guest has learned of the end. */
+  /**
+   * Cancels the call; if it has returned, its result stays. Its event exists when this returns. Throws GuestFault if the
+   * guest has learned of the end.
+   */
   cancel(): void {
     if (this.#isDelivered) throw new GuestFault('a call is cancelled whose end is known');
     if (this.#isResolved) return;
