@@ -131,10 +131,16 @@ function codeOf(error: unknown): string {
 export function giveToOwner(path: string): void {
   const { uid, gid } = statSync(path);
   if (process.getuid?.() !== 0 || uid === 0) return;
-  for (const entry of readdirSync(path, { recursive: true, encoding: 'utf8' })) {
-    const file = join(path, entry);
+  giveFolder(path, { uid, gid });
+}
+
+/** Gives root's files below `folder` away. Follows no link: its owner could lead root anywhere with one. */
+function giveFolder(folder: string, owner: { readonly uid: number; readonly gid: number }): void {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const file = join(folder, entry.name);
+    if (entry.isDirectory()) giveFolder(file, owner);
     // Runners that serve on may remove files of theirs meanwhile.
-    if (lstatSync(file, { throwIfNoEntry: false })?.uid === 0) lchownSync(file, uid, gid);
+    if (lstatSync(file, { throwIfNoEntry: false })?.uid === 0) lchownSync(file, owner.uid, owner.gid);
   }
 }
 

@@ -92,6 +92,10 @@ describe('the data folder', () => {
     const outside = join(folder, 'outside');
     await writeFile(outside, '');
     await symlink(outside, join(path, 'repos', 'link'));
+    const outsideFolder = join(folder, 'other');
+    await mkdir(outsideFolder);
+    await writeFile(join(outsideFolder, 'file'), '');
+    await symlink(outsideFolder, join(path, 'repos', 'folder'));
     for (const name of ['control.json', 'repos/pin', 'theirs']) await writeFile(join(path, name), '');
     await chown(join(path, 'theirs'), 54_322, 54_322);
     await chown(path, 54_321, 54_321);
@@ -100,6 +104,7 @@ describe('the data folder', () => {
     for (const name of ['control.json', 'repos', 'repos/pin', 'repos/link'])
       expect(await owner(name), name).toBe(54_321);
     expect([await owner('theirs'), (await stat(outside)).uid]).toEqual([54_322, 0]);
+    expect((await stat(join(outsideFolder, 'file'))).uid).toBe(0);
     await chown(path, 0, 0);
     giveToOwner(path);
     expect(await owner('control.json')).toBe(54_321);
