@@ -18,7 +18,10 @@ import {
 const mask = '********';
 
 // A reader that has seen enough, as head, is no mistake.
-process.stdout.on('error', () => process.exit());
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit();
+});
 
 try {
   process.exitCode = run(process.argv.slice(2));

@@ -1,5 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -214,6 +215,19 @@ describe('trisiel config', () => {
       stderr += text;
     });
     expect([await once(child, 'close'), stderr]).toEqual([[0, null], expect.not.stringContaining('Error')]);
+  });
+
+  const hasFullDevice = existsSync('/dev/full');
+  if (!hasFullDevice) console.log('skipped: a device without room, which this system does not have');
+  it.skipIf(!hasFullDevice)('show fails where what it prints is lost', async () => {
+    const full = openSync('/dev/full', 'w');
+    const child = spawn(process.execPath, [command, 'show'], { cwd: folder, stdio: ['ignore', full, 'pipe'] });
+    closeSync(full);
+    let stderr = '';
+    child.stderr?.on('data', (text) => {
+      stderr += text;
+    });
+    expect([await once(child, 'close'), stderr]).toEqual([[1, null], expect.stringContaining('ENOSPC')]);
   });
 
   it('show prints what a start would use, without a secret, and can be read again', async () => {
