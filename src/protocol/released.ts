@@ -14,7 +14,7 @@ export type Released =
       readonly rolloutSpec: DeploymentSpec | null;
     }
   | { readonly kind: 'announce'; readonly label: string }
-  /** No control stores it: a node has it in place of an entry of an unknown kind. */
+  /** A control could not make the spec of the Release; a node has it in place of an entry of an unknown kind, too. */
   | ({ readonly kind: 'unserved' } & UnservedLabel)
   | { readonly kind: 'redirect'; readonly label: string; readonly to: string }
   | { readonly kind: 'domain'; readonly domain: string; readonly to: string | null }

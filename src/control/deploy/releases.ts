@@ -2,10 +2,11 @@
  * Makes Deployments live and ends them: the database stores the versions that a handler serves, and this class makes
  * runners serve them. Changes of one handler run one after the other.
  */
-import type { DeploymentSpec } from '../../protocol/messages.ts';
+import type { DeploymentSpec, UnservedLabel } from '../../protocol/messages.ts';
 import type { HandlerId } from '../../protocol/names.ts';
 import type { Nodes, ReleaseFeed, ReleaseState } from '../../protocol/ports.ts';
 import { previewLabel } from '../../protocol/previews.ts';
+import { notLoaded } from '../../protocol/released.ts';
 import type { Rollout } from '../../protocol/rollouts.ts';
 import { KeyedMutex } from '../../waiting/keyed-mutex.ts';
 import type { Repositories } from '../git/repositories.ts';
@@ -44,12 +45,13 @@ export class Releases {
     this.#options = options;
   }
 
-  /** Returns the versions that serve every label. Leaves out and reports a Deployment whose Artifact is damaged. */
+  /** Returns what is served of every label. Reports a Deployment whose spec cannot be made, which is `unserved`. */
   async read(): Promise<ReleaseState> {
     const { servedLabels, specs, rollouts, report } = this.#options;
     const served: DeploymentSpec[] = [];
     const shared = await this.#sharedSpecs(await rollouts.all());
-    const known = [...(await servedLabels.withoutRelease())];
+    const known = await servedLabels.withoutRelease();
+    const unserved: UnservedLabel[] = [];
     for (const row of await servedLabels.live()) {
       try {
         const { module, ownerId, hasVariables, settings, preview } = row;
@@ -63,13 +65,15 @@ export class Releases {
         served.push(spec);
       } catch (error) {
         report(`v${row.number} of ${row.handler} cannot be served`, error);
-        known.push(row.preview === null ? row.handler : previewLabel(row.preview.slug, row.handler));
+        const label = row.preview === null ? row.handler : previewLabel(row.preview.slug, row.handler);
+        unserved.push({ label, reason: notLoaded });
       }
     }
     return {
       specs: [...served, ...[...shared.values()].map(({ spec }) => spec)],
       releases: served.map(({ label, specId }) => ({ label, specId, rollout: shared.get(label)?.rollout ?? null })),
       known,
+      unserved,
       moved: await servedLabels.formerNames(),
       domains: await servedLabels.domains(),
       owners: await servedLabels.owners(),

@@ -163,6 +163,7 @@ export class SharedReleaseFeed implements ReleaseFeed {
     const specs = new Map(state.specs.map((spec) => [spec.specId, withoutFiles(spec)]));
     const wanted = new Map<string, Released>();
     for (const label of state.known) wanted.set(labelKey(label), { kind: 'announce', label });
+    for (const label of state.unserved ?? []) wanted.set(labelKey(label.label), { kind: 'unserved', ...label });
     for (const moved of state.moved) wanted.set(labelKey(moved.label), { kind: 'redirect', ...moved });
     for (const { label, specId, rollout = null } of state.releases) {
       const spec = specs.get(specId);

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { effectivePolicy, noSettings } from '../../../src/control/handlers/settings.ts';
 import { defaultLimits } from '../../../src/protocol/limits.ts';
+import { notLoaded } from '../../../src/protocol/released.ts';
 import { commit, makeRepo, removeTemporaryFolders } from '../../support/e2e.ts';
 import { compileWat } from '../../support/fleet.ts';
 import { type DoorPlatform, type DoorUser, startDoor } from '../../support/git-platform.ts';
@@ -57,6 +58,18 @@ test('stay over a push, and are part of what a control that starts reads', async
   expect(served().limits).toEqual({ ...defaultLimits, gas: 7_000, bodyBytes: 5 });
   const { specs } = await platform.deployments.releaseState();
   expect(specs.map(({ specId, limits }) => [specId, limits.gas])).toEqual([[served().specId, 7_000]]);
+});
+
+test('of a database that allow no version any more leave it unserved, not unknown', async () => {
+  const handlers = platform.db.updateTable('handlers').where('id', '=', handlerId);
+  const { settings } = await platform.db.selectFrom('handlers').select('settings').executeTakeFirstOrThrow();
+  await handlers.set({ settings: JSON.stringify({ ...noSettings, limits: { memoryPages: 1 } }) }).execute();
+  expect(await platform.deployments.releaseState()).toMatchObject({
+    releases: [],
+    known: [],
+    unserved: [{ label: 'otter', reason: notLoaded }],
+  });
+  await handlers.set({ settings }).execute();
 });
 
 test('that cannot be served change nothing', async () => {
