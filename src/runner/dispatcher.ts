@@ -276,15 +276,17 @@ export class Dispatcher {
           const isMade = await deployments.rests.wait(ownerId, module.instantiationUs / 1_000, deployment.pool);
           if (isMade) await services.scheduler.turn(deployment.handler.share, 1);
         }
-        // Another version may have replaced it meanwhile.
+        // Another version may have replaced it meanwhile, for whose instance nothing has waited.
+        const waitedFor = deployment;
         deployment = this.#find(address, choice);
-        if (deployment.pool !== null || deployment.quarantine !== null) return deployment;
+        if (deployment.quarantine !== null) return deployment;
+        if (deployment.pool !== null && (deployment === waitedFor || !deployment.pool.makesSlowly)) return deployment;
       }
     } finally {
       this.#waitingForCode -= 1;
       if (askedMs !== null) services.counters.coldStarts.add((performance.now() - askedMs) / 1_000);
     }
-    throw overloaded('The code of this function has been dropped again before it could run.');
+    throw overloaded('The code of this function has been dropped or replaced again before it could run.');
   }
 
   /** Returns a slot to run in. Throws `overloaded`. */

@@ -138,8 +138,8 @@ describe('calls of functions whose instances take long to make', () => {
   afterAll(() => fleet.stop());
 
   /** Deploys a module as if vet had measured instances of half a minute. */
-  async function deploy(handler: string, text: string, ownerId: string): Promise<void> {
-    const made = deploymentOf(handler, await compileWat(text));
+  async function deploy(handler: string, text: string, ownerId: string, number = 1): Promise<void> {
+    const made = deploymentOf(handler, await compileWat(text), { number });
     const module = { ...made.spec.module, instantiationUs: 30e6 };
     await fleet.deploy({ ...made, spec: { ...made.spec, ownerId, module } });
   }
@@ -162,18 +162,40 @@ describe('calls of functions whose instances take long to make', () => {
     expect([await statusOf('grows'), await statusOf('grows')]).toEqual([200, 503]);
   });
 
-  it('wait for the instance of a call that runs', async () => {
-    // Answers with a part, then waits for the request's body.
-    const body = `(local.set $fd (call $stdout))
+  /** Answers with a part, then waits for the request's body. */
+  const reads = cwaGuest({
+    data: ['(data (i32.const 0) "A: b\\n\\nx")'],
+    body: `(local.set $fd (call $stdout))
       (drop (call $write (local.get $fd) (i32.const 0) (i32.const 7)))
       (drop (call $flush (local.get $fd)))
-      (drop (call $read (call $stdin) (i32.const 4096) (i32.const 100)))`;
-    await deploy('reads', cwaGuest({ data: ['(data (i32.const 0) "A: b\\n\\nx")'], body }), 'zoe');
+      (drop (call $read (call $stdin) (i32.const 4096) (i32.const 100)))`,
+  });
+  /** Begins a call of `reads`, which ends when `x` is written. */
+  async function beginCall(handler: string) {
+    const socket = connect(Number(new URL(fleet.url).port), '127.0.0.1');
+    socket.write(`POST /${handler}/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nConnection: close\r\n\r\n`);
+    await once(socket, 'data');
+    return socket;
+  }
+
+  it('are made one by one for a version that replaces the one they wait for', async () => {
+    await deploy('replaced', reads, 'liz');
+    await fleet.deployWat('other', writer('other'));
+    const socket = await beginCall('replaced');
+    const waiting = [1, 2, 3].map(() => statusOf('replaced'));
+    await call(`${fleet.url}/other/`);
+    await deploy('replaced', writer('new'), 'liz', 2);
+    socket.write('x');
+    await once(socket, 'end');
+    expect(await Promise.all(waiting)).toEqual([503, 503, 503]);
+    socket.destroy();
+  });
+
+  it('wait for the instance of a call that runs', async () => {
+    await deploy('reads', reads, 'zoe');
     await fleet.deployWat('quick', writer('quick'));
     const ended: string[] = [];
-    const socket = connect(Number(new URL(fleet.url).port), '127.0.0.1');
-    socket.write('POST /reads/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nConnection: close\r\n\r\n');
-    await once(socket, 'data');
+    const socket = await beginCall('reads');
     const first = once(socket, 'end').then(() => ended.push('first'));
     const second = call(`${fleet.url}/reads/`).then(({ status }) => ended.push(`second ${status}`));
     await call(`${fleet.url}/quick/`);
