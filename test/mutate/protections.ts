@@ -22,6 +22,27 @@ export const protections: readonly Protection[] = [
     tests: ['test/control/git/access.test.ts'],
   },
   {
+    name: 'git: a handler that who pushes cannot see any more is not taken for a free name',
+    file: 'src/control/git/push-exchange.ts',
+    find: 'found?.id !== handlerId',
+    replace: 'false',
+    tests: ['test/control/git/access.test.ts'],
+  },
+  {
+    name: 'data folder: root gives nothing away behind a link',
+    file: 'src/bin/data-folder.ts',
+    find: 'if (entry.isDirectory()) giveFolder',
+    replace: 'if (statSync(file).isDirectory()) giveFolder',
+    tests: ['test/bin/data-folder.test.ts'],
+  },
+  {
+    name: 'runner: a call does not make a slow instance of a version for which it has not waited',
+    file: 'src/runner/dispatcher.ts',
+    find: '(deployment === waitedFor || !deployment.pool.makesSlowly)',
+    replace: 'true',
+    tests: ['test/runner/instance-rests.test.ts'],
+  },
+  {
     name: 'deploy: a push of a handler that was deleted for good promises nothing',
     file: 'src/control/deploy/push-release.ts',
     find: 'if (purge !== null) return print(anyErrorText(purge));',

@@ -172,7 +172,7 @@ export class PushExchange {
   /** Runs the push through hook, git and deploy station. Cleans up in all cases, and ends the answer last. */
   async #receive(commands: PushCommands, pack: SpooledPack, handler: GitHandler | null): Promise<void> {
     const { access, repositories, hooks, receiver } = this.#deps;
-    const { route, user, req } = this.#exchange;
+    const { route, user } = this.#exchange;
     // A new handler's repository exists before the handler, which is created when the push is accepted.
     const handlerId = handler?.id ?? newId('h', randomBytes);
     const repository = await repositories.create(handlerId);
@@ -183,7 +183,7 @@ export class PushExchange {
     const record = repositories.recordOf(handlerId);
     const session = new WatchedSession(begun, {
       ...{ record, updates: commands.updates },
-      stillMay: async () => void (await access.pusher(route, await access.authenticate(req))),
+      stillMay: () => this.#stillMay(handlerId),
     });
     const unwanted = new AbortController();
     const open = await hooks.register({ repository, session, signal: unwanted.signal });
@@ -200,6 +200,15 @@ export class PushExchange {
       if (handler === null && !(await access.exists(handlerId))) await repositories.remove(handlerId);
     }
     finish();
+  }
+
+  /** Throws as Access does when who pushes may not push to this handler any more, which has another name by now perhaps. */
+  async #stillMay(handlerId: string): Promise<void> {
+    const { access } = this.#deps;
+    const { route, req } = this.#exchange;
+    const found = await access.pusher(route, await access.authenticate(req));
+    // One who has no role does not learn where a former name leads: it counts as free.
+    if (found?.id !== handlerId) throw new PlatformError('not_found', `you cannot push to ${route.name} any more`);
   }
 
   /** Writes the audit entry of a push whose refs git was allowed to move. A failure does not change the push. */

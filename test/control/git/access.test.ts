@@ -139,6 +139,14 @@ describe('git', () => {
     expect(await pushed(deployer, () => suspend(true))).toMatch(/this account is suspended/);
     await suspend(false);
     expect(fleet.serving.get('otter')).toBe(live);
+    const renamed = await pushed(deployer, async () => {
+      await platform.handlers.rename(otter.id, 'seal');
+      await teams.remove(otter.id, 'deployer');
+    });
+    expect(renamed).toMatch(/you cannot push to otter any more/);
+    await platform.handlers.rename(otter.id, 'otter');
+    await teams.set(otter, 'deployer', 'deployer');
+    expect(fleet.serving.get('otter')).toBe(live);
     expect(await pushes(deployer)).toBe('ok');
   });
 
