@@ -61,14 +61,14 @@ async function readLoose(repository: string, name: string, refs: Map<string, str
   }
 }
 
-/** Returns the text of a file; '' when there is none. */
+/** Returns the text of a file; '' when there is none, also where a folder is instead. */
 export function readIfThere(file: string): Promise<string> {
   return readFile(file, 'utf8').catch(ifGone(''));
 }
 
 function ifGone<T>(value: T): (error: NodeJS.ErrnoException) => T {
   return (error) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return value;
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR' || error.code === 'EISDIR') return value;
     throw error;
   };
 }

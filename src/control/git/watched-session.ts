@@ -43,6 +43,8 @@ export class WatchedSession implements PushSession {
       print(`${anyErrorText(error)}nothing deployed\n`);
       return false;
     }
+    // Without the hook git moves nothing, and may have ended by now.
+    if (signal.aborted) return false;
     await this.#record?.begin();
     this.accepted = true;
     return true;

@@ -27,6 +27,17 @@ test('a push whose refs git has moved is recorded with its Release', async () =>
   expect(session.lost).toBeNull();
 });
 
+test('a push whose hook has gone while it was checked is not accepted: nothing is to be taken back', async () => {
+  const gone = new AbortController();
+  const { session, steps } = watched(
+    async () => {},
+    async () => gone.abort(),
+  );
+  expect(await session.preReceive({} as PushedObjects, () => {}, gone.signal)).toBe(false);
+  await session.settle();
+  expect([session.accepted, steps]).toEqual([false, []]);
+});
+
 test('a push whose refs git has not moved is taken back, once', async () => {
   const { session, steps, accept } = watched(async () => {});
   await accept();
