@@ -8,6 +8,8 @@ import { join } from 'node:path';
 import { npmMissing } from './npm-registry.ts';
 
 const root = join(import.meta.dirname, '../..');
+/** Most time that one step of a build may take: steps get packages over the network, and hold up the test's own timers. */
+const stepMs = 600_000;
 
 /** What an image says about its processes. */
 export interface ImageConfig {
@@ -47,7 +49,7 @@ export class ImageBuilder {
   #buildah(...words: readonly string[]): string {
     const places = ['--root', join(this.#folder, 'images'), '--runroot', join(this.#folder, 'run')];
     return execFileSync('buildah', [...places, ...words], {
-      ...{ encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], maxBuffer: 2 ** 26 },
+      ...{ encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], maxBuffer: 2 ** 26, timeout: stepMs },
       env: { ...process.env, BUILDAH_ISOLATION: 'chroot' },
     }).trim();
   }
@@ -60,10 +62,14 @@ export class ImageBuilder {
     const archive = join(this.#folder, 'debian.tar');
     // As Debian's own images: packages are not kept once they are installed.
     const clean = 'DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/*.bin || true"; };';
-    execFileSync('mmdebstrap', [
-      ...['--quiet', '--variant=apt', `--customize-hook=echo '${clean}' >"$1/etc/apt/apt.conf.d/clean"`],
-      ...[suite, archive, debianAddress()],
-    ]);
+    execFileSync(
+      'mmdebstrap',
+      [
+        ...['--quiet', '--variant=apt', `--customize-hook=echo '${clean}' >"$1/etc/apt/apt.conf.d/clean"`],
+        ...[suite, archive, debianAddress()],
+      ],
+      { timeout: stepMs },
+    );
     this.#commit('scratch', archive, bare);
     const added = join(this.#folder, 'node');
     await this.#nodeFiles(added);
@@ -87,7 +93,9 @@ export class ImageBuilder {
     for (const place of ['usr/local/bin', 'opt/prebuilds', 'etc/ssl/certs'])
       await mkdir(join(folder, place), { recursive: true });
     await cp(process.execPath, join(folder, 'usr/local/bin/node'));
-    execFileSync('npm', ['install', '--silent', '--global', '--prefix', join(folder, 'usr/local'), 'npm@11']);
+    execFileSync('npm', ['install', '--silent', '--global', '--prefix', join(folder, 'usr/local'), 'npm@11'], {
+      timeout: stepMs,
+    });
     const authorities = await readFile('/etc/ssl/certs/ca-certificates.crt').catch(() => '');
     await writeFile(join(folder, 'etc/ssl/certs/ca-certificates.crt'), authorities);
     const sqlite3 = join(root, 'node_modules/sqlite3');
