@@ -8,7 +8,7 @@ import { nullResource } from '../../src/guest/kernel/resources/null.ts';
 import type { SimulatedRequest } from './cgi.ts';
 
 /** Status codes whose answer has no body (RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5). */
-const bodiless: readonly number[] = [204, 205, 304];
+export const bodiless: readonly number[] = [204, 205, 304];
 
 export class PrintedAnswer implements IncomingHttp {
   readonly method: string;

@@ -4,7 +4,9 @@ import type { AddressInfo } from 'node:net';
 import type { HttpField, IncomingHttp } from '../../src/guest/kernel/incoming-http.ts';
 import { connectionFields } from '../../src/guest/kernel/net/connection-fields.ts';
 import type { Resource } from '../../src/guest/kernel/resource.ts';
+import { nullResource } from '../../src/guest/kernel/resources/null.ts';
 import { messageOf, PlatformError } from '../../src/protocol/errors.ts';
+import { bodiless } from './http.ts';
 import { StreamSink, StreamSource } from './streams.ts';
 
 /** Fields of the connection, which only the server sets. */
@@ -55,7 +57,8 @@ class ServedAnswer implements IncomingHttp {
   answer(status: number, fields: readonly HttpField[]): Resource {
     this.#response.writeHead(status, sent(fields).flat());
     this.#response.flushHeaders();
-    return new StreamSink('stdout', this.#response);
+    // Node.js sends no body where HTTP has none, but for 205.
+    return bodiless.includes(status) ? nullResource : new StreamSink('stdout', this.#response);
   }
 
   end(trailers: readonly HttpField[]): void {
@@ -105,7 +108,7 @@ export interface ServeOptions {
   /** 0: any free port. */
   readonly port: number;
   readonly signal: AbortSignal;
-  /** Runs the component for one request, until `gone` is aborted: the client has left. Resolves to a text about its end. */
+  /** Runs the component for one request, until `gone` is aborted: the client has left before it had the answer. Resolves to a text about its end. */
   readonly run: (http: IncomingHttp, gone: AbortSignal) => Promise<string>;
   /** Writes a line for the user. */
   readonly tell: (line: string) => void;
@@ -116,7 +119,9 @@ export async function serve({ port, signal, run, tell }: ServeOptions): Promise<
   const server = createServer((request, response) => {
     const http = new ServedAnswer(request, response);
     const gone = new AbortController();
-    response.on('close', () => gone.abort());
+    response.on('close', () => {
+      if (!response.writableFinished) gone.abort();
+    });
     response.on('error', () => gone.abort());
     void run(http, AbortSignal.any([gone.signal, signal])).then(
       (why) => http.finish(why),
