@@ -49,7 +49,7 @@ export interface DeploymentSpec {
   /** Number of the Deployment, which is unique in its handler. */
   readonly number: number;
   readonly commit: string;
-  /** Name of the Artifact, whose bytes control has sent before. */
+  /** Name of the Artifact, whose bytes the runner asks for. */
   readonly artifact: string;
   readonly module: VettedModule;
   readonly limits: Limits;

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 export interface GitEnvironmentOptions {
   /** Environment of control, of which only PATH and TMPDIR are used. */
   readonly base: Readonly<Record<string, string | undefined>>;
-  /** Value of process.execPath: the hooks' `#!/usr/bin/env node` must find the pinned Node. */
+  /** Value of process.execPath: the hook's `#!/usr/bin/env node` must find the pinned Node. */
   readonly execPath: string;
   /** Control's data folder. */
   readonly dataFolder: string;
