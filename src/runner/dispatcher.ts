@@ -11,6 +11,7 @@ import { recordedPath } from '../protocol/request-lines.ts';
 import { answerToProbe, type RunnerIdentity, runnerProbe } from '../protocol/runner-probe.ts';
 import { readTraceparent } from '../protocol/trace-context.ts';
 import { readTrigger, type Trigger, triggerField } from '../protocol/trigger.ts';
+import { FairPlaces } from '../waiting/fair-places.ts';
 import { AsyncCalls, isOwnPath, prefersAsync } from './async-calls.ts';
 import type { InFlight } from './in-flight.ts';
 import { Invocation } from './invocation.ts';
@@ -57,7 +58,7 @@ export class Dispatcher {
   #refusalReportedMs = Number.NEGATIVE_INFINITY;
   #refusalsUnreported = 0;
   /** Number of requests whose Deployment is cold. */
-  #waitingForCode = 0;
+  readonly #waitingForCode = new FairPlaces(codeLimits.requests);
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
@@ -265,8 +266,9 @@ export class Dispatcher {
     const { deployments, services } = this.#options;
     let deployment = this.#find(address, choice);
     if (deployment.quarantine !== null) return deployment;
-    if (this.#waitingForCode >= codeLimits.requests) throw overloaded('Too many requests wait for code to be loaded.');
-    this.#waitingForCode += 1;
+    const { ownerId } = deployment.spec;
+    if (this.#waitingForCode.room(ownerId) === 0) throw overloaded('Too many requests wait for code to be loaded.');
+    this.#waitingForCode.take(ownerId, 1);
     const askedMs = deployment.pool === null ? performance.now() : null;
     try {
       for (let tries = 0; tries < warmTriesMax; tries += 1) {
@@ -283,7 +285,7 @@ export class Dispatcher {
         if (deployment.pool !== null && (deployment === waitedFor || !deployment.pool.makesSlowly)) return deployment;
       }
     } finally {
-      this.#waitingForCode -= 1;
+      this.#waitingForCode.give(ownerId, 1);
       if (askedMs !== null) services.counters.coldStarts.add((performance.now() - askedMs) / 1_000);
     }
     throw overloaded('The code of this function has been dropped or replaced again before it could run.');

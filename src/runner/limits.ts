@@ -91,7 +91,7 @@ export const codeLimits = {
   restMs: 5_000,
   /** Artifacts that wait to be compiled. */
   waiting: 1_000,
-  /** Requests of all functions that wait for code. */
+  /** Requests of all functions that wait for code, or for an instance that takes long to make. Owners share these places. */
   requests: 2_000,
   /** Milliseconds for which a starting runner compiles before it reports that it serves; it continues afterwards. */
   readyMs: 2_000,

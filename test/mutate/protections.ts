@@ -36,6 +36,13 @@ export const protections: readonly Protection[] = [
     tests: ['test/bin/data-folder.test.ts'],
   },
   {
+    name: 'runner: one owner does not take all places for requests that wait for code',
+    file: 'src/runner/dispatcher.ts',
+    find: 'this.#waitingForCode.room(ownerId) === 0',
+    replace: 'this.#waitingForCode.held >= codeLimits.requests',
+    tests: ['test/control/fleet/code-budget.test.ts'],
+  },
+  {
     name: 'runner: a call does not make a slow instance of a version for which it has not waited',
     file: 'src/runner/dispatcher.ts',
     find: '(deployment === waitedFor || !deployment.pool.makesSlowly)',

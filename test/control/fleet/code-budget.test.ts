@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { fleetLimits } from '../../../src/control/fleet/limits.ts';
 import { MIB } from '../../../src/protocol/limits.ts';
 import type { HandlerId } from '../../../src/protocol/names.ts';
-import { codeLimits } from '../../../src/runner/limits.ts';
+import { codeLimits, connectionLimits } from '../../../src/runner/limits.ts';
 import { call, compileWat, deploymentOf, TestFleet, writer } from '../../support/fleet.ts';
 
 const fleets: TestFleet[] = [];
@@ -71,6 +71,33 @@ describe('a runner that starts with more code than it may hold', () => {
     const waiting = call(`${gated.url}/handler-1/`);
     opened.resolve();
     expect((await waiting).text).toBe('handler-1');
+  });
+
+  it('keeps places for requests of others, however many wait for one owner’s code', async () => {
+    const fleet = await fleetWith(2, MIB);
+    fleets.pop();
+    const opened = Promise.withResolvers<void>();
+    const slow = fleet.specs.get(fleet.releases.get('handler-0') ?? '')?.artifact;
+    const gated = new TestFleet({
+      releases: fleet.feed,
+      readArtifact: async (name) => {
+        if (name === slow) await opened.promise;
+        return fleet.artifacts.get(name)!;
+      },
+    });
+    fleets.push(gated);
+    await gated.start();
+    const perConnection = connectionLimits.pipelined + 1;
+    const refused = Promise.withResolvers<void>();
+    const sockets = Array.from({ length: Math.ceil(codeLimits.requests / perConnection) + 1 }, () => {
+      const socket = connect(Number(new URL(gated.url).port), '127.0.0.1');
+      socket.write('GET /handler-0/ HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(perConnection));
+      return socket.on('data', () => refused.resolve());
+    });
+    await refused.promise;
+    expect((await call(`${gated.url}/handler-1/`)).text).toBe('handler-1');
+    for (const socket of sockets) socket.destroy();
+    opened.resolve();
   });
 
   it('runs nothing for a client that left while its code was loaded', async () => {
