@@ -1739,6 +1739,13 @@ export const protections: readonly Protection[] = [
     tests: ['test/guest/kernel/canonical/buffer.test.ts'],
   },
   {
+    name: 'wasi2: the path of a request is bounded',
+    file: 'src/guest/kernel/abi/wasi2/http/outgoing-request.ts',
+    find: 'path.length > pathCharsMax ||',
+    replace: '',
+    tests: ['test/conformance/wasi2/http-client.test.ts'],
+  },
+  {
     name: 'wasi3: an error context keeps the start of its message alone',
     file: 'src/guest/kernel/canonical/async/error-context.ts',
     find: "Buffer.from(message.slice(0, messageCharsMax), 'utf16le').toString('utf16le')",

@@ -154,6 +154,16 @@ describe('an outgoing-request', () => {
     expect(await http(`[method]outgoing-request.${name}`, request, value)).toStrictEqual(failed);
   });
 
+  it('keeps no path or authority of any length', async () => {
+    const { http } = client('127.0.0.1:1');
+    const request = await http('[constructor]outgoing-request', await http('[constructor]fields'));
+    const set = (name: string, value: string) => http(`[method]outgoing-request.set-${name}`, request, value);
+    expect(await set('path-with-query', `/${'a'.repeat(16_383)}`)).toStrictEqual(done);
+    expect(await set('path-with-query', `/${'a'.repeat(16_384)}`)).toStrictEqual(failed);
+    expect(await set('authority', `${'u'.repeat(1_012)}@example.com`)).toStrictEqual(done);
+    expect(await set('authority', `${'u'.repeat(1_013)}@example.com`)).toStrictEqual(failed);
+  });
+
   it('is sent with its fields, and with those of the platform', async () => {
     const address = await httpServer((req, res) => {
       const { host, 'x-a': a, 'user-agent': agent, 'trisiel-handler': handler } = req.headers;

@@ -88,6 +88,10 @@ export class RequestOptions extends HostObject {
   betweenBytesNs: bigint | null = null;
 }
 
+/** Most characters of path and query, and of the authority: each request of the guest keeps them in the host. */
+const pathCharsMax = 16_384;
+const authorityCharsMax = 1_024;
+
 // Matches user information (RFC 3986 3.2.1) and what ends it.
 const userInformation = /^[0-9A-Za-z._~!$&'()*+,;=:%-]*@/;
 
@@ -151,14 +155,14 @@ const outgoingRequestPathWithQuery = witRow(
 /**
  * Sets path and query.
  *
- * Errors: an error for a text with spaces, control characters or `#`. An empty one is `/`. One that begins with neither `/` nor `?` is
- * stored, and refused when the request is sent.
+ * Errors: an error for a text with spaces, control characters or `#`, or of more than 16,384 characters. An empty one
+ * is `/`. One that begins with neither `/` nor `?` is stored, and refused when the request is sent.
  */
 const outgoingRequestSetPathWithQuery = witRow(
   '[method]outgoing-request.set-path-with-query',
   func({ ...self, 'path-with-query': option('string') }, done),
   (_guest: Process, request: OutgoingRequest, path: string | null) => {
-    if (path !== null && !/^[^\0-\x20#\x7f]*$/u.test(path)) return err();
+    if (path !== null && (path.length > pathCharsMax || !/^[^\0-\x20#\x7f]*$/u.test(path))) return err();
     request.pathWithQuery = path === '' ? '/' : path;
     return ok();
   },
@@ -197,14 +201,18 @@ const outgoingRequestAuthority = witRow(
 /**
  * Sets host and port.
  *
- * Errors: an error for a text that is not HOST or HOST:PORT, with user information before it or without. A request with user information
- * is refused when it is sent.
+ * Errors: an error for a text that is not HOST or HOST:PORT, with user information before it or without, or of more than
+ * 1,024 characters. A request with user information is refused when it is sent.
  */
 const outgoingRequestSetAuthority = witRow(
   '[method]outgoing-request.set-authority',
   func({ ...self, authority: option('string') }, done),
   (_guest: Process, request: OutgoingRequest, authority: string | null) => {
-    if (authority !== null && parseAuthority(authority.replace(userInformation, ''), 'https') === null) return err();
+    if (
+      authority !== null &&
+      (authority.length > authorityCharsMax || parseAuthority(authority.replace(userInformation, ''), 'https') === null)
+    )
+      return err();
     request.authority = authority;
     return ok();
   },

@@ -121,8 +121,8 @@ const requestGetPathWithQuery = witRow(
 /**
  * Sets path and query.
  *
- * Errors: an error for a text with spaces, control characters or `#`. An empty one is `/`. One that begins with neither `/` nor `?` is
- * stored, and refused when the request is sent.
+ * Errors: an error for a text with spaces, control characters or `#`, or of more than 16,384 characters. An empty one
+ * is `/`. One that begins with neither `/` nor `?` is stored, and refused when the request is sent.
  */
 const requestSetPathWithQuery = witRow(
   '[method]request.set-path-with-query',
@@ -150,8 +150,8 @@ const requestGetAuthority = witRow('[method]request.get-authority', func(self, o
 /**
  * Sets host and port.
  *
- * Errors: an error for a text that is not HOST or HOST:PORT, with user information before it or without. A request with user information
- * is refused when it is sent.
+ * Errors: an error for a text that is not HOST or HOST:PORT, with user information before it or without, or of more than
+ * 1,024 characters. A request with user information is refused when it is sent.
  */
 const requestSetAuthority = witRow(
   '[method]request.set-authority',
