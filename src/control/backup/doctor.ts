@@ -3,7 +3,7 @@
  * lose nothing: modes of files, pins of live commits, leftovers of interrupted work. Otherwise it changes nothing.
  */
 import { execFile } from 'node:child_process';
-import { chmod, readdir, rm, stat, statfs } from 'node:fs/promises';
+import { chmod, lstat, readdir, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Kysely, type Selectable, sql } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
@@ -117,12 +117,15 @@ class Doctor {
   /** Checks that other users of the machine cannot read the files. */
   async #modes(): Promise<void> {
     const { dataFolder } = this.#options;
+    const { uid } = await stat(dataFolder);
     const names = ['', 'env.key', 'control.json', 'trisiel.db', 'runner.key', 'artifacts', 'repos', 'upgrades'];
     for (const name of names) {
       const path = join(dataFolder, name);
       // Through links, whose own modes mean nothing: under systemd the data folder is one.
       const entry = await stat(path).catch(ifMissing(null));
       if (entry === null || (entry.mode & 0o077) === 0) continue;
+      // Where root repairs, the owner could lead it to any file of the machine with a link.
+      if (name !== '' && entry.uid !== uid && (await lstat(path)).isSymbolicLink()) continue;
       const mode = entry.isDirectory() ? 0o700 : 0o600;
       await this.#found({
         check: 'modes',

@@ -1,6 +1,6 @@
 /** Faults are planted in a data folder one by one: doctor names each, and mends those that lose nothing. */
 import { execFileSync } from 'node:child_process';
-import { chmod, cp, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, chown, cp, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
@@ -242,6 +242,18 @@ describe('trisiel doctor', () => {
     ]);
     await rm(keyFile);
     expect(await said()).toEqual(['key: DATA/env.key is missing']);
+  });
+
+  const isRoot = process.getuid?.() === 0;
+  if (!isRoot) console.log('skipped: a data folder of another user, which only root can make');
+  it.skipIf(!isRoot)('changes no file of others to which the owner of the folder has made a link', async () => {
+    const { folder } = await copy();
+    const outside = `${folder}-outside`;
+    await mkdir(outside, { mode: 0o755 });
+    await symlink(outside, join(folder, 'upgrades'));
+    await chown(folder, 54_321, 54_321);
+    await trisiel('doctor', ['--repair'], { TRISIEL_DATA: folder });
+    expect((await stat(outside)).mode & 0o777).toBe(0o755);
   });
 
   it('looks at a data folder through a link to it, as systemd makes one', async () => {
