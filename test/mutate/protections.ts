@@ -1734,8 +1734,8 @@ export const protections: readonly Protection[] = [
   {
     name: 'composed components: what copies in progress take is bounded',
     file: 'src/guest/kernel/canonical/async/buffer.ts',
-    find: 'takenBytes > takenBytesMax',
-    replace: 'takenBytes < 0',
+    find: '!this.#guest.held.take(this.#takenBytes)',
+    replace: 'false',
     tests: ['test/guest/kernel/canonical/buffer.test.ts'],
   },
   {

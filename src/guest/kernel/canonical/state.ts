@@ -32,8 +32,6 @@ export class ComponentState {
   readonly handles = new HandleTable();
   readonly allocations = new Allocations();
   readonly unstored = new Set<Unstored>();
-  /** Bytes that the host keeps of values which parts have offered, and which are not copied yet. */
-  takenBytes = 0;
   /** Encoding of the strings of the call in progress. Code of the linker sets it for a call that has another one than UTF-8. */
   encoding: TextEncoding = 'utf8';
   /** Text on its way from one part to another, in the encoding of the receiver; null: there is none. */

@@ -5,7 +5,7 @@
  * Spec: component-model, CanonicalABI.md "Buffer State".
  */
 
-import { KIB, MIB } from '../../../../protocol/limits.ts';
+import { KIB } from '../../../../protocol/limits.ts';
 import { otherElement } from '../../../component/element-name.ts';
 import { alignment, elementBytes, partsOf } from '../../../component/flatten.ts';
 import type { TextEncoding } from '../../../component/wit.ts';
@@ -60,8 +60,6 @@ const lengthMax = 2 ** 28 - 1;
 export const valuesPerCopy = 4096;
 /** Most bytes that one copy of a part of a composed component moves: the host keeps them. One value may take more. */
 const partBytesPerCopy = 64 * KIB;
-/** Most bytes that the host keeps of values other than bytes which parts have offered: those of all copies together. */
-const takenBytesMax = 64 * MIB;
 /** Bytes that each part of a value takes in the host, about. */
 const partOverheadBytes = 16;
 
@@ -89,7 +87,7 @@ export class GuestBuffer implements Destination, Origin, Unstored {
   readonly #isOfPart: boolean;
   /** Values of the range, taken when the copy began; null: they are read when they are copied. */
   #taken: Chunk | null = null;
-  /** Bytes of `#taken` that count as taken, other than those of bytes. */
+  /** Bytes of `#taken` that count as held by the Process: about those of its values, if they are no bytes. */
   #takenBytes = 0;
   /** Handles in the values that were taken and not copied, by the place of the value. */
   readonly #holds = new Map<number, readonly Hold[]>();
@@ -142,7 +140,7 @@ export class GuestBuffer implements Destination, Origin, Unstored {
 
   /** Gives up what was taken: handles in values that were not copied go back to the part. Called once, when the copy has ended. */
   giveBack(): void {
-    this.#guest.component.takenBytes -= this.#takenBytes;
+    this.#guest.held.give(this.#takenBytes);
     this.#takenBytes = 0;
     for (const holds of this.#holds.values()) for (const hold of holds) hold.giveBack();
     this.#holds.clear();
@@ -150,7 +148,7 @@ export class GuestBuffer implements Destination, Origin, Unstored {
 
   /**
    * Reads `count` values. `isHolding`: handles in them stay with the part until the values are copied, and fewer values
-   * are read if these take more than partBytesPerCopy. Throws GuestFault if those of all copies take too much.
+   * are read if these take more than partBytesPerCopy. Throws GuestFault if the Process holds too much.
    */
   #load(start: number, count: number, isHolding: boolean): Chunk {
     const { type, name } = this.element;
@@ -170,9 +168,10 @@ export class GuestBuffer implements Destination, Origin, Unstored {
         if (this.#takenBytes >= partBytesPerCopy) break;
       }
     });
-    this.#guest.component.takenBytes += this.#takenBytes;
-    if (this.#guest.component.takenBytes > takenBytesMax)
-      throw new GuestFault(`copies in progress hold more than ${takenBytesMax} bytes`);
+    if (!this.#guest.held.take(this.#takenBytes)) {
+      this.#takenBytes = 0;
+      throw new GuestFault('the invocation holds too many values of copies');
+    }
     return values;
   }
 
