@@ -123,7 +123,8 @@ export const scenes: Readonly<Record<string, Scene>> = {
   },
   'docs/drains.md': { words: [['Bearer …', 'Bearer secret']], prepare: ({ shell }) => live(shell) },
   'docs/http.md': {
-    prepare: ({ shell }) => live(shell, { file: 'cwa/sleep.wasm' }),
+    // Its call still runs when the page ends it, however busy the machine is.
+    prepare: ({ shell }) => live(shell, { file: 'cwa/sleep.wasm', toml: '[limits]\ntimeout-ms = 900000\n' }),
     typed: (command) => command.replace(/\bID\b/, firstId('calls')),
   },
   'docs/logs.md': {
