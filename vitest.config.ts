@@ -3,7 +3,7 @@ import { postgresMissing } from './src/bin/postgres-server.ts';
 
 /** Tests of control that run a second time with their platform's database on PostgreSQL (test/support/database.ts). */
 export const onPostgresToo = [
-  'test/control/git/{access,clients,previews,push,push-quota,renames,rollouts}.test.ts',
+  'test/control/git/{access,clients,previews,push,push-quota,relinking,renames,rollouts}.test.ts',
   'test/control/deploy/settings.test.ts',
   'test/control/api/{api,audit,client,exports,hostile-input,lists,log-stream,manners}.test.ts',
   'test/control/api/{pages,permissions,queues,revocation,tls-ask}.test.ts',
