@@ -1,6 +1,7 @@
 /** A component of WASI 0.3 that speaks wasi:http, served by a real runner over real sockets. */
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { expectEachPart } from '../support/chunked-echo.ts';
 import { call, deploymentOf, fixture, TestFleet } from '../support/fleet.ts';
 
 const fleet = new TestFleet();
@@ -47,25 +48,7 @@ describe('an http component of WASI 0.3', () => {
   });
 
   it('answers each part of a body before the next one is sent', async () => {
-    const socket = connect({ port: fleet.fleet.port, host: '127.0.0.1' });
-    socket.setEncoding('latin1');
-    let answer = '';
-    const parts = socket[Symbol.asyncIterator]();
-    socket.write(
-      'POST /web/copy HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n',
-    );
-    for (const part of ['one', 'two', 'three']) {
-      socket.write(`${part.length}\r\n${part}\r\n`);
-      while (!answer.includes(`\r\n${part}\r\n`)) {
-        const { done, value } = await parts.next();
-        if (done === true) throw new Error(`the answer has ended: ${answer}`);
-        answer += String(value);
-      }
-    }
-    expect(answer).not.toContain('\r\n0\r\n');
-    socket.write('0\r\n\r\n');
-    for (let next = await parts.next(); next.done !== true; next = await parts.next()) answer += String(next.value);
-    expect(answer.endsWith('\r\n0\r\n\r\n')).toBe(true);
+    await expectEachPart(fleet.fleet.port, '/web/copy');
   });
 
   it('waits for several calls at once, yields, and cancels a call', async () => {

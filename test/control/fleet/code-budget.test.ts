@@ -28,6 +28,27 @@ async function fleetWith(count: number, codeBytes: number): Promise<TestFleet> {
   return fleet;
 }
 
+/**
+ * Starts a fleet with the Deployments of fleetWith, which gets the code of `gatedLabel`, or any code, only when `opened` is
+ * resolved.
+ */
+async function gatedFleet(count: number, gatedLabel: string | null = null) {
+  const fleet = await fleetWith(count, MIB);
+  fleets.pop();
+  const opened = Promise.withResolvers<void>();
+  const late = gatedLabel === null ? null : fleet.specs.get(fleet.releases.get(gatedLabel) ?? '')?.artifact;
+  const gated = new TestFleet({
+    releases: fleet.feed,
+    readArtifact: async (name) => {
+      if (late === null || name === late) await opened.promise;
+      return fleet.artifacts.get(name)!;
+    },
+  });
+  fleets.push(gated);
+  await gated.start();
+  return { gated, opened };
+}
+
 describe('a runner that starts with more code than it may hold', () => {
   it('serves, and answers every call, in any order and at the same time', async () => {
     const count = 6;
@@ -56,37 +77,14 @@ describe('a runner that starts with more code than it may hold', () => {
   });
 
   it('serves before any code is there: a call waits for its own', async () => {
-    const fleet = await fleetWith(3, MIB);
-    fleets.pop();
-    const opened = Promise.withResolvers<void>();
-    const gated = new TestFleet({
-      releases: fleet.feed,
-      readArtifact: async (name) => {
-        await opened.promise;
-        return fleet.artifacts.get(name)!;
-      },
-    });
-    fleets.push(gated);
-    await gated.start();
+    const { gated, opened } = await gatedFleet(3);
     const waiting = call(`${gated.url}/handler-1/`);
     opened.resolve();
     expect((await waiting).text).toBe('handler-1');
   });
 
   it('keeps places for requests of others, however many wait for one owner’s code', async () => {
-    const fleet = await fleetWith(2, MIB);
-    fleets.pop();
-    const opened = Promise.withResolvers<void>();
-    const slow = fleet.specs.get(fleet.releases.get('handler-0') ?? '')?.artifact;
-    const gated = new TestFleet({
-      releases: fleet.feed,
-      readArtifact: async (name) => {
-        if (name === slow) await opened.promise;
-        return fleet.artifacts.get(name)!;
-      },
-    });
-    fleets.push(gated);
-    await gated.start();
+    const { gated, opened } = await gatedFleet(2, 'handler-0');
     const perConnection = connectionLimits.pipelined + 1;
     const refused = Promise.withResolvers<void>();
     const sockets = Array.from({ length: Math.ceil(codeLimits.requests / perConnection) + 1 }, () => {
@@ -101,18 +99,7 @@ describe('a runner that starts with more code than it may hold', () => {
   });
 
   it('runs nothing for a client that left while its code was loaded', async () => {
-    const fleet = await fleetWith(2, MIB);
-    fleets.pop();
-    const opened = Promise.withResolvers<void>();
-    const gated = new TestFleet({
-      releases: fleet.feed,
-      readArtifact: async (name) => {
-        await opened.promise;
-        return fleet.artifacts.get(name)!;
-      },
-    });
-    fleets.push(gated);
-    await gated.start();
+    const { gated, opened } = await gatedFleet(2);
     const socket = connect(Number(new URL(gated.url).port), '127.0.0.1');
     await once(socket, 'connect');
     socket.write('GET /handler-1/ HTTP/1.1\r\nHost: localhost\r\n\r\n', () => socket.destroy());
