@@ -134,13 +134,17 @@ export function giveToOwner(path: string): void {
   giveFolder(path, { uid, gid });
 }
 
-/** Gives root's files below `folder` away. Follows no link: its owner could lead root anywhere with one. */
+/**
+ * Gives root's files below `folder` away. Follows no link, and leaves files with several names: the folder's owner could lead
+ * root anywhere with a link of either kind.
+ */
 function giveFolder(folder: string, owner: { readonly uid: number; readonly gid: number }): void {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const file = join(folder, entry.name);
     if (entry.isDirectory()) giveFolder(file, owner);
-    // Runners that serve on may remove files of theirs meanwhile.
-    if (lstatSync(file, { throwIfNoEntry: false })?.uid === 0) lchownSync(file, owner.uid, owner.gid);
+    const found = lstatSync(file, { throwIfNoEntry: false });
+    if (found?.uid !== 0) continue; // also where a runner has removed a file of its own meanwhile
+    if (found.isDirectory() || found.nlink === 1) lchownSync(file, owner.uid, owner.gid);
   }
 }
 

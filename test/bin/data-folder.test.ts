@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chown, cp, lstat, mkdir, mkdtemp, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { chown, cp, link, lstat, mkdir, mkdtemp, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -98,8 +98,12 @@ describe('the data folder', () => {
     await symlink(outsideFolder, join(path, 'repos', 'folder'));
     for (const name of ['control.json', 'repos/pin', 'theirs']) await writeFile(join(path, name), '');
     await chown(join(path, 'theirs'), 54_322, 54_322);
+    const named = join(folder, 'named');
+    await writeFile(named, '');
+    await link(named, join(path, 'second-name'));
     await chown(path, 54_321, 54_321);
     giveToOwner(path);
+    expect((await stat(named)).uid).toBe(0);
     const owner = async (name: string): Promise<number> => (await lstat(join(path, name))).uid;
     for (const name of ['control.json', 'repos', 'repos/pin', 'repos/link'])
       expect(await owner(name), name).toBe(54_321);

@@ -2223,6 +2223,13 @@ export const protections: readonly Protection[] = [
     tests: ['test/protocol/trusted-proxies.test.ts'],
   },
   {
+    name: 'data folder: root gives away no file that has another name',
+    file: 'src/bin/data-folder.ts',
+    find: 'if (found.isDirectory() || found.nlink === 1) lchownSync',
+    replace: 'lchownSync',
+    tests: ['test/bin/data-folder.test.ts'],
+  },
+  {
     name: 'data folder: one control at a time',
     file: 'src/bin/data-folder.ts',
     find: "lock.exec('begin exclusive');",
