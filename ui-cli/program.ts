@@ -63,6 +63,8 @@ export async function runCommandLine(
   }
 }
 
+const hyphenHint = 'hint: an argument that begins with - goes after --';
+
 /** Makes the program with all its commands but `run`, which loads the kernel. Reads nothing of the process. */
 export function buildProgram(environment: Environment, out: Output): { program: Command; context: Context } {
   const program = new Command('wasmcloud');
@@ -85,6 +87,7 @@ export function buildProgram(environment: Environment, out: Output): { program: 
     .configureOutput({
       writeOut: (text) => out.line(typable(text.trimEnd(), environment.command)),
       writeErr: (text) => out.note(text.trimEnd()),
+      outputError: (text, write) => write(text + (/^error: unknown option/.test(text) ? `${hyphenHint}\n` : '')),
     })
     .showSuggestionAfterError(true)
     .showHelpAfterError('hint: wasmcloud help lists the commands')

@@ -1,7 +1,7 @@
 /**
  * Implements asynchronous HTTP (RFC 7240, `Prefer: respond-async`): passes a request to control, which makes the call
- * later, and answers 202; shows state and answer of such calls. The id in a call's address gives access to it: 192
- * random bits, valid for one handler.
+ * later, and answers 202; shows state and answer of such calls. The id in a call's address gives access to it: 128
+ * random bits, valid for one handler. Ids of earlier versions have base64url's letters.
  */
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -71,7 +71,7 @@ export class AsyncCalls {
     try {
       if (expectsContinue) response.writeContinue();
       const body = await receiveBody(request, most, this.#services.bodies);
-      const callId = randomBytes(24).toString('base64url');
+      const callId = randomBytes(16).toString('hex');
       await deployment.services.calls
         .accept({ id: callId, request: made, body, attemptsMax: attemptsOf(deployment.spec.env[retryVariable]) })
         .catch(away);

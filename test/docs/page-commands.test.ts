@@ -17,6 +17,7 @@ const filesIn = (page: string) => blocksOf('files').filter((block) => block.page
 const password = 'correct horse battery staple';
 
 describe('the commands of a page', () => {
+  let attempts = 0;
   let folder: string;
   let shared: PlatformChild;
   let dns: DnsServer;
@@ -58,8 +59,8 @@ describe('the commands of a page', () => {
 
     it.skipIf(needsC && withoutClang !== null)('print what the page shows', async () => {
       const isOwn = scene.settings !== undefined;
-      // Names of functions belong to one user: on the platform that pages share each has others.
-      const number = String(pages.indexOf(page)).padStart(2, '0');
+      // Names of users and functions are taken once: on the platform that pages share each attempt has its own.
+      const number = String(attempts++).padStart(2, '0');
       const words: readonly PageWord[] = [
         ...(scene.words ?? []),
         ...(isOwn ? [] : ([['otter', `ott${number}`]] as const)),

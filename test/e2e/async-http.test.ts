@@ -87,7 +87,7 @@ it('is answered 202 with an address, where its state and then the answer are rea
   expect(accepted.status).toBe(202);
   expect(accepted.headers).toMatchObject({ 'preference-applied': 'respond-async' });
   const url = String(accepted.headers.location);
-  expect(url).toMatch(/^\/\.trisiel\/calls\/[\w-]{32}$/);
+  expect(url).toMatch(/^\/\.trisiel\/calls\/[0-9a-f]{32}$/);
   expect(await ended('teller', url)).toMatchObject({
     state: 'done',
     status: 201,

@@ -51,6 +51,15 @@ test('queues are filled, listed, read, paused and purged', async () => {
   expect(JSON.parse((await wasmcloud('queue', '--json')).stdout)).toEqual([]);
 });
 
+test('a message may begin with a hyphen, after the two that end the options', async () => {
+  expect(await wasmcloud('queue', 'publish', 'hyphens', '-text')).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining('hint: an argument that begins with - goes after --\n'),
+  });
+  expect((await wasmcloud('queue', 'publish', 'hyphens', '--', '-text')).stdout).toContain('published');
+  expect((await wasmcloud('queue', 'read', 'hyphens')).stdout).toContain(' -text');
+});
+
 test('a message comes from words, a file or standard input; a key publishes it once', async () => {
   const file = join(control.folder, 'message.bin');
   await writeFile(file, Buffer.from([1, 2, 3]));
