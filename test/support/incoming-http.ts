@@ -20,6 +20,7 @@ export interface RequestOptions {
 export class SlowClient {
   readonly #chunks: Uint8Array[] = [];
   readonly #changed = new Wakeup();
+  readonly #full = Promise.withResolvers<void>();
   #room: number;
   /** Takes the body of the answer. */
   readonly target: Resource;
@@ -29,19 +30,31 @@ export class SlowClient {
     this.target = {
       ...sink('stdout', this.#chunks),
       write: (bytes) => {
-        if (this.#room === 0) return this.#changed.wait();
+        if (this.#room === 0) {
+          this.#full.resolve();
+          return this.#changed.wait();
+        }
         const part = bytes.slice(0, this.#room);
         this.#room -= part.length;
         this.#chunks.push(part);
         return part.length;
       },
-      writable: () => (this.#room > 0 ? null : this.#changed.wait()),
+      writable: () => {
+        if (this.#room > 0) return null;
+        this.#full.resolve();
+        return this.#changed.wait();
+      },
     };
   }
 
   /** What was taken so far. */
   get taken(): Buffer {
     return Buffer.concat(this.#chunks);
+  }
+
+  /** Resolves when it has no room left and is asked for some. */
+  get full(): Promise<void> {
+    return this.#full.promise;
   }
 
   makeRoom(octets: number): void {

@@ -97,6 +97,7 @@ describe('a client that takes nothing', () => {
       close: () => 0,
     };
     const running = answer(name, { method: 'POST', pathWithQuery, body, target: client.target });
+    await client.full;
     // What is not waiting for the client goes on in these turns of the event loop.
     for (let turn = 0; turn < 2_000; turn += 1) await new Promise(setImmediate);
     expect(client.taken.length).toBe(1_000);
