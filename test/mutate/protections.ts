@@ -1481,7 +1481,7 @@ export const protections: readonly Protection[] = [
   },
   {
     name: 'components: a wait that nothing can end traps',
-    file: 'src/guest/kernel/abi/wasi3/component/async.ts',
+    file: 'src/guest/kernel/abi/wasi3/component/async-row.ts',
     find: 'checkMayWait();\n    checkEnds(guest);',
     replace: 'checkMayWait();',
     tests: ['test/guest/component/tasks.test.ts'],
@@ -1656,7 +1656,7 @@ export const protections: readonly Protection[] = [
   },
   {
     name: "composed components: an end that is passed on is its giver's no longer",
-    file: 'src/guest/kernel/abi/wasi3/component/async.ts',
+    file: 'src/guest/kernel/abi/wasi3/component/copy-rows.ts',
     find: 'handles.pass(resource, handle, to);',
     replace: '',
     tests: ['test/guest/component/tasks.test.ts'],
