@@ -2,10 +2,10 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '../../src/bin/free-port.ts';
 import { temporaryFolder } from './e2e.ts';
 
 const caddyfile = fileURLToPath(new URL('../../deploy/caddy/Caddyfile', import.meta.url));
@@ -22,11 +22,7 @@ export const withoutCaddy: string | null = (() => {
 
 /** Returns ports that nothing listens on at the moment. */
 export async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((server) => once(server, 'listening')));
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
+  return Promise.all(Array.from({ length: count }, freePort));
 }
 
 export interface Caddy {
