@@ -2,7 +2,7 @@
 import { copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type PlatformChild, startPlatformChild } from '../../src/bin/platform-child.ts';
 import { type PostgresServer, postgresMissing, startPostgres } from '../../src/bin/postgres-server.ts';
 import { freePorts } from '../support/caddy.ts';
@@ -30,22 +30,6 @@ describe('the commands of a page for operators', () => {
   let top: string;
   let postgres: PostgresServer | null = null;
   let port: number;
-  beforeAll(async () => {
-    top = await mkdtemp(join(tmpdir(), 'trisiel-operator-'));
-    [port = 0] = await freePorts(1);
-    platform = await startPlatformChild({
-      ...{ TRISIEL_DATA: join(top, 'data'), TRISIEL_PORT: '0', TRISIEL_RUN_PORT: '0', TRISIEL_RUNNERS: '1' },
-      TRISIEL_REGISTRATION: 'open',
-    });
-    if (postgresMissing === null) postgres = await startPostgres();
-    await mkdir(join(top, 'backups'));
-  });
-  afterAll(async () => {
-    await platform?.stop();
-    await postgres?.close();
-    await rm(top, { recursive: true, force: true });
-  });
-
   /** Ends the platform, as the page says before this command. */
   const stopped = (): Promise<unknown> => platform.stop();
 
@@ -82,6 +66,10 @@ describe('the commands of a page for operators', () => {
     },
     'docs/cluster-git.md': {
       missing: postgresMissing,
+      async prepare() {
+        await stopped();
+        postgres = await startPostgres();
+      },
       words: (folder) => [
         ['postgres://trisiel:PASSWORD@db/trisiel', postgres?.url('postgres') ?? ''],
         ['postgres://…', postgres?.url('postgres') ?? ''],
@@ -95,10 +83,26 @@ describe('the commands of a page for operators', () => {
     expect([...pages].sort()).toEqual(Object.keys(places).sort());
   });
 
-  // In the order of `places`: the platform serves first, and is stopped then.
   describe.each(Object.keys(places))('%s', (page) => {
     const { missing, words, settings, prepare, before, typed } = places[page] as Place; // a key of `places`
     if (missing !== null) process.stderr.write(`skipped: the commands of ${page}: ${missing}\n`);
+
+    // For each attempt: commands of a page end the platform, and are typed once.
+    beforeEach(async () => {
+      top = await mkdtemp(join(tmpdir(), 'trisiel-operator-'));
+      [port = 0] = await freePorts(1);
+      platform = await startPlatformChild({
+        ...{ TRISIEL_DATA: join(top, 'data'), TRISIEL_PORT: '0', TRISIEL_RUN_PORT: '0', TRISIEL_RUNNERS: '1' },
+        TRISIEL_REGISTRATION: 'open',
+      });
+      await mkdir(join(top, 'backups'));
+    });
+    afterEach(async () => {
+      await platform?.stop();
+      await postgres?.close();
+      postgres = null;
+      await rm(top, { recursive: true, force: true });
+    });
 
     it.skipIf(missing !== null)('print what the page shows', async () => {
       const folder = await mkdtemp(join(top, 'home-'));

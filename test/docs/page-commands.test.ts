@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type PlatformChild, startPlatformChild } from '../../src/bin/platform-child.ts';
 import { namedFiles, PageShell, type PageWord } from '../support/console.ts';
 import { DnsServer } from '../support/dns-server.ts';
@@ -50,10 +50,11 @@ describe('the commands of a page', () => {
     const needsC = textOf(page).includes('$ clang');
     if (needsC && withoutClang !== null) console.warn(`${page}: skipped, ${withoutClang}`);
     let platform: PlatformChild;
-    beforeAll(async () => {
+    // For each attempt: a first account can be made once.
+    beforeEach(async () => {
       platform = scene.settings === undefined ? shared : await start(scene.settings);
     });
-    afterAll(async () => {
+    afterEach(async () => {
       if (platform !== shared) await platform?.stop();
     });
 
@@ -63,7 +64,12 @@ describe('the commands of a page', () => {
       const number = String(attempts++).padStart(2, '0');
       const words: readonly PageWord[] = [
         ...(scene.words ?? []),
-        ...(isOwn ? [] : ([['otter', `ott${number}`]] as const)),
+        ...(isOwn
+          ? []
+          : ([
+              ['otter', `ott${number}`],
+              ['grace', `gra${number}`],
+            ] as const)),
       ];
       const users = new Map<string, PageShell>();
       const user = async (name: string): Promise<PageShell> => {
