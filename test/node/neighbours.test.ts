@@ -79,10 +79,10 @@ onCluster('beside the next version', () => {
     next.publish(subjects.all, encodeMessage(kinds.command, { command: 'hibernate', id: agent.id }));
     next.publish(subjects.all, ofNextVersion(kinds.command, { command: 'drain', id: agent.id }));
     // The control of this test hears them too.
-    await expect.poll(refusals, { timeout: 10_000 }).toBe(before + 4);
+    await expect.poll(refusals).toBe(before + 4);
     await parts.feed.rebuild();
     next.publish(subjects.all, encodeMessage(kinds.command, { command: 'releases', revision: 1_000, why: 'new' }));
-    await expect.poll(async () => (await call(`${agent.url}/otter/`)).text, { timeout: 20_000 }).toBe('here');
+    await expect.poll(async () => (await call(`${agent.url}/otter/`)).text).toBe('here');
     await stop();
   });
 
@@ -105,16 +105,16 @@ onCluster('beside the next version', () => {
       },
     });
     intake.follow([id]);
-    await expect.poll(() => told, { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => told).toBe(1);
     const { streams } = await jetstreamManager(next);
     expect((await streams.info(reportStream.name)).state.messages).toBe(1);
     // A newer control takes it, and the node is taken back to this version.
     await streams.purge(reportStream.name, { filter: subjects.reports(id) });
     const readable = { items: [{ kind: 'logs', origin: 'o', number: 1, blocks: [], dropped: {} }] };
     await parts.bus.store(subjects.reports(id), encodeMessage(kinds.report, readable), 'this');
-    await expect.poll(() => stored, { timeout: 20_000 }).toBe(1);
+    await expect.poll(() => stored).toBe(1);
     await parts.bus.store(subjects.reports(id), ofNextVersion(kinds.report, { items: [] }), 'next again');
-    await expect.poll(() => told, { timeout: 10_000 }).toBe(2);
+    await expect.poll(() => told).toBe(2);
     await intake.close();
   });
 });

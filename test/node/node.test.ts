@@ -260,7 +260,7 @@ onCluster('one node', () => {
       for (let n = 0; n < 3; n += 1) {
         const before = refusals();
         wake();
-        await expect.poll(refusals, { timeout: 10_000 }).toBeGreaterThan(before);
+        await expect.poll(refusals).toBeGreaterThan(before);
       }
       await expect.poll(() => count('what is released cannot be read')).toBe(times);
       await sql`alter table away rename to released`.execute(db);

@@ -276,25 +276,25 @@ describe('patterns of a policy', () => {
       fc.property(source, url, (pattern, text) => {
         const cost = matchingCost(pattern);
         if (typeof cost !== 'number' || cost > 2 ** 24) return;
-        const startMs = performance.now();
+        const before = process.cpuUsage();
         new RegExp(pattern, 'u').test(text);
-        // 2^24 steps take some 50 ms; a bound that is wrong is wrong by factors of thousands.
-        expect(performance.now() - startMs).toBeLessThan(3_000);
+        // 2^24 steps take some 50 ms of processor time; a bound that is wrong is wrong by factors of thousands.
+        expect(process.cpuUsage(before).user).toBeLessThan(3_000_000);
       }),
       { numRuns: 500 },
     );
   });
 
-  it('takes no long time itself', () => {
+  it('takes little processor time itself', () => {
     for (const source of [
       '(a?)?'.repeat(100),
       `${'('.repeat(200)}a${')?'.repeat(200)}`,
       '[a-z]?'.repeat(85),
       '(a|b)?'.repeat(85),
     ]) {
-      const startMs = performance.now();
+      const before = process.cpuUsage();
       matchingCost(source);
-      expect(performance.now() - startMs).toBeLessThan(1_000);
+      expect(process.cpuUsage(before).user).toBeLessThan(1_000_000);
     }
   });
 

@@ -50,6 +50,7 @@ describe('a runner that is killed', () => {
     const sleeping = new Promise<unknown>((resolve) =>
       get(`${fleet.url}/slow/?60000`, { agent: false }).on('error', resolve),
     );
+    await fleet.until(() => (changes().some(({ started }) => started.length > 0) ? true : undefined));
     expect((await call(`${fleet.url}/used/`)).text).toBe('used');
     process.kill(pid(), 'SIGKILL');
     await sleeping;
@@ -65,17 +66,20 @@ describe('a runner that is killed', () => {
   it('because the engine gives up is the fault of a function only where no other was in use', async () => {
     fleet = new TestFleet();
     await fleet.start();
-    await fleet.deployWat('used', writer('used'));
-    await fleet.deployWat('other', writer('other'));
+    // One computes, so that the mark has its name; the other one waits.
+    const limits = { gas: 1e15, timeoutMs: 600_000 };
+    await fleet.deploy(deploymentOf('used', await fixture('cwa/spin.wasm'), { limits }));
+    await fleet.deploy(deploymentOf('other', await fixture('cwa/sleep.wasm'), { limits }));
     const accusations = () => fleet.lines.filter(({ text }) => text.startsWith('ended a runner')).length;
-    // As V8 does when memory or code space is out; the mark says `used` for a moment after the call.
-    const dieOf = async (calls: readonly string[]): Promise<void> => {
-      const [before, deaths] = [starts(), ended()];
-      for (const name of calls) expect((await call(`${fleet.url}/${name}/`)).text).toBe(name);
-      process.kill(pid(), 'SIGABRT');
-      await fleet.until(() => (ended() > deaths && starts() > before ? true : undefined));
-    };
-    await dieOf(['other', 'used']);
+    for (const name of ['other', 'used']) {
+      get(`${fleet.url}/${name}/`, { agent: false }).on('error', () => {});
+      const isListed = () =>
+        changes().some(({ started }) => started.some(({ handlerId }) => handlerId === `id-of-${name}`));
+      await fleet.until(() => (isListed() ? true : undefined));
+    }
+    // As V8 does when memory or code space is out.
+    process.kill(pid(), 'SIGABRT');
+    await fleet.until(() => (ended() === 1 && starts() === 2 ? true : undefined));
     expect(accusations()).toBe(0);
     expect(fleet.lines.map(({ handler }) => handler).sort()).toEqual(['other', 'used']);
   });

@@ -1,7 +1,8 @@
 /** What holds for all functions of a user: suspended, or limited in calls in flight. */
+import { Agent } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { OwnerState } from '../../../src/protocol/messages.ts';
-import { call, TestFleet, writer } from '../../support/fleet.ts';
+import { type Call, call, TestFleet, writer } from '../../support/fleet.ts';
 import { cwaGuest } from '../../support/wat.ts';
 
 let fleet: TestFleet;
@@ -12,8 +13,8 @@ beforeEach(async () => {
 });
 afterEach(() => fleet.stop());
 
-async function codeOf(handler: string): Promise<string> {
-  const { text } = await call(`${fleet.url}/${handler}/`);
+async function codeOf(handler: string, options: Call = {}): Promise<string> {
+  const { text } = await call(`${fleet.url}/${handler}/`, options);
   return text.startsWith('{') ? (JSON.parse(text) as { code: string }).code : 'ok';
 }
 
@@ -40,18 +41,33 @@ describe('functions of a user', () => {
   });
 
   it('have no more calls in flight than the user may, all together', async () => {
-    const waiting = cwaGuest({ pages: '1', body: '(call $sleep (i32.const 400))' });
-    await fleet.deployWat('one', waiting, { ownerId: 'ada' });
-    await fleet.deployWat('two', waiting, { ownerId: 'ada' });
+    const waiting = cwaGuest({ pages: '1', body: '(call $sleep (i32.const 1000000000))' });
+    const patient = { ownerId: 'ada', limits: { timeoutMs: 600_000 } };
+    await fleet.deployWat('one', waiting, patient);
+    await fleet.deployWat('two', waiting, patient);
+    await fleet.deployWat('brief', writer('brief'), { ownerId: 'ada' });
     await owner('ada', { callsMax: 3 });
-    const codes = await Promise.all(['one', 'two', 'one', 'two', 'one', 'two', 'one', 'two'].map(codeOf));
-    expect(codes.toSorted()).toEqual(['ok', 'ok', 'ok', ...Array.from({ length: 5 }, () => 'overloaded')]);
-    expect(await codeOf('one')).toBe('ok');
+    const agent = new Agent();
+    const refused: string[] = [];
+    const calls = ['one', 'two', 'one', 'two', 'one', 'two', 'one', 'two'].map((handler) =>
+      codeOf(handler, { agent }).then(
+        (code) => void refused.push(code),
+        () => {},
+      ),
+    );
+    await expect.poll(() => refused.length).toBe(5);
+    expect(refused).toEqual(Array(5).fill('overloaded'));
     // What the user's limit refuses says nothing about a version.
-    const sum = (key: 'failures' | 'refusals') => fleet.counts.reduce((all, count) => all + (count[key] ?? 0), 0);
+    const sum = (key: 'invocations' | 'failures' | 'refusals') =>
+      fleet.counts.reduce((all, count) => all + (count[key] ?? 0), 0);
     await fleet.until(() => (sum('failures') === 5 ? true : undefined));
     expect(sum('refusals')).toBe(5);
     await owner('ada', { callsMax: null });
-    expect(await Promise.all(['one', 'two', 'one', 'two'].map(codeOf))).toEqual(['ok', 'ok', 'ok', 'ok']);
+    expect(await codeOf('brief')).toBe('ok');
+    await owner('ada', { callsMax: 3 });
+    agent.destroy();
+    await Promise.all(calls);
+    await fleet.until(() => (sum('invocations') === 9 ? true : undefined));
+    expect(await codeOf('brief')).toBe('ok');
   });
 });

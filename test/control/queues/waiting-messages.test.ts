@@ -113,7 +113,7 @@ onEachDatabase('messages that wait', (dialect) => {
       await lockQueue(trx, queueId);
       settled = deliveries.done(delivery, messages, null);
       const waiting = () => sql`select 1 from pg_locks where not granted`.execute(trx);
-      await expect.poll(async () => (await waiting()).rows.length, { timeout: 3_000 }).toBeGreaterThan(0);
+      await expect.poll(async () => (await waiting()).rows.length).toBeGreaterThan(0);
     });
     expect(await settled).toBe(1);
     expect(texts((await take(1)).messages)).toEqual(['a2']);
