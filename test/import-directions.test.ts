@@ -133,8 +133,12 @@ const onlyFiles: readonly (readonly [from: string, to: string, files: RegExp])[]
   ['control/deploy', 'guest/component', /^src\/guest\/component\/recognise\.ts$/],
   // The guard on connections, which drains share.
   ['control/drains', 'guest/kernel', /^src\/guest\/kernel\/net\/(address|egress|failure)\.ts$/],
-  // Types of interfaces, their names and their layout.
-  ['guest/kernel', 'guest/component', /^src\/guest\/component\/(wit|flatten|element-name|http-error-code)\.ts$/],
+  // Types of interfaces, their names and their layout; the version of the linker.
+  [
+    'guest/kernel',
+    'guest/component',
+    /^src\/guest\/component\/(wit|flatten|element-name|http-error-code|recognise)\.ts$/,
+  ],
   ['guest/kernel', 'guest/wasm/meter', /^src\/guest\/wasm\/meter\/placement\.ts$/],
 ];
 

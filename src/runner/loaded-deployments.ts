@@ -11,10 +11,9 @@
  */
 import { abis } from '../guest/kernel/abi/all.ts';
 import { type LowerDirectory, lowerTree } from '../guest/kernel/fs/lower-tree.ts';
+import { missingFunction } from '../guest/kernel/missing-function.ts';
 import { CompiledPolicy } from '../guest/kernel/policy.ts';
-import { findSyscall } from '../guest/kernel/syscall.ts';
 import type { DeploymentSpec } from '../protocol/messages.ts';
-import type { InstancePlan } from '../protocol/module.ts';
 import { type BusyMark, busyMarkOf } from './busy-mark.ts';
 import type { HeadMemo } from './cgi-head.ts';
 import type { CodeStore, CodeUse } from './code-store.ts';
@@ -107,7 +106,7 @@ export class LoadedDeployments {
       await this.#compile(deployment);
     } catch (error) {
       const { spec } = deployment;
-      const refusal = this.#options.codes.refusalOf(spec.artifact) ?? missingFunction(spec.module.plan);
+      const refusal = this.#options.codes.refusalOf(spec.artifact) ?? missingFunction(abis, spec.module);
       if (refusal === null) throw error;
       if (deployment.quarantine !== null) return;
       deployment.quarantine = `its code cannot be loaded: ${refusal.message}`;
@@ -191,7 +190,7 @@ export class LoadedDeployments {
 
   async #compile(deployment: LoadedDeployment): Promise<void> {
     const { spec } = deployment;
-    const missing = missingFunction(spec.module.plan);
+    const missing = missingFunction(abis, spec.module);
     if (missing !== null) throw missing;
     const module = await this.#options.codes.load(spec.artifact);
     // The Deployment was freed meanwhile.
@@ -203,13 +202,4 @@ export class LoadedDeployments {
     const code = { module, plan, abis, memoryPages: limits.memoryPages, exactMemory, isSlow, rests };
     deployment.pool = new SlotPool(code, this.#options.budget, () => this.#options.mark.enter(deployment.mark));
   }
-}
-
-/** Returns why the imports of a module cannot be bound here; null: they can be. */
-function missingFunction({ imports }: InstancePlan): Error | null {
-  const missing = imports.find((declared) => findSyscall(abis, declared) === undefined);
-  if (missing === undefined) return null;
-  return new Error(
-    `it calls ${missing.module} ${missing.name}, which this version of the platform does not have: another version has checked it`,
-  );
 }

@@ -457,6 +457,20 @@ export const protections: readonly Protection[] = [
     tests: ['test/guest/component/tasks.test.ts'],
   },
   {
+    name: 'components: task.return of the entry point has its options',
+    file: 'src/guest/component/link.ts',
+    find: '(hasMemory ? this.#memories.areSame(memory, options.memory) : memory === options.memory)',
+    replace: 'hasMemory !== null',
+    tests: ['test/conformance/component-scripts.test.ts'],
+  },
+  {
+    name: 'components: task.return of another part is not that of the entry point',
+    file: 'src/guest/component/link.ts',
+    find: 'item.component === component &&',
+    replace: '',
+    tests: ['test/conformance/component-scripts.test.ts'],
+  },
+  {
     name: 'components: an exception of a part is caught by no other part',
     file: 'src/guest/component/fuse-parts.ts',
     find: "const fused = fuseWith(mayThrow ? 'present' : null);",
@@ -1713,8 +1727,8 @@ export const protections: readonly Protection[] = [
   {
     name: 'composed components: a copy stores nothing outside of a call of its part',
     file: 'src/guest/kernel/canonical/async/buffer.ts',
-    find: 'if (this.#isOfPart) this.#storedBytes.push',
-    replace: 'if (false) this.#storedBytes.push',
+    find: 'if (!this.#isOfPart) this.#guest.memory.put(start, chunk);',
+    replace: 'if (true) this.#guest.memory.put(start, chunk);',
     tests: ['test/guest/kernel/canonical/buffer.test.ts'],
   },
   {
@@ -1727,15 +1741,29 @@ export const protections: readonly Protection[] = [
   {
     name: 'composed components: a copy takes fewer values where each is large',
     file: 'src/guest/kernel/canonical/async/buffer.ts',
-    find: 'if (this.#takenBytes >= partBytesPerCopy) break;',
+    find: 'if (bytes >= partBytesPerCopy) break;',
     replace: '',
     tests: ['test/guest/kernel/canonical/buffer.test.ts'],
   },
   {
     name: 'composed components: what copies in progress take is bounded',
     file: 'src/guest/kernel/canonical/async/buffer.ts',
-    find: '!this.#guest.held.take(this.#takenBytes)',
+    find: '!guest.held.take(bytes)',
     replace: 'false',
+    tests: ['test/guest/kernel/canonical/buffer.test.ts'],
+  },
+  {
+    name: 'composed components: bytes that copies in progress take are bounded',
+    file: 'src/guest/kernel/canonical/async/buffer.ts',
+    find: 'if (isHolding) this.#keep(count);',
+    replace: '',
+    tests: ['test/guest/kernel/canonical/buffer.test.ts'],
+  },
+  {
+    name: 'composed components: bytes that wait to be stored in a part are bounded',
+    file: 'src/guest/kernel/canonical/async/buffer.ts',
+    find: 'takeHeld(this.#guest, chunk.length);',
+    replace: '',
     tests: ['test/guest/kernel/canonical/buffer.test.ts'],
   },
   {

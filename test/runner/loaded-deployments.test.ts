@@ -1,5 +1,6 @@
 /** What a runner keeps of a Deployment, and that it lets go of all of it once nothing serves it any more. */
 import { describe, expect, it } from 'vitest';
+import { LINKER_VERSION } from '../../src/guest/component/recognise.ts';
 import { SchemeRegistry } from '../../src/guest/kernel/scheme-registry.ts';
 import { MIB } from '../../src/protocol/limits.ts';
 import type { DeploymentSpec } from '../../src/protocol/messages.ts';
@@ -111,5 +112,20 @@ describe('code that calls a function which this runner does not have', () => {
     expect(told).toEqual([
       expect.stringMatching(/^hello: it calls .* another version, which this version .* not have/),
     ]);
+  });
+
+  it.each([
+    [-1, /an earlier version has linked its component \(linker \d+, here \d+\); it is linked anew/],
+    [0, /another version has checked it/],
+    [1, /a later version has linked its component \(linker \d+, here \d+\); this node has to be upgraded/],
+  ])('says which linker has linked a component: %i', async (later, words) => {
+    const { artifacts, table } = makeTable();
+    const { spec, bytes } = await deployed('linked');
+    const [first, ...others] = spec.module.plan.imports;
+    const plan = { ...spec.module.plan, imports: [{ ...first!, name: 'a function of another linker' }, ...others] };
+    const component = { linkerVersion: LINKER_VERSION + later, entry: 'wasi:cli/run@0.3.0', functions: 1 };
+    artifacts.set(spec.artifact, bytes);
+    const linked = { ...spec, module: { ...spec.module, plan, component } };
+    await expect(table.prepare(linked, { isLazy: false })).rejects.toThrow(words);
   });
 });

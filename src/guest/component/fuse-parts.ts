@@ -18,7 +18,6 @@ export interface FusePartsOptions {
   readonly modules: CoreModules;
   /** Name of the component in messages. */
   readonly subject: string;
-  readonly isComposed: boolean;
 }
 
 /**
@@ -26,9 +25,9 @@ export interface FusePartsOptions {
  * Throws as fuse does, and `module_unsupported` if the modules catch exceptions in both forms: the engine takes one in a module.
  */
 export function fuseParts(units: readonly Unit[], keep: readonly KeptExport[], options: FusePartsOptions): Fused {
-  const { modules, subject, isComposed } = options;
+  const { modules, subject } = options;
   const glue = options.glue.write();
-  const mayThrow = isComposed && units.some(({ bytes }) => modules.read(bytes).tags.length > 0);
+  const mayThrow = units.some(({ bytes }) => modules.read(bytes).tags.length > 0);
   const fuseWith = (form: ExceptionForm | null): Fused => fuseGuarded(glue, units, { ...options, keep, form });
   const fused = fuseWith(mayThrow ? 'present' : null);
   const forms = fused.forms.slice(1, 1 + units.length);

@@ -41,11 +41,11 @@ export const hostReturned = ofResources('returned', 1, 0);
 export const asyncModule = 'trisiel:component/async';
 const asyncFunction = (name: string, params: FuncType['params']) =>
   ({ kind: 'host', module: asyncModule, name, type: { params, results: ['i32'] } }) as const;
-export const hostCopyPart = asyncFunction('copy-part', []);
-export const hostCopyStore = {
+export const hostUnstoredPart = asyncFunction('unstored-part', []);
+export const hostStoreUnstored = {
   kind: 'host',
   module: asyncModule,
-  name: 'copy-store',
+  name: 'store-unstored',
   type: { params: [], results: [] },
 } as const;
 export const hostTake = asyncFunction('waitable-take', ['i32']);

@@ -23,18 +23,18 @@ import {
   asyncModule,
   type GlueCall,
   hostCalled,
-  hostCopyPart,
-  hostCopyStore,
   hostLend,
   hostLendRep,
   hostMustNotWait,
   hostPass,
   hostReturned,
   hostStoreResult,
+  hostStoreUnstored,
   hostTake,
   hostText,
   hostTranscode,
   hostTranscoded,
+  hostUnstoredPart,
   hostUnwaiting,
   passType,
 } from './glue-hosts.ts';
@@ -239,8 +239,8 @@ export class Glue {
   }
 
   #addSettling(readers: readonly Reader[]): string {
-    const partOf = this.#module.import(hostCopyPart, hostCopyPart.type);
-    const store = this.#module.import(hostCopyStore, hostCopyStore.type);
+    const partOf = this.#module.import(hostUnstoredPart, hostUnstoredPart.type);
+    const store = this.#module.import(hostStoreUnstored, hostStoreUnstored.type);
     const storing = readers.map(({ part, realloc }) => ({
       component: part.component,
       select: this.#pieces.selector(part),

@@ -187,7 +187,6 @@ class Linker {
       memoriesUnit: this.#memoriesUnit,
       modules: this.#modules,
       subject: this.#subject,
-      isComposed: this.#isComposed,
     });
   }
 
@@ -283,11 +282,11 @@ class Linker {
 
   /** Returns the `task.return` of the entry point; a function that traps for those of other exports, which nobody calls. */
   #taskReturn(returned: WitType | null, options: Options, component: number): ImportTarget {
-    const kind = this.#entry?.kind;
     const type = func(returned === null ? {} : { result: returned });
     const core = flattenFunction(type, 'lower');
-    const isOfEntry = kind?.taskReturn !== undefined && sameWitType(returned, kind.type.result);
-    const host: HostTarget | null = isOfEntry ? { kind: 'host', ...kind.taskReturn, type: core } : null;
+    const isOfEntry = this.#isOfEntry(returned, options, component);
+    const name = isOfEntry ? this.#entry?.kind.taskReturn : undefined;
+    const host: HostTarget | null = name === undefined ? null : { kind: 'host', ...name, type: core };
     const part = this.#partOf(component, options);
     const { encoding } = options;
     if (this.#hasTasks) {
@@ -296,6 +295,21 @@ class Linker {
     }
     if (host === null) return this.#ofGlue(this.#glue.trap(core));
     return this.#called(host, null, this.#part(component, options), encoding);
+  }
+
+  /** Returns whether a `task.return` has result, memory and encoding of the entry point, which is lifted asynchronously. */
+  #isOfEntry(returned: WitType | null, options: Options, component: number): boolean {
+    if (this.#entry === null) return false;
+    const { kind, func: item } = this.#entry;
+    const { memory, encoding, async } = item.options;
+    const hasMemory = memory !== null && options.memory !== null;
+    return (
+      async &&
+      item.component === component &&
+      sameWitType(returned, kind.type.result) &&
+      options.encoding === encoding &&
+      (hasMemory ? this.#memories.areSame(memory, options.memory) : memory === options.memory)
+    );
   }
 
   #asyncFunction(canon: AsyncCanon, component: number): ImportTarget {

@@ -4,7 +4,7 @@
  * Version of the linker: part of the name of every Artifact that was made from a component. Raise it with every change
  * of what linking produces.
  */
-export const LINKER_VERSION = 12;
+export const LINKER_VERSION = 13;
 
 /** Returns whether `bytes` begin as a component: the preamble has layer 1, that of a core module has layer 0. */
 export function isComponent(bytes: Uint8Array): boolean {

@@ -85,17 +85,17 @@ describe('streams', () => {
     const passed = (await guest.canon('stream.pass u8', readable, 1, 2)) as number;
     place(2);
     expect(await guest.canon('stream.read async u8', passed, 64, 4)).toBe(blocked);
-    expect(await guest.canon('copy-part')).toBe(0);
+    expect(await guest.canon('unstored-part')).toBe(0);
     place(1);
     memory.put(16, Buffer.from('abcdef'));
     expect(await guest.canon('stream.write async u8', writable, 16, 6)).toBe(4 << 4);
-    await guest.canon('copy-store');
+    await guest.canon('store-unstored');
     expect(memory.text(64, 4)).toBe('\0\0\0\0');
-    expect(await guest.canon('copy-part')).toBe(2);
+    expect(await guest.canon('unstored-part')).toBe(2);
     place(2);
-    await guest.canon('copy-store');
+    await guest.canon('store-unstored');
     expect(memory.text(64, 4)).toBe('abcd');
-    expect(await guest.canon('copy-part')).toBe(0);
+    expect(await guest.canon('unstored-part')).toBe(0);
     expect(await guest.canon('stream.cancel-read u8', passed)).toBe((4 << 4) | 2);
   });
 

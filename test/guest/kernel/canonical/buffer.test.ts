@@ -90,6 +90,30 @@ describe('a buffer of a part of a composed component', () => {
   });
 });
 
+describe('bytes that the host keeps for parts', () => {
+  it('count as held by the invocation: those that a part offers until the copy has ended', () => {
+    const guest = makeGuest(1);
+    const buffers: GuestBuffer[] = [];
+    const offer = () => buffers.push(new GuestBuffer(guest, u8, 'writable', at, 65_536));
+    for (let index = 0; index < 256; index += 1) offer();
+    expect(guest.held.held).toBe(16 * MIB);
+    expect(offer).toThrow('holds too many values');
+    for (const buffer of buffers) buffer.giveBack();
+    expect(guest.held.held).toBe(0);
+  });
+
+  it('count as held: those that are written for a part until they are stored', () => {
+    const guest = makeGuest(1);
+    const buffers = Array.from({ length: 257 }, () => new GuestBuffer(guest, u8, 'readable', at, 65_536));
+    const bytes = new Uint8Array(65_536);
+    expect(() => {
+      for (const buffer of buffers) buffer.write(bytes);
+    }).toThrow('holds too many values');
+    for (const buffer of buffers) buffer.store();
+    expect(guest.held.held).toBe(0);
+  });
+});
+
 describe('a buffer of a component that is not composed', () => {
   it('stores bytes and numbers at once', () => {
     const guest = makeGuest(0);

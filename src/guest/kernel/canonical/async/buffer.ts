@@ -87,7 +87,7 @@ export class GuestBuffer implements Destination, Origin, Unstored {
   readonly #isOfPart: boolean;
   /** Values of the range, taken when the copy began; null: they are read when they are copied. */
   #taken: Chunk | null = null;
-  /** Bytes of `#taken` that count as held by the Process: about those of its values, if they are no bytes. */
+  /** Bytes of `#taken` that count as held by the Process: about those of its values. */
   #takenBytes = 0;
   /** Handles in the values that were taken and not copied, by the place of the value. */
   readonly #holds = new Map<number, readonly Hold[]>();
@@ -153,26 +153,33 @@ export class GuestBuffer implements Destination, Origin, Unstored {
   #load(start: number, count: number, isHolding: boolean): Chunk {
     const { type, name } = this.element;
     const layout = this.#layout;
-    if (type === 'u8') return this.#guest.memory.bytes(start, count);
+    if (type === 'u8') {
+      if (isHolding) this.#keep(count);
+      return this.#guest.memory.bytes(start, count);
+    }
     if (name === otherElement) throw new GuestFault('values of a type that cannot be copied');
     if (layout === null) return new Array<undefined>(count).fill(undefined);
     this.#guest.work(count * layout.bytes);
     beginLifting();
     const values: unknown[] = [];
+    let bytes = 0;
     this.#guest.component.withEncoding(this.#encoding, () => {
       for (let index = 0; index < count; index += 1) {
         const load = (): unknown => layout.lift.load(this.#guest, start + index * layout.bytes);
         values.push(isHolding ? this.#hold(index, load) : load());
         if (!isHolding) continue;
-        this.#takenBytes = liftedBytes() + values.length * layout.parts * partOverheadBytes;
-        if (this.#takenBytes >= partBytesPerCopy) break;
+        bytes = liftedBytes() + values.length * layout.parts * partOverheadBytes;
+        if (bytes >= partBytesPerCopy) break;
       }
     });
-    if (!this.#guest.held.take(this.#takenBytes)) {
-      this.#takenBytes = 0;
-      throw new GuestFault('the invocation holds too many values of copies');
-    }
+    if (isHolding) this.#keep(bytes);
     return values;
+  }
+
+  /** Counts what was taken as held by the Process. */
+  #keep(bytes: number): void {
+    takeHeld(this.#guest, bytes);
+    this.#takenBytes = bytes;
   }
 
   #hold(place: number, load: () => unknown): unknown {
@@ -192,8 +199,11 @@ export class GuestBuffer implements Destination, Origin, Unstored {
     this.progress += chunk.length;
     if (this.#isOfPart) this.#guest.component.unstored.add(this);
     if (chunk instanceof Uint8Array) {
-      if (this.#isOfPart) this.#storedBytes.push({ at: start, bytes: chunk.slice() });
-      else this.#guest.memory.put(start, chunk);
+      if (!this.#isOfPart) this.#guest.memory.put(start, chunk);
+      else {
+        takeHeld(this.#guest, chunk.length);
+        this.#storedBytes.push({ at: start, bytes: chunk.slice() });
+      }
       return;
     }
     const layout = this.#layout;
@@ -212,7 +222,10 @@ export class GuestBuffer implements Destination, Origin, Unstored {
   store(): void {
     const { component, memory } = this.#guest;
     component.unstored.delete(this);
-    for (const { at, bytes } of this.#storedBytes.splice(0)) memory.put(at, bytes);
+    for (const { at, bytes } of this.#storedBytes.splice(0)) {
+      this.#guest.held.give(bytes.length);
+      memory.put(at, bytes);
+    }
     const layout = this.#layout;
     if (layout === null || this.#stored.length === 0) return;
     if (!isNumeric(this.element)) component.allocations.begin();
@@ -224,6 +237,11 @@ export class GuestBuffer implements Destination, Origin, Unstored {
   #at(): number {
     return this.#pointer + this.progress * (this.#layout?.bytes ?? 0);
   }
+}
+
+/** Throws GuestFault if the Process holds too much with `bytes` more. */
+function takeHeld(guest: Process, bytes: number): void {
+  if (!guest.held.take(bytes)) throw new GuestFault('the invocation holds too many values of copies');
 }
 
 /** Keeps what the host reads from a stream or future. */

@@ -156,13 +156,13 @@ export const partRows = [
       return undefined;
     },
   },
-  // Number of a part whose memory gets what another one has written; 0: there is none. `copy-store` stores what one
+  // Number of a part whose memory gets what another one has written; 0: there is none. `store-unstored` stores what one
   // copy has brought, for which it may ask for allocations.
-  row('copy-part', [], 'i32', (guest) => {
+  row('unstored-part', [], 'i32', (guest) => {
     for (const { part } of guest.component.unstored) return part;
     return 0;
   }),
-  row('copy-store', [], null, (guest) => {
+  row('store-unstored', [], null, (guest) => {
     const { unstored, handles } = guest.component;
     for (const one of unstored) {
       if (one.part !== handles.owner) continue;
