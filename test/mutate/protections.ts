@@ -458,14 +458,14 @@ export const protections: readonly Protection[] = [
   },
   {
     name: 'components: task.return of the entry point has its options',
-    file: 'src/guest/component/link.ts',
+    file: 'src/guest/component/import-targets.ts',
     find: '(hasMemory ? this.#memories.areSame(memory, options.memory) : memory === options.memory)',
     replace: 'hasMemory !== null',
     tests: ['test/conformance/component-scripts.test.ts'],
   },
   {
     name: 'components: task.return of another part is not that of the entry point',
-    file: 'src/guest/component/link.ts',
+    file: 'src/guest/component/import-targets.ts',
     find: 'item.component === component &&',
     replace: '',
     tests: ['test/conformance/component-scripts.test.ts'],
@@ -1425,7 +1425,7 @@ export const protections: readonly Protection[] = [
   },
   {
     name: 'components: realloc and destructors have a context of their own',
-    file: 'src/guest/component/link.ts',
+    file: 'src/guest/component/import-targets.ts',
     find: 'return this.#contexts.has(component) ?',
     replace: 'return this.#contexts.has(-1) ?',
     tests: ['test/conformance/component-scripts.test.ts'],
@@ -1439,7 +1439,7 @@ export const protections: readonly Protection[] = [
   },
   {
     name: 'composed components: what is written is stored before the writer goes on',
-    file: 'src/guest/component/glue.ts',
+    file: 'src/guest/component/host-glue.ts',
     find: 'if (fill !== null) this.#module.call(code, fill);\n        code.instruction(op.br, 2);',
     replace: 'code.instruction(op.br, 2);',
     tests: ['test/conformance/component-scripts.test.ts'],
@@ -1509,7 +1509,7 @@ export const protections: readonly Protection[] = [
   },
   {
     name: 'composed components: realloc and post-return do not call the host',
-    file: 'src/guest/component/glue.ts',
+    file: 'src/guest/component/host-glue.ts',
     find: 'this.#pieces.trapIfConfined(code, part);\n      trapIfUnwaiting?.(code);',
     replace: 'trapIfUnwaiting?.(code);',
     tests: ['test/guest/component/composed.test.ts'],
@@ -1573,8 +1573,8 @@ export const protections: readonly Protection[] = [
   {
     name: 'components: of two memories the host uses the one that a function names',
     file: 'src/guest/component/link.ts',
-    find: 'this.#isComposed = areMerged || new Set(',
-    replace: 'this.#isComposed = new Set(',
+    find: 'const isComposed = areMerged || new Set(',
+    replace: 'const isComposed = new Set(',
     tests: ['test/guest/component/composed.test.ts'],
   },
   {

@@ -1,10 +1,11 @@
 /** The canonical functions of asynchronous calls, as functions that the host provides. */
+
 import type { FuncType } from '../../protocol/module.ts';
 import { elementWord } from './element-name.ts';
 import { hasLists } from './flatten.ts';
-import type { Glue, HostCall } from './glue.ts';
 import { asyncModule } from './glue-hosts.ts';
 import type { CanonFunction, Part } from './graph.ts';
+import type { HostCall, HostGlue } from './host-glue.ts';
 import type { StreamOperation } from './model.ts';
 import type { EndType } from './type-contents.ts';
 import type { HostTarget } from './unit.ts';
@@ -17,8 +18,8 @@ type AsyncOperation = Exclude<
 export type AsyncCanon = Extract<CanonFunction, { readonly op: AsyncOperation }>;
 
 /**
- * Returns the host function of `canon`, and whether it delivers results that may have lists. `elements` are the names of the
- * types that streams and futures of the host have.
+ * Returns the host function of `canon`, and whether it delivers results that may have lists. `elements` are the names
+ * of the types that streams and futures of the host have.
  */
 export function asyncHostFunction(
   canon: AsyncCanon,
@@ -45,18 +46,18 @@ export function isWaiting(canon: AsyncCanon): boolean {
 }
 
 /**
- * Adds the function that runs tasks of other parts while the part waits. Returns the name of its export; null for a function
- * that does not wait.
+ * Adds the function that runs tasks of other parts while the part waits. Returns the name of its export; null for a
+ * function that does not wait.
  */
 export function waitingFunction(
-  glue: Glue,
+  glue: HostGlue,
   canon: AsyncCanon,
   call: HostCall & { readonly part: Part },
 ): string | null {
   const { host, type, part } = call;
   if (canon.op === 'waitable-set.wait' || canon.op === 'thread.yield') {
     const wait = canon.op === 'thread.yield' ? 'turn' : 'set';
-    return glue.waiting(wait === 'turn' ? null : glue.host(call), type, part);
+    return glue.waiting(wait === 'turn' ? null : glue.call(call), type, part);
   }
   if (canon.op === 'subtask.cancel') {
     const cancel = { kind: 'host', module: asyncModule, name: 'subtask-cancel', type: core(1, 0) } as const;
