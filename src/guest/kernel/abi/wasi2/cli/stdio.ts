@@ -2,7 +2,7 @@
 import { func, own } from '../../../../component/wit.ts';
 import { witInterface, witRow } from '../../../canonical/row.ts';
 import type { Process } from '../../../process.ts';
-import { InputStream, inputStreamResource, OutputStream, outputStreamResource } from '../io/streams.ts';
+import { InputStream, inputStreamResource, OutputStream, outputStreamResource } from '../io/guest-streams.ts';
 
 /** Returns a stream of the standard input. All such streams read from one place. */
 const getStdin = witRow(

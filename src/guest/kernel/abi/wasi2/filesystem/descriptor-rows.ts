@@ -3,7 +3,7 @@ import { KIB } from '../../../../../protocol/limits.ts';
 import { borrow, enumeration, func, list, own, tuple } from '../../../../component/wit.ts';
 import { dropRow, err, ok, witRow } from '../../../canonical/row.ts';
 import type { Process } from '../../../process.ts';
-import { inputStreamResource, outputStreamResource } from '../io/streams.ts';
+import { inputStreamResource, outputStreamResource } from '../io/guest-streams.ts';
 import { type Descriptor, FileDescriptor } from './descriptor.ts';
 import {
   badDescriptor,

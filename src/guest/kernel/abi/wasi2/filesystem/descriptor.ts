@@ -3,7 +3,7 @@ import type { DirectoryListing, DirectoryNode, FileHandle, OpenMode, Stat, Times
 import { OpenFile } from '../../../fs/open-file.ts';
 import type { Process } from '../../../process.ts';
 import { HostObject } from '../host-object.ts';
-import { type Explain, InputStream, OutputStream } from '../io/streams.ts';
+import { type Explain, InputStream, OutputStream } from '../io/guest-streams.ts';
 import { toErrorCode } from './error-code.ts';
 
 const explain: Explain = (errno) => {

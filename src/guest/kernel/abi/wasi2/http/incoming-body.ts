@@ -8,8 +8,8 @@ import type { Process } from '../../../process.ts';
 import type { Resource } from '../../../resource.ts';
 import { isNow } from '../../../watch.ts';
 import { HostObject } from '../host-object.ts';
+import { InputStream, inputStreamResource } from '../io/guest-streams.ts';
 import { Pollable, pollableResource } from '../io/poll.ts';
-import { InputStream, inputStreamResource } from '../io/streams.ts';
 import { errorCodeType, type HttpErrorCode } from './error-code.ts';
 import { Fields, fieldsResource, httpTypesName } from './fields.ts';
 

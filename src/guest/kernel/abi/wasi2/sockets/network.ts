@@ -5,7 +5,7 @@ import { Errno } from '../../../errno.ts';
 import type { Process } from '../../../process.ts';
 import { HostObject } from '../host-object.ts';
 import { errorResource, type IoError } from '../io/error.ts';
-import type { Explain } from '../io/streams.ts';
+import type { Explain } from '../io/guest-streams.ts';
 
 const name = 'wasi:sockets/network@0.2';
 export const networkResource = hostResource(name, 'network');

@@ -16,8 +16,8 @@ import { authority } from '../../../net/address.ts';
 import type { Process } from '../../../process.ts';
 import { isNow } from '../../../watch.ts';
 import type { HostObject } from '../host-object.ts';
+import { InputStream, inputStreamResource, OutputStream, outputStreamResource } from '../io/guest-streams.ts';
 import { Pollable, pollableResource } from '../io/poll.ts';
-import { InputStream, inputStreamResource, OutputStream, outputStreamResource } from '../io/streams.ts';
 import {
   errorCodeType,
   explain,
