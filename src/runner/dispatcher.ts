@@ -1,28 +1,29 @@
 /** Handles every request of the functions' port: finds the Deployment, admits, runs, answers. */
+
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { PlatformError } from '../protocol/errors.ts';
 import { runnerLimits } from '../protocol/limits.ts';
 import { logLevels } from '../protocol/nouns.ts';
-import { type Elsewhere, holderPath, triedField } from '../protocol/placement.ts';
+import { holderPath, triedField } from '../protocol/placement.ts';
 import { checkHead } from '../protocol/request-head.ts';
-import { recordedPath } from '../protocol/request-lines.ts';
 import { answerToProbe, type RunnerIdentity, runnerProbe } from '../protocol/runner-probe.ts';
 import { readTraceparent } from '../protocol/trace-context.ts';
 import { readTrigger, type Trigger, triggerField } from '../protocol/trigger.ts';
 import { FairPlaces } from '../waiting/fair-places.ts';
 import { AsyncCalls, isOwnPath, prefersAsync } from './async-calls.ts';
+import { DeploymentLookup } from './deployment-lookup.ts';
 import type { InFlight } from './in-flight.ts';
 import { Invocation } from './invocation.ts';
 import { previewMark } from './invocation-log.ts';
-import { admission, codeLimits, localRedirectsMax, refusalReportMs } from './limits.ts';
+import { admission, codeLimits, localRedirectsMax } from './limits.ts';
 import type { LoadedDeployment, LoadedDeployments } from './loaded-deployments.ts';
 import type { OwnerLimits } from './owner-limits.ts';
 import { answerProblem } from './problem-answer.ts';
-import { RefusedRequest } from './refused-request.ts';
+import { noMemory, Refusals } from './refusals.ts';
 import { declaredBytes } from './request-body.ts';
-import { chooseVersion, getsNewVersion, type RolloutChoice } from './rollout-choice.ts';
+import { chooseVersion, type RolloutChoice } from './rollout-choice.ts';
 import { type Address, AddressReader, type RouteTable } from './routes.ts';
 import type { RunnerServices } from './services.ts';
 import type { Slot } from './slot.ts';
@@ -54,15 +55,16 @@ export class Dispatcher {
   readonly #asyncCalls: AsyncCalls;
   readonly #idPrefix = randomBytes(6).toString('hex');
   #count = 0;
-  /** Monotonic milliseconds of the last reported refusal; later ones are only counted. */
-  #refusalReportedMs = Number.NEGATIVE_INFINITY;
-  #refusalsUnreported = 0;
+  readonly #lookup: DeploymentLookup;
+  readonly #refusals: Refusals;
   /** Number of requests whose Deployment is cold. */
   readonly #waitingForCode = new FairPlaces(codeLimits.requests);
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
     this.#asyncCalls = new AsyncCalls(options.services);
+    this.#lookup = new DeploymentLookup(options);
+    this.#refusals = new Refusals(options.services);
     this.#addresses = new AddressReader(options);
   }
 
@@ -107,7 +109,7 @@ export class Dispatcher {
         const shared = this.#options.routes.sharedOf(address.label);
         if (shared === undefined) choice = null;
         else choice ??= chooseVersion(shared.rollout, request, { address, isHttps: services.isHttps });
-        const found = this.#find(address, choice, request.headers[triedField]);
+        const found = this.#lookup.find(address, choice, request.headers[triedField]);
         if (trigger === null && address.path.endsWith(holderPath)) {
           response.writeHead(204, ['trisiel-invocation', id]).end();
           return;
@@ -183,8 +185,8 @@ export class Dispatcher {
       }
     } catch (error) {
       const problem = asPlatformError(error);
-      if (problem.code === 'internal') this.#report(error, id);
-      this.#keepRefusal(problem, { id, method, path, target, deployment: refusing });
+      if (problem.code === 'internal') this.#refusals.report(error, id);
+      this.#refusals.keep(problem, { id, method, path, target, deployment: refusing });
       if (response.headersSent || response.destroyed) response.destroy();
       else answerProblem(response, problem, id);
     }
@@ -201,70 +203,16 @@ export class Dispatcher {
     return address;
   }
 
-  /** Hints for a caller at a name or path without a handler, who may have mixed up the ports. */
-  #whereToLook({ port }: Address): readonly string[] {
-    const { domain, services, homeUrl } = this.#options;
-    const scheme = services.isHttps ? 'https' : 'http';
-    const shown = port === (services.isHttps ? '443' : '80') ? '' : `:${port}`;
-    return [
-      `functions answer at ${scheme}://NAME.${domain}${shown} and at ${scheme}://${domain}${shown}/NAME/`,
-      ...(homeUrl === null ? [] : [`the API, git and the book are at ${homeUrl}/`]),
-    ];
-  }
-
-  /** `tried`: node that the caller's proxy could not reach. */
-  #find(address: Address, choice: RolloutChoice | null, tried?: string | readonly string[]): LoadedDeployment {
-    const { routes } = this.#options;
-    const shared = choice === null ? undefined : routes.sharedOf(address.label);
-    if (choice !== null && shared !== undefined && getsNewVersion(choice.bucket, shared.rollout))
-      return shared.deployment;
-    const found = routes.find(address.label);
-    if (found === undefined) {
-      // The handler was renamed while the request waited for code.
-      const moved = routes.movedTo(address.label);
-      if (moved !== null) return this.#find({ ...address, label: moved }, choice, tried);
-      throw new PlatformError('handler_not_found', 'There is no handler of this name.', {
-        hints: this.#whereToLook(address),
-      });
-    }
-    if (found === null) {
-      const elsewhere = routes.elsewhereOf(address.label);
-      if (elsewhere !== undefined) throw this.#misdirected(elsewhere, tried);
-      const reason = routes.unservedReason(address.label);
-      if (reason !== undefined)
-        throw new PlatformError('unavailable', `This function cannot be served here: ${reason}.`, {
-          retryAfterSeconds: 30,
-        });
-      throw new PlatformError('not_deployed', 'Nothing has been deployed to this handler yet.', {
-        hints: ['git push wasmcloud main deploys it'],
-      });
-    }
-    return found;
-  }
-
-  /** Makes the error for a function that other nodes hold: names them in turn, so that one that has died is not all callers'. */
-  #misdirected({ nodes, labels }: Elsewhere, tried: string | readonly string[] | undefined): PlatformError {
-    const others = nodes.filter((url) => url !== tried);
-    const named = others.length > 0 ? others : nodes;
-    const nodeUrl = named[this.#count % Math.max(1, named.length)];
-    if (nodeUrl !== undefined)
-      return new PlatformError('misdirected', 'Another node serves this function; the header trisiel-node names it.', {
-        nodeUrl,
-        hints: [`a proxy that follows the header sends the call to ${nodeUrl}`],
-      });
-    const text = `This function asks for nodes with ${labels === '' ? 'no labels' : labels}, and no node that lives has that.`;
-    return new PlatformError('unavailable', text, { retryAfterSeconds: 5 });
-  }
-
   /**
    * Returns the Deployment at `address`, with its code loaded if possible. When an instance must be made that takes
    * longer than a slice, waits for the end of the owner's rest, and for a turn like guests that compute, so that a turn
    * of the loop makes at most one.
-   * Throws as `#find`, LoadedDeployments.warm and InstanceRests.wait do, and `overloaded` when too many requests wait.
+   * Throws as DeploymentLookup.find, LoadedDeployments.warm and InstanceRests.wait do, and `overloaded` when too many
+   * requests wait.
    */
   async #ready(address: Address, choice: RolloutChoice | null): Promise<LoadedDeployment> {
     const { deployments, services } = this.#options;
-    let deployment = this.#find(address, choice);
+    let deployment = this.#lookup.find(address, choice);
     if (deployment.quarantine !== null) return deployment;
     const { ownerId } = deployment.spec;
     if (this.#waitingForCode.room(ownerId) === 0) throw overloaded('Too many requests wait for code to be loaded.');
@@ -280,7 +228,7 @@ export class Dispatcher {
         }
         // Another version may have replaced it meanwhile, for whose instance nothing has waited.
         const waitedFor = deployment;
-        deployment = this.#find(address, choice);
+        deployment = this.#lookup.find(address, choice);
         if (deployment.quarantine !== null) return deployment;
         if (deployment.pool !== null && (deployment === waitedFor || !deployment.pool.makesSlowly)) return deployment;
       }
@@ -336,55 +284,6 @@ export class Dispatcher {
     return new PlatformError('trapped', 'The function trapped.');
   }
 
-  /** Keeps a record for the id of a refusal: in the owner's list, or for the operator when there is no owner. */
-  #keepRefusal(
-    { code, status, message }: PlatformError,
-    refusal: {
-      readonly id: string;
-      readonly method: string;
-      readonly path: string;
-      readonly target: string;
-      readonly deployment: LoadedDeployment | null;
-    },
-  ): void {
-    const { usage, requests, clock, report } = this.#options.services;
-    const { id, method, path, target, deployment } = refusal;
-    const nowMs = performance.now();
-    if (deployment !== null) {
-      // `trapped` has written its reason to the log.
-      const logLines = code === 'trapped' ? 1 : 0;
-      const { handlerId, number, requestLines } = deployment.spec;
-      const recorded = recordedPath(path, target, requestLines);
-      const isOfPlatform = (code === 'overloaded' && message !== noMemory) || code === 'suspended';
-      const times = { wallMs: clock.wallMs(), nowMs };
-      const facts = { id, method, path: recorded, status, code, isOfPlatform, deployment, logLines, ...times };
-      usage.add(deployment.usage, new RefusedRequest(facts));
-      requests.add({
-        source: { handlerId, deployment: number, invocation: id, ...previewMark(deployment.spec) },
-        ...{ settings: requestLines, seq: logLines + 1, method, target, status, outcome: code },
-        ...{ durationMs: 0, gas: 0, bytesIn: 0, bytesOut: 0 },
-      });
-      return;
-    }
-    // A proxy follows it: no call has failed, and nobody has called what does not exist.
-    if (code === 'misdirected') return;
-    this.#options.services.counters.strayRequests += 1;
-    if (nowMs - this.#refusalReportedMs < refusalReportMs) {
-      this.#refusalsUnreported += 1;
-      return;
-    }
-    const unreported = this.#refusalsUnreported;
-    this.#refusalReportedMs = nowMs;
-    this.#refusalsUnreported = 0;
-    report('a request was refused', { invocation: id, code, status, method, path: path.slice(0, 256), unreported });
-  }
-
-  #report(error: unknown, invocation: string): void {
-    const cause = error instanceof PlatformError ? error.cause : error;
-    const text = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
-    this.#options.services.report('an invocation failed on our side', { invocation, error: text });
-  }
-
   /**
    * Returns the trigger of a call by control for a queue or schedule; null for any other caller, whose field is
    * ignored.
@@ -431,9 +330,6 @@ function tooLarge(deployment: LoadedDeployment): PlatformError {
     `The request's body is larger than ${deployment.spec.limits.bodyBytes} bytes.`,
   );
 }
-
-/** Refusal that may be a version's own doing, unlike other overloads: its instances may take all that there is. */
-const noMemory = 'No memory is left for another invocation.';
 
 function overloaded(message: string): PlatformError {
   return new PlatformError('overloaded', message, { retryAfterSeconds: admission.retryAfterSeconds });
