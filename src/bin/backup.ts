@@ -1,9 +1,9 @@
 /** `trisiel backup FILE`: writes everything that is kept into one archive, whether or not a server is running. */
 import { writeBackup } from '../control/backup/backup.ts';
 import { PlatformError } from '../protocol/errors.ts';
+import { programVersion } from '../protocol/program-version.ts';
 import { runCommand } from './command.ts';
 import { databaseLocation } from './data-identity.ts';
-import { programVersion } from './program-version.ts';
 
 await runCommand({ takesFile: true, options: { since: 'path' } }, async ({ file, paths, config }) => {
   const since = paths.get('since') ?? [];

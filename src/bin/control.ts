@@ -36,6 +36,7 @@ import { UsageStore } from '../control/usage/usage-store.ts';
 import { runnerLimits } from '../protocol/limits.ts';
 import type { BusRequest, CallBusRequest } from '../protocol/messages.ts';
 import type { ReleaseState } from '../protocol/ports.ts';
+import { programVersion } from '../protocol/program-version.ts';
 import { answerRunner } from './answer-runner.ts';
 import type { ServerConfig } from './config.ts';
 import { openContents } from './contents.ts';
@@ -50,7 +51,6 @@ import { FunctionUrls } from './function-urls.ts';
 import { startHousekeeping } from './housekeeping.ts';
 import { shareOld } from './many-controls.ts';
 import { openOwnDatabase } from './own-database.ts';
-import { programVersion } from './program-version.ts';
 import { readImports } from './read-imports.ts';
 import type { Serving } from './serving.ts';
 

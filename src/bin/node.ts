@@ -11,11 +11,11 @@ import { runnerReads } from '../control/fleet/runner-process.ts';
 import { openTraceExporter, SpanExporter } from '../control/traces/span-exporter.ts';
 import { NodeAgent } from '../node/agent.ts';
 import { PlatformError } from '../protocol/errors.ts';
+import { programVersion } from '../protocol/program-version.ts';
 import { complain, settingsOfStart } from './command.ts';
 import { readNodeConfig } from './config.ts';
 import { takeDataFolder } from './data-folder.ts';
 import { logFleetEvent } from './fleet-log.ts';
-import { programVersion } from './program-version.ts';
 import { serviceLog } from './service-log.ts';
 
 const log = serviceLog();

@@ -9,8 +9,8 @@ import { sql } from 'kysely';
 import { writeBackup } from '../control/backup/backup.ts';
 import { openAsItIs } from '../control/db/database.ts';
 import { PlatformError } from '../protocol/errors.ts';
+import { programVersion } from '../protocol/program-version.ts';
 import { databaseLocation } from './data-identity.ts';
-import { programVersion } from './program-version.ts';
 
 export interface UpgradeBackupOptions {
   /** Absolute path of the data folder. */

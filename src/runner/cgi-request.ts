@@ -2,12 +2,13 @@
 import type { IncomingMessage } from 'node:http';
 import type { GuestText } from '../guest/kernel/memory.ts';
 import { triedField } from '../protocol/placement.ts';
+import { programVersion } from '../protocol/program-version.ts';
 import { triggerFieldNames } from '../protocol/trigger.ts';
 import type { ClientFacts } from '../protocol/trusted-proxies.ts';
 import { guestText, percentDecoded } from './octets.ts';
 
 /** Value of SERVER_SOFTWARE. */
-const serverSoftware = 'Trisiel/0.1.0';
+const serverSoftware = `Trisiel/${programVersion}`;
 
 /** Header names whose variables are cached; clients may invent names, so the cache is bounded. */
 const variableNamesMax = 2_000;

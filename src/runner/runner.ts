@@ -7,17 +7,15 @@
  *                                              v                   |
  *                                           orphan --replaced------+
  */
+
 import { randomFillSync } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ScratchPool } from '../guest/kernel/fs/quota.ts';
 import { systemClock } from '../guest/kernel/local-run.ts';
-import { createEgress, type Egress } from '../guest/kernel/net/egress.ts';
-import { createNetwork } from '../guest/kernel/net/network.ts';
-import { localSchemes } from '../guest/kernel/resources/all.ts';
-import { networkSchemes, preloadNetwork } from '../guest/kernel/resources/network.ts';
-import { SchemeRegistry } from '../guest/kernel/scheme-registry.ts';
+import { createEgress } from '../guest/kernel/net/egress.ts';
+import { preloadNetwork } from '../guest/kernel/resources/network.ts';
 import { guestStacks } from '../guest/kernel/stacks.ts';
-import { messageOf, PlatformError } from '../protocol/errors.ts';
+import { messageOf } from '../protocol/errors.ts';
 import { MIB } from '../protocol/limits.ts';
 import type { RunnerConfig, RunnerStats } from '../protocol/messages.ts';
 import { TrustedProxies } from '../protocol/trusted-proxies.ts';
@@ -25,10 +23,11 @@ import { ByteBudget } from '../waiting/byte-budget.ts';
 import { BusyMark } from './busy-mark.ts';
 import { CodeStore } from './code-store.ts';
 import { collectGarbage } from './collect-garbage.ts';
-import { type Channel, ControlAway, ControlLink, type ToRunnerItself } from './control-link.ts';
+import { type Channel, ControlLink, type ToRunnerItself } from './control-link.ts';
+import { artifactOf, handlerServices } from './control-services.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { FlushQueue } from './flush-queue.ts';
-import { type HandlerServices, HandlerStates, type ServiceOwner } from './handler-states.ts';
+import { HandlerStates } from './handler-states.ts';
 import { InFlight } from './in-flight.ts';
 import { codeLimits, collectedBodyBytes, orphanLimits, poolLimits } from './limits.ts';
 import { LoadedDeployments } from './loaded-deployments.ts';
@@ -48,8 +47,6 @@ import { UsageReporter } from './usage-reporter.ts';
 
 /** Bytes of files in /tmp of all Processes of a runner together. */
 const scratchBytes = 512 * MIB;
-
-export const version = '0.1.0';
 
 export interface RunnerOptions {
   readonly channel: Channel;
@@ -229,9 +226,9 @@ export class Runner {
     // Started now and awaited before the port opens: in the first guest's call it would delay all functions.
     const network = preloadNetwork(egress);
     network.catch(() => {});
-    const handlers = new HandlerStates((owner) => this.#services(egress, owner));
+    const handlers = new HandlerStates((owner) => handlerServices(this.#link, egress, owner));
     const mark = new BusyMark(this.#options.markDescriptor);
-    const codes = new CodeStore({ read: (name) => this.#artifact(name), collect: collectGarbage });
+    const codes = new CodeStore({ read: (name) => artifactOf(this.#link, name), collect: collectGarbage });
     const deployments = new LoadedDeployments({
       budget,
       handlers,
@@ -296,57 +293,6 @@ export class Runner {
       guestStacks.sweep();
     }, poolLimits.sweepMs).unref();
     return { config, network, budget, deployments, inFlight, scheduler, profiles, dispatcher, server, port: 0 };
-  }
-
-  /** Asks control for the bytes of an Artifact. Throws `unavailable` while control is away. */
-  async #artifact(name: string): Promise<Uint8Array> {
-    const bytes = await this.#link.request({ op: 'artifact.get', name }).catch((error: unknown) => {
-      if (error instanceof PlatformError && error.code === 'not_found') throw error;
-      const why = error instanceof ControlAway ? 'control is away' : 'it cannot be read now';
-      throw new PlatformError('unavailable', `The code of this function is not loaded, and ${why}.`, {
-        retryAfterSeconds: 1,
-        cause: error,
-      });
-    });
-    if (bytes === null) throw new PlatformError('not_found', `control has no Artifact ${name}`);
-    return bytes;
-  }
-
-  #services(egress: Egress, owner: ServiceOwner): HandlerServices {
-    const network = createNetwork({ egress, version });
-    const { handlerId } = owner;
-    const of = { handlerId, preview: owner.preview?.id ?? null };
-    return {
-      schemes: new SchemeRegistry([...localSchemes, ...networkSchemes(network)]),
-      kv: {
-        get: (bucket, key) => this.#link.request({ op: 'kv.get', ...of, bucket, key }),
-        put: async (bucket, key, value) => {
-          await this.#link.request({ op: 'kv.put', ...of, bucket, key, value });
-        },
-        replace: async (bucket, key, value, expected) =>
-          (await this.#link.request({ op: 'kv.replace', ...of, bucket, key, value, expected }))?.[0] === 1,
-        delete: async (bucket, key) => {
-          await this.#link.request({ op: 'kv.delete', ...of, bucket, key });
-        },
-        keys: async (bucket, after) => {
-          const answer = await this.#link.request({ op: 'kv.keys', ...of, bucket, after });
-          return answer === null ? [] : JSON.parse(Buffer.from(answer).toString());
-        },
-      },
-      queues: {
-        publish: async (queue, message) => {
-          await this.#link.request({ op: 'queue.publish', handlerId, queue, message });
-        },
-      },
-      calls: {
-        accept: async ({ id, request, body, attemptsMax }) => {
-          await this.#link.request({ op: 'call.accept', handlerId, id, request, body, attemptsMax });
-        },
-        show: (id) => this.#link.request({ op: 'call.show', handlerId, id }).then(bytesOf),
-        answer: (id) => this.#link.request({ op: 'call.answer', handlerId, id }).then(bytesOf),
-      },
-      close: () => network.close(),
-    };
   }
 
   async #serve(loaded: Loaded): Promise<void> {
@@ -472,9 +418,4 @@ interface Loaded {
 /** Returns the port at which requests to `url` arrive; '0': the URL does not say. */
 function portOf(url: URL): string {
   return url.port || (url.protocol === 'https:' ? '443' : '80');
-}
-
-function bytesOf(reply: Uint8Array | null): Uint8Array {
-  if (reply === null) throw new Error('control answers with bytes');
-  return reply;
 }

@@ -57,7 +57,7 @@ describe.skipIf(missing != null)('the page on installing', () => {
       const folder = join(top, version);
       if (index === 0) await buildPackage(folder);
       else await cp(join(top, '0.1.0'), folder, { recursive: true });
-      for (const file of ['package.json', 'src/bin/program-version.js'])
+      for (const file of ['package.json', 'src/protocol/program-version.js'])
         await writeFile(
           join(folder, file),
           (await readFile(join(folder, file), 'utf8')).replace(/\b0\.1\.0\b/, version),

@@ -262,7 +262,7 @@ export const protections: readonly Protection[] = [
   },
   {
     name: 'usage: what the platform refuses is counted apart',
-    file: 'src/runner/dispatcher.ts',
+    file: 'src/runner/refusals.ts',
     find: "(code === 'overloaded' && message !== noMemory) || code === 'suspended'",
     replace: 'false',
     tests: ['test/control/fleet/owners.test.ts'],
@@ -781,7 +781,7 @@ export const protections: readonly Protection[] = [
   },
   {
     name: 'placement: a node that a proxy could not reach is not named again',
-    file: 'src/runner/dispatcher.ts',
+    file: 'src/runner/deployment-lookup.ts',
     find: 'nodes.filter((url) => url !== tried)',
     replace: '[...nodes]',
     tests: ['test/deploy/cluster-fronts.test.ts'],
@@ -1257,7 +1257,7 @@ export const protections: readonly Protection[] = [
   },
   {
     name: 'previews: kv values are the preview’s own',
-    file: 'src/runner/runner.ts',
+    file: 'src/runner/control-services.ts',
     find: 'preview: owner.preview?.id ?? null',
     replace: 'preview: null',
     tests: ['test/e2e/previews.test.ts'],
@@ -1803,7 +1803,7 @@ export const protections: readonly Protection[] = [
   },
   {
     name: 'wasi2: a write has no more bytes than check-write allowed',
-    file: 'src/guest/kernel/abi/wasi2/io/streams.ts',
+    file: 'src/guest/kernel/abi/wasi2/io/guest-streams.ts',
     find: 'if (length > this.#permit)',
     replace: 'if (length < 0)',
     tests: ['test/conformance/wasi2/io.test.ts'],

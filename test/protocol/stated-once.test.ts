@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { type NetworkProtocol, networkProtocols, schemeNames } from '../../src/guest/kernel/net/target.ts';
 import { limitKeys, limitNames } from '../../src/protocol/limits.ts';
 import { abiNames, logLevelNames, policyLists } from '../../src/protocol/nouns.ts';
+import { programVersion } from '../../src/protocol/program-version.ts';
 
 const sources = globSync('{src,ui-cli,hooks}/**/*.{ts,tsx}').map((file) => ({
   file,
@@ -49,6 +50,13 @@ describe('stated once', () => {
     const decided = ['src/guest/kernel/policy.ts', 'src/control/handlers/settings.ts', 'ui-cli/commands/settings.ts'];
     const named = copies(policyLists, policyLists.length).filter((file) => !decided.includes(file));
     expect(named).toEqual(['src/protocol/nouns.ts']);
+  });
+
+  it('the version of the program, which is that of the package', () => {
+    expect(programVersion).toBe(JSON.parse(readFileSync('package.json', 'utf8')).version);
+    const word = new RegExp(`(?<![\\d.])${programVersion.replaceAll('.', '\\.')}(?![\\d.-])`);
+    const named = sources.filter(({ code }) => word.test(code)).map(({ file }) => file);
+    expect(named).toEqual(['src/protocol/program-version.ts']);
   });
 
   it('the numbers of log levels', () => {

@@ -21,7 +21,7 @@ const migration = `\
 /** Names of all migrations`;
 
 const changes: readonly Change[] = [
-  { file: 'src/bin/program-version.ts', from: "'0.1.0'", to: `'${nextVersion}'` },
+  { file: 'src/protocol/program-version.ts', from: "'0.1.0'", to: `'${nextVersion}'` },
   { file: 'src/control/db/migrate.ts', from: '};\n\n/** Names of all migrations', to: migration },
   // Nodes.
   {
