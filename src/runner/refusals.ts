@@ -14,6 +14,7 @@ export class Refusals {
   readonly #services: RunnerServices;
   /** Monotonic milliseconds of the last reported refusal; later ones are only counted. */
   #reportedMs = Number.NEGATIVE_INFINITY;
+  /** Number of refusals since then. */
   #unreported = 0;
 
   constructor(services: RunnerServices) {

@@ -31,8 +31,9 @@ import { endName, endsIn, hasErrorContexts } from './type-contents.ts';
 import type { HostTarget, ImportTarget } from './unit.ts';
 import { func, own, sameWitType, type TextEncoding, type WitType } from './wit.ts';
 
-/** Indices of the fused modules: glue is 0, the core instances follow in order. */
+/** Index of glue among the fused modules; the core instances follow in order. */
 export const glueUnit = 0;
+/** Returns the index of `instance` among the fused modules. */
 export const unitOf = (instance: CoreInstance): number => instance.index + 1;
 
 export interface ImportTargetsOptions {
