@@ -255,7 +255,7 @@ export type LogLine = {
   /** status of the call, in lines of the stream `request` */
   readonly status?: number;
   /** fields of a line that was a JSON object */
-  readonly fields?: Readonly<Record<string, unknown>>;
+  readonly fields?: Readonly<Record<string, string | number | boolean | null>>;
 };
 
 export type Invocation = {
@@ -273,8 +273,14 @@ export type Invocation = {
   readonly memoryPages: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
-  readonly syscalls: Readonly<Record<string, unknown>>;
-  readonly io: Readonly<Record<string, unknown>>;
+  readonly syscalls: Readonly<Record<string, {
+    readonly count: number;
+    readonly waitMs: number;
+  }>>;
+  readonly io: Readonly<Record<string, {
+    readonly bytesIn: number;
+    readonly bytesOut: number;
+  }>>;
   readonly logLines: number;
   /** what made it run: name of the queue or schedule, id of the asynchronous call; absent: a caller */
   readonly trigger?: {
@@ -1340,7 +1346,7 @@ export interface Operations {
         readonly count: number;
         readonly max: number;
       };
-      readonly usage: Readonly<Record<string, unknown>>;
+      readonly usage: Readonly<Record<string, UsageSummary>>;
     };
   };
   /** GET /queues: Your queues, by name, with what they hold. */
@@ -1616,7 +1622,7 @@ export interface Operations {
         /** functions and previews that it serves */
         readonly labels: number;
         /** labels of the node, which `[placement]` of a manifest can ask for */
-        readonly nodeLabels: Readonly<Record<string, unknown>>;
+        readonly nodeLabels: Readonly<Record<string, string>>;
         /** calls in the last second */
         readonly calls: number;
         readonly inFlight: number;

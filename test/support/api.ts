@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
 import { WebSocket } from 'ws';
+import { apiDocument } from '../../docs/reference.ts';
 import { Accounts, type Registration } from '../../src/control/accounts/accounts.ts';
 import { Sealer } from '../../src/control/accounts/sealer.ts';
 import { type ApiDeps, createApi } from '../../src/control/api/api.ts';
@@ -33,6 +34,7 @@ import type { LogFrame, LogLine } from '../../src/protocol/nouns.ts';
 import type { Deployer } from '../../src/protocol/ports.ts';
 import { TrustedProxies } from '../../src/protocol/trusted-proxies.ts';
 import { databaseOf } from './database.ts';
+import { ApiDocument } from './documented.ts';
 import { testDomains } from './domains.ts';
 import { type NamedLine, type NamedWriter, namedWriter } from './named.ts';
 import { type TestQueues, testQueues } from './queues.ts';
@@ -212,6 +214,8 @@ export interface Answer {
   readonly body: any;
 }
 
+const document = new ApiDocument(JSON.parse(JSON.stringify(apiDocument())));
+
 export async function api(
   platform: Platform,
   token: string | null,
@@ -228,12 +232,18 @@ export async function api(
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   const text = await response.text();
-  const isJson = /^application\/(?:problem\+)?json/.test(response.headers.get('content-type') ?? '');
-  return {
+  const [type = ''] = (response.headers.get('content-type') ?? '').split(';');
+  const isJson = /^application\/(?:problem\+)?json$/.test(type);
+  const answer = {
     status: response.status,
     headers: response.headers,
     body: isJson && text !== '' ? JSON.parse(text) : text || null,
   };
+  // As it was sent: fetch takes out `..`.
+  const sent = `/${response.url.slice(platform.url.length).replace(/^\/api\/v1\//, '')}`;
+  const faults = document.faultsOf({ method, path: sent, ...answer, type: type || null });
+  if (faults.length > 0) throw new Error(`not as the OpenAPI document says: ${faults.join('; ')}`);
+  return answer;
 }
 
 export async function signUp(platform: Platform, name: string): Promise<string> {

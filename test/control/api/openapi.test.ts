@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { openApiDocument } from '../../../src/control/api/openapi.ts';
 import { api, startPlatform } from '../../support/api.ts';
+import { ApiDocument } from '../../support/documented.ts';
 
 type Json = { readonly [key: string]: Json } | readonly Json[] | string | number | boolean | null;
 
@@ -38,6 +39,24 @@ test('the document is whole: references resolve, ids are unique, parameters are 
   expect(Handler.properties.state.enum).toEqual(['empty', 'live', 'failed', 'deleted']);
   expect(Handler.additionalProperties).toBeUndefined();
   expect(Problem.properties.code.type).toBe('string');
+});
+
+test('an answer that the document does not describe is noticed, whichever test asked for it', async () => {
+  const platform = await startPlatform();
+  const document = (await api(platform, null, 'GET', '/openapi.json')).body;
+  await platform.close();
+  const checked = new ApiDocument(document);
+  const call = { method: 'GET', path: '/handlers/otter/usage?minutes=5', status: 200, type: 'application/json' };
+  const total = { invocations: 1, failures: 0, gas: 1, durationMs: 1, bytesIn: 0, bytesOut: 0 };
+  const faults = (more: object) => checked.faultsOf({ ...call, body: { summary: total, minutes: [] }, ...more }).join();
+  expect(faults({ body: {} })).toContain("must have required property 'summary'");
+  expect(faults({ body: { summary: total, minutes: 'none' } })).toContain('/minutes must be array');
+  expect(faults({ body: { summary: total, minutes: [], secret: 1 } })).toContain('"additionalProperty":"secret"');
+  expect(faults({ status: 418 })).toContain('418, which is not documented');
+  expect(faults({ type: 'text/plain' })).toContain('text/plain, which is not documented');
+  expect(faults({ type: null })).toContain('its body');
+  const record = { method: 'GET', path: '/usage', status: 200, type: 'application/json' };
+  expect(checked.faultsOf({ ...record, body: { usage: { otter: 'much' } } }).join()).toContain('/usage/otter must be');
 });
 
 test('without operations there is still a document', () => {
