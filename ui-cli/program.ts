@@ -32,7 +32,7 @@ import { Context } from './context.ts';
 import type { Environment } from './environment.ts';
 import { Cancelled, exitCodeOf, exitCodes, type Output, processOutput } from './output.ts';
 import { tabNames } from './screens/handler/tab.ts';
-import { errorJson, errorLines } from './text/error-lines.ts';
+import { errorJson, errorLines, helpHint } from './text/error-lines.ts';
 
 declare const WASMCLOUD_VERSION: string | undefined;
 
@@ -157,6 +157,7 @@ export function buildProgram(environment: Environment, out: Output): { program: 
     .command('git-credential', { hidden: true })
     .description('answers git, which login has told to ask here')
     .argument('<action>', 'get, store or erase');
+  for (const command of program.commands) command.showHelpAfterError(helpHint(command.name()));
   return { program, context };
 }
 

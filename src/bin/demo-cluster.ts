@@ -24,7 +24,7 @@ const callsEach = 50;
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const folder = await mkdtemp(join(tmpdir(), 'trisiel-cluster-'));
-const cleanUp: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true })];
+const cleanUp: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true, maxRetries: 10 })];
 
 async function demo(): Promise<void> {
   const startedMs = performance.now();

@@ -15,7 +15,7 @@ const handler = 'swift-otter';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const folder = await mkdtemp(join(tmpdir(), 'trisiel-demo-'));
-const cleanUp: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true })];
+const cleanUp: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true, maxRetries: 10 })];
 
 async function demo(): Promise<void> {
   title('Start the platform: npm start');

@@ -1,5 +1,5 @@
 /** Defines `wasmcloud run FILE [args]`. Large modules are imported when it runs. */
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, type ErrorOptions, InvalidArgumentError, Option } from 'commander';
 import {
   exactMemoryKey,
   type LimitName,
@@ -9,6 +9,7 @@ import {
   limitNames,
   maximumLimits,
 } from '../../src/protocol/limits.ts';
+import { helpHint } from '../text/error-lines.ts';
 import type { RunOptions } from './run-file.ts';
 
 /** Part of the tool's context that the command needs. */
@@ -71,7 +72,7 @@ export function addRunCommand(program: Command, context: RunContext): void {
     )
     .addHelpText('after', exitHelp);
   for (const name of limitOptions) command.addOption(limitOption(name));
-  command.copyInheritedSettings(program);
+  command.copyInheritedSettings(program).showHelpAfterError(helpHint('run'));
   program.addCommand(command);
 
   command.action(async (file: string, args: readonly string[], words: Words) => {
@@ -112,6 +113,13 @@ const takesWord = new Set(['--env', '--dir', '--policy', '--serve', '--profile',
 class RunCommand extends Command {
   override parseOptions(argv: string[]): ReturnType<Command['parseOptions']> {
     return super.parseOptions(joinRequest(argv));
+  }
+
+  /** `--request GET /tmp/f.wasm` has taken the file for the path. */
+  override error(message: string, options?: ErrorOptions): never {
+    const { path } = this.opts<Words>().request ?? {};
+    const isFileMissing = options?.code === 'commander.missingArgument' && path !== undefined;
+    return super.error(isFileMissing ? `${message} (${path} is the path of --request)` : message, options);
   }
 }
 

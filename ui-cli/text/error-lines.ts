@@ -29,3 +29,8 @@ export function errorJson(error: PlatformError): object {
     },
   };
 }
+
+/** Returns the hint below a command that cannot be read. */
+export function helpHint(command: string): string {
+  return `hint: wasmcloud help ${command} shows what it takes`;
+}

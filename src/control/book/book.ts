@@ -11,7 +11,7 @@ import type { Page } from './html.ts';
 import { type BookPart, frameOf } from './layout.ts';
 import { type Heading, renderMarkdown } from './markdown.ts';
 import { searchScript, sectionsOf } from './search-index.ts';
-import { type BookUrls, bookFiles, serverUrls } from './urls.ts';
+import { type BookUrls, bookFiles, notFoundPath, serverUrls } from './urls.ts';
 
 /** One page of docs/. */
 export interface BookPage {
@@ -46,9 +46,6 @@ export interface BookFile {
   /** The file in the codings that make it smaller, and as it is; the preferred one first. */
   readonly representations: readonly Representation[];
 }
-
-/** No page has it. */
-const notFoundPath = 'there/is/no/such/page';
 
 const pictureTypes: Readonly<Record<string, string>> = { '.png': 'image/png', '.svg': 'image/svg+xml' };
 const scriptType = 'text/javascript; charset=utf-8';

@@ -20,21 +20,22 @@ export const serverUrls: BookUrls = {
   above: '/',
 };
 
-/** URLs of files in folders, which also work without any server: ../push.html. */
-export const siteUrls: BookUrls = {
-  page: (to, from) => relative(siteFile(to), from),
-  file: relative,
-  found: siteFile,
-  above: null,
-};
+/** Path of what is shown at a path without a page; no page has it. */
+export const notFoundPath = '404';
+
+/**
+ * Returns the URLs of files in folders, which also work without any server: ../push.html. Those of the page that stands for
+ * missing ones, which a server sends at any path, are absolute: `base`, with a slash at its end, and the file.
+ */
+export function siteUrls(base = '/'): BookUrls {
+  const url = (name: string, from: string): string =>
+    from === notFoundPath ? `${base}${name}` : posix.relative(posix.dirname(siteFile(from)), name);
+  return { page: (to, from) => url(siteFile(to), from), file: url, found: siteFile, above: null };
+}
 
 /** Returns the name of the file that holds a page on a static site. */
 export function siteFile(path: string): string {
   return path === '' ? 'index.html' : `${path}.html`;
-}
-
-function relative(name: string, from: string): string {
-  return posix.relative(posix.dirname(siteFile(from)), name);
 }
 
 /** Names of the files that the layout refers to. */

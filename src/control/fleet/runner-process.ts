@@ -5,6 +5,7 @@
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, realpathSync } from 'node:fs';
 import { messageOf } from '../../protocol/errors.ts';
 import { maximumLimits, pushLimits } from '../../protocol/limits.ts';
 import type { FromRunner, RunnerStats, ToRunner } from '../../protocol/messages.ts';
@@ -63,6 +64,13 @@ const flags = [
  */
 export const runnerReads: readonly string[] = ['src/', 'node_modules/', 'package.json'];
 
+/** Returns the paths that a runner may read; where one is a link, also what it leads to, which Node.js reads. */
+function readablePaths(programFolder: string): readonly string[] {
+  const paths = runnerReads.map((path) => `${programFolder}${path}`);
+  const behind = paths.filter((path) => existsSync(path)).map((path) => realpathSync(path) + (path.match(/\/$/) ?? ''));
+  return [...new Set([...paths, ...behind])];
+}
+
 export class RunnerProcess {
   readonly runnerId: string;
   readonly pid: number | undefined;
@@ -94,7 +102,7 @@ export class RunnerProcess {
 
   constructor(options: RunnerProcessOptions) {
     this.runnerId = options.runnerId;
-    const grants = runnerReads.map((path) => `--allow-fs-read=${options.programFolder}${path}`);
+    const grants = readablePaths(options.programFolder).map((path) => `--allow-fs-read=${path}`);
     const { spool } = options;
     const descriptors = [this.#mark.descriptor, ...(spool === undefined ? [] : [spool.descriptor])];
     const args = descriptors.map((_descriptor, index) => String(index + 4));

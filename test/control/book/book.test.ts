@@ -159,7 +159,7 @@ describe('the book of this repository', () => {
   });
 
   test.each(['server', 'site'])('has no dead link on a %s, anchors included', async (form) => {
-    const { pages, files } = form === 'server' ? book : await readBook(docs, siteUrls);
+    const { pages, files } = form === 'server' ? book : await readBook(docs, siteUrls());
     const bodies = new Map([...pages].map(([path, { page }]) => [path, documentOf(page)]));
     const broken = [...bodies].flatMap(([path, html]) =>
       [...html.matchAll(/(?:href|src|data-index)="([^"]*)"/g)]
@@ -204,7 +204,7 @@ describe('the static site', () => {
     await writeFile(join(folder, 'gone.html'), 'of an earlier book');
     expect(await writeSite(folder)).toBe(pages);
     const names = await readdir(folder, { recursive: true });
-    expect(names.filter((name) => name.endsWith('.html'))).toHaveLength(pages);
+    expect(names.filter((name) => name.endsWith('.html'))).toHaveLength(pages + 1);
     expect(names).toEqual(expect.arrayContaining(['index.html', 'abi/cwa.html', 'book.js', 'search.js']));
     expect(names).not.toContain('gone.html');
     expect(await readFile(join(folder, 'abi/cwa.html'), 'utf8')).toContain('<script src="../book.js"></script>');
@@ -212,5 +212,21 @@ describe('the static site', () => {
     await writeFile(join(foreign, 'thesis.txt'), 'mine');
     await expect(writeSite(foreign)).rejects.toThrow('not empty');
     expect(await readdir(foreign)).toEqual(['thesis.txt']);
+  });
+
+  test('has a page for paths without one, whose links lead to files from any path', async () => {
+    const folder = await temporary();
+    for (const base of ['/', '/book/of/it/']) {
+      await writeSite(folder, base);
+      const page = await readFile(join(folder, '404.html'), 'utf8');
+      expect(page).toContain('There is no such page');
+      const links = [...page.matchAll(/(?:href|src|data-index)="([^"#]+)"/g)].map(([, link = '']) => link);
+      expect(links.length).toBeGreaterThan(30);
+      for (const link of links) {
+        expect(link.startsWith(base), link).toBe(true);
+        expect(await readdir(join(folder, dirname(link.slice(base.length))))).toContain(posix.basename(link));
+      }
+    }
+    await expect(writeSite(folder, 'book')).rejects.toThrow('/book/');
   });
 });

@@ -305,6 +305,8 @@ test.each([
   [['/does/not/exist.wasm'], 'there is no file /does/not/exist.wasm'],
   [['h.h'], 'there is no file h.h'],
   [[], "missing required argument 'file'"],
+  [['--fuel', '1', 'x'], 'help run shows what it takes'],
+  [['--request', 'GET', '/tmp/f.wasm'], "missing required argument 'file' (/tmp/f.wasm is the path of --request)"],
 ])('%j is refused with a word about what is wrong', async (words, message) => {
   expect(await wasmcloudRun(words)).toMatchObject({ status: 1, stderr: expect.stringContaining(message) });
 });

@@ -1,5 +1,6 @@
 /** One vet child as control sees it: it is started, gets one module, and is killed. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, realpathSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,7 +16,12 @@ const programRoot = fileURLToPath(new URL('../../../../', import.meta.url));
  * Paths that a child may read. Not the whole checkout: by default it contains the data folder, with the key of the
  * sealed variables. The last path tells the amount of machine code of a module.
  */
-const readable = [`${programRoot}src/`, `${programRoot}node_modules/`, `${programRoot}package.json`, '/proc/self/maps'];
+const packages = `${programRoot}node_modules/`;
+const readable = [
+  ...[`${programRoot}src/`, packages, `${programRoot}package.json`, '/proc/self/maps'],
+  // Where the packages are a link, Node.js reads what it leads to.
+  ...(existsSync(packages) ? [`${realpathSync(packages)}/`] : []),
+];
 
 export interface VetChildOptions {
   /** Program that the child runs: src/bin/vet.ts, except in tests. */
