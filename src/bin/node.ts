@@ -17,6 +17,7 @@ import { readNodeConfig } from './config.ts';
 import { takeDataFolder } from './data-folder.ts';
 import { logFleetEvent } from './fleet-log.ts';
 import { serviceLog } from './service-log.ts';
+import { ServiceManager } from './service-manager.ts';
 
 const log = serviceLog();
 
@@ -54,8 +55,13 @@ async function main(): Promise<void> {
           version: programVersion,
           report,
         });
-  // Children inherit the environment: they need no token, and no secrets of the receiver of traces.
-  for (const name of Object.keys(process.env)) if (/^(?:TRISIEL|OTEL)_/.test(name)) delete process.env[name];
+  const manager = ServiceManager.find({
+    env: { ...process.env },
+    onError: (error) => report('systemd cannot be told how the node is', error),
+  });
+  // Children inherit the environment: they need no token, no secrets of the receiver of traces, and no way to systemd.
+  for (const name of Object.keys(process.env))
+    if (/^(?:TRISIEL|OTEL)_|^(?:NOTIFY_SOCKET|CREDENTIALS_DIRECTORY)$/.test(name)) delete process.env[name];
 
   const agent = new NodeAgent({
     ...{ join, nats, url, labels, programFolder },
@@ -76,6 +82,7 @@ async function main(): Promise<void> {
   const stop = (runners: 'end' | 'stay', status: number): void => {
     const isSecond = isStopping;
     isStopping = true;
+    if (!isSecond) manager?.stopping();
     if (isSecond && runners === 'stay') return;
     // Stops during start-up too: runners of an earlier start must not be left behind.
     starting
@@ -102,7 +109,9 @@ async function main(): Promise<void> {
     await agent.abandon();
     throw error;
   }
-  if (!isStopping) process.stdout.write(`ready node=${agent.name} id=${agent.id} run=${agent.url}\n`);
+  if (isStopping) return;
+  manager?.ready();
+  process.stdout.write(`ready node=${agent.name} id=${agent.id} run=${agent.url}\n`);
 }
 
 const endings = {

@@ -1,5 +1,5 @@
 /**
- * Tells systemd that the platform is ready, stops, and is alive (sd_notify(3)). Node.js cannot write to the socket of
+ * Tells systemd that the platform or a node is ready, stops, and is alive (sd_notify(3)). Node.js cannot write to the socket of
  * datagrams that systemd listens on, so each message is sent by the program systemd-notify.
  */
 import { execFile } from 'node:child_process';
@@ -39,7 +39,7 @@ export class ServiceManager {
     return new ServiceManager(socket, watchdogMs, options);
   }
 
-  /** Tells that both ports serve, and gives signs of life from now on, as long as the event loop turns. */
+  /** Tells that all ports serve, and gives signs of life from now on, as long as the event loop turns. */
   ready(): void {
     this.#send('READY=1', 'STATUS=serving');
     if (this.#watchdogMs === null || this.#timer !== null) return;

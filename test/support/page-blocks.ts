@@ -35,6 +35,10 @@ const operatorPages = [...['docs/cluster-git.md', 'docs/configuration.md', 'docs
 const ofService = ({ page, text }: PageBlock): boolean =>
   page === 'docs/incidents.md' || (page === 'docs/operations.md' && text.includes('systemctl '));
 
+/** Whether a block of docs/cluster.md is about services. */
+const ofClusterServices = ({ page, line }: PageBlock): boolean =>
+  page === 'docs/cluster.md' && line <= textOf(page).split('\n').indexOf('### In the foreground');
+
 const isTyped = ({ language }: PageBlock): boolean => language === 'console' || language === 'sh';
 /** Commands that .ci/run runs: nothing that a test could add. */
 const ofCi = ['npm ci', 'npm run demo', 'npm test'];
@@ -62,7 +66,13 @@ export const executions = {
   /** Typed to make a cluster of it. */
   cluster: {
     test: 'test/docs/cluster-commands.test.ts',
-    takes: (block) => block.page === 'docs/cluster.md' && (isTyped(block) || block.language === 'nats'),
+    takes: (block) =>
+      block.page === 'docs/cluster.md' && ((isTyped(block) && !ofClusterServices(block)) || block.language === 'nats'),
+  },
+  /** Typed on a machine whose first process is systemd, to make a cluster of it. */
+  clusterServices: {
+    test: 'test/deploy/cluster-services.test.ts',
+    takes: (block) => isTyped(block) && ofClusterServices(block),
   },
   /** Typed, from the bare machine to a function that answers over HTTPS. */
   installing: {
