@@ -1,8 +1,6 @@
 /** docs/safety.md, fault 22: the disk of the data folder is full during a push and while log lines are written. */
-import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
 import {
   api,
@@ -14,62 +12,29 @@ import {
   push,
   removeTemporaryFolders,
   startPlatform,
-  temporaryFolder,
 } from '../support/e2e.ts';
 import { fixture, printing } from '../support/e2e-guests.ts';
+import { mountSmallDisk } from '../support/small-disk.ts';
 
-const diskBytes = 48 * 1024 * 1024;
-const disks: string[] = [];
-
-/** A small disk of its own in memory; null where this user may not mount one. */
-async function mountDisk(): Promise<string | null> {
-  const folder = await temporaryFolder();
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${diskBytes}`, 'tmpfs', folder], { stdio: 'pipe' });
-  } catch {
-    return null;
-  }
-  disks.push(folder);
-  return folder;
-}
-
-const disk = process.platform === 'linux' ? await mountDisk() : null;
+const disk = mountSmallDisk(48 * 1024 * 1024);
 if (disk === null) console.log('skipped: a full disk (mounting a small tmpfs needs root on Linux)');
 
 afterAll(async () => {
-  await removeTemporaryFolders().catch(() => {}); // The mount points cannot be removed yet; platforms have ended.
-  for (const folder of disks) {
-    execFileSync('umount', ['-l', folder]);
-    rmSync(folder, { recursive: true, force: true });
-  }
+  await removeTemporaryFolders();
+  disk?.unmount();
 });
-
-/** Writes until nothing more fits. */
-function fill(file: string): void {
-  const handle = openSync(file, 'a');
-  for (let size = 1024 * 1024; size >= 1; size = Math.floor(size / 2)) {
-    const zeros = Buffer.alloc(size);
-    try {
-      while (writeSync(handle, zeros) === size);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
-    }
-  }
-  closeSync(handle);
-}
 
 describe.skipIf(disk === null)('fault 22: a full disk', () => {
   it('refuses pushes with a reason, serves on, and is over when there is room', async () => {
-    const folder = disk ?? '';
-    const platform = await startPlatform({ TRISIEL_DATA: folder });
+    if (disk === null) return;
+    const platform = await startPlatform({ TRISIEL_DATA: disk.folder });
     const user = await createUser(platform);
     const repo = await makeRepo({ 'a.wasm': printing('one\n') });
     expect((await push(platform, user, repo, 'served')).status).toBe(0);
     const talking = await makeRepo({ 'a.wasm': await fixture('cwa/log.wasm') });
     expect((await push(platform, user, talking, 'talking')).status).toBe(0);
 
-    const filler = join(folder, 'filler');
-    fill(filler);
+    const filler = disk.fill('filler');
     await commit(repo, { 'a.wasm': printing('two\n'), 'data.bin': randomBytes(300_000) });
     const refused = await push(platform, user, repo, 'served');
     expect(refused.status).not.toBe(0);
@@ -82,7 +47,7 @@ describe.skipIf(disk === null)('fault 22: a full disk', () => {
     const read = await api(platform, user, 'GET', '/handlers/served');
     expect(read).toMatchObject({ status: 200, body: { handler: { version: 1, state: 'live' } } });
     // Whatever could not be stored was told to the operator, not lost in silence.
-    fill(filler);
+    disk.fill('filler');
     for (let n = 0; n < 500; n += 1) await call(platform, 'talking');
     await platform.logged('log lines were lost');
     const write = await api(platform, user, 'PUT', '/handlers/served/env/BIG', { value: 'x'.repeat(8_000) });

@@ -175,12 +175,26 @@ async function lastRecord(
   if (read.records === 0 || (format === 'csv' && read.records === 1))
     return { after: null, scanner: new RecordScanner(format) };
   const last = await textAt(file, read.lastBegin, read.end);
-  const after = format === 'csv' ? keyOfCsv(await firstLine(file), last, key) : keyOfJson(last, key);
-  if (after === null)
-    throw new PlatformError('bad_request', `${path} does not end like this export`, {
+  const first = await firstLine(file);
+  const after = format === 'csv' ? keyOfCsv(first, last, key) : keyOfJson(last, key);
+  if (after === null) throw notOfThisExport(path, format, first);
+  return { after, scanner: read.atEnd() };
+}
+
+/** Earlier versions wrote NDJSON also into files whose names say CSV. */
+function notOfThisExport(path: string, format: LineFormat, first: string): PlatformError {
+  const isJson = first.startsWith('{');
+  const other = path.replace(/\.csv(?=(?:\.gz|\.zst)?\.part$)/i, '.ndjson');
+  if (format !== 'csv' || !isJson || other === path)
+    return new PlatformError('bad_request', `${path} does not end like this export`, {
       hints: [`remove ${path} to begin anew, or give the format that it has with --format`],
     });
-  return { after, scanner: read.atEnd() };
+  return new PlatformError('bad_request', `${path} has NDJSON, which an earlier version wrote under this name`, {
+    hints: [
+      `remove ${path} to begin anew as CSV`,
+      `or go on as NDJSON: mv ${path} ${other}, then the same command with --resume and ${other.replace(/\.part$/, '')}`,
+    ],
+  });
 }
 
 function keyOfJson(line: string, key: string): string | null {

@@ -1,7 +1,7 @@
 /** Exports on the command line: log lines and invocations, compressed, and gone on with after the program was killed. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -113,6 +113,18 @@ test('a name that ends in .csv has CSV, and a --format that says something else 
     const refused = await wasmcloud('invocations', 'otter', '--export', file(name), '--format', format);
     expect(refused).toMatchObject({ status: 1, stderr: expect.stringContaining(`and --format ${format}`) });
   }
+});
+
+test('what an earlier version has left as NDJSON under a name of CSV goes on under another name', async () => {
+  const text = (await wasmcloud('invocations', 'otter', '--export', '-')).stdout;
+  const half = text.split('\n').slice(0, 300).join('\n');
+  await writeFile(file('d.csv.part'), `${half}\n`);
+  const refused = await wasmcloud('invocations', 'otter', '--export', file('d.csv'), '--resume');
+  expect(refused).toMatchObject({ status: 1, stderr: expect.stringContaining('d.csv.part has NDJSON') });
+  expect(refused.stderr).toContain(`mv ${file('d.csv.part')} ${file('d.ndjson.part')}`);
+  await rename(file('d.csv.part'), file('d.ndjson.part'));
+  expect((await wasmcloud('invocations', 'otter', '--export', file('d.ndjson'), '--resume')).status).toBe(0);
+  expect(await readFile(file('d.ndjson'), 'utf8')).toBe(text);
 });
 
 test('nothing to export is an empty file; what does not go together is refused', async () => {
