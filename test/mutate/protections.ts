@@ -457,6 +457,20 @@ export const protections: readonly Protection[] = [
     tests: ['test/guest/component/tasks.test.ts'],
   },
   {
+    name: 'components: a start function finds no data of later modules',
+    file: 'src/guest/component/fused-data.ts',
+    find: 'segment.isLate = seen.has(memory) ||',
+    replace: 'segment.isLate =',
+    tests: ['test/conformance/component-scripts.test.ts'],
+  },
+  {
+    name: 'components: code of a module with several memories stays in the one that it names',
+    file: 'src/guest/component/relocate.ts',
+    find: 'return this.#memories[number] as RelocatedMemory;',
+    replace: 'return this.#memories[number === 1 ? 0 : number] as RelocatedMemory;',
+    tests: ['test/conformance/component-scripts.test.ts'],
+  },
+  {
     name: 'components: task.return of the entry point has its options',
     file: 'src/guest/component/import-targets.ts',
     find: '(hasMemory ? this.#memories.areSame(memory, options.memory) : memory === options.memory)',

@@ -2,6 +2,8 @@
  * Components in a slot that has lived before: 10,000 calls give the answers, the gas and the memory that a fresh
  * instance gives.
  */
+import { readFileSync } from 'node:fs';
+import { inflateRawSync } from 'node:zlib';
 import { expect, it } from 'vitest';
 import { MIB } from '../../src/protocol/limits.ts';
 import { MemoryBudget } from '../../src/runner/memory-budget.ts';
@@ -10,6 +12,12 @@ import { isRecyclable, Slot } from '../../src/runner/slot.ts';
 import { RecordedHttp, type RequestOptions } from '../support/incoming-http.ts';
 import { fixture } from '../support/run-guest.ts';
 import { codeOf, type GuestRun, runIn, type TestCode } from '../support/runner-guests.ts';
+
+/** A step of fixtures/guests/component/scripts.mjs. */
+interface Step {
+  readonly kind: string;
+  readonly wasms?: readonly string[];
+}
 
 interface Input {
   readonly request: RequestOptions;
@@ -98,3 +106,25 @@ it.each([
   'composed/tasks-early',
   'composed/values-records',
 ])('%s: what a call leaves open is gone in the next', (name) => compareWithFresh(name, 200), 120_000);
+
+it('several memories of a core module, and data that code writes, are as new in each call', async () => {
+  const scripts: readonly { readonly name: string; readonly steps: readonly Step[] }[] = JSON.parse(
+    readFileSync(new URL('../../fixtures/guests/component/scripts/steps.json', import.meta.url), 'utf8'),
+  );
+  const programs = scripts
+    .filter(({ name }) => name.endsWith('several-memories.wast'))
+    .flatMap(({ steps }) => steps.flatMap(({ kind, wasms = [] }) => (kind === 'returns' ? wasms : [])));
+  expect(programs).toHaveLength(5);
+  for (const program of programs) {
+    const code = await codeOf(inflateRawSync(Buffer.from(program, 'base64')));
+    expect(isRecyclable(code.plan)).toBe(true);
+    const pool = new SlotPool(code, new MemoryBudget(256 * MIB), () => {});
+    for (let call = 0; call < 10; call += 1) {
+      const slot = pool.take();
+      if (slot === null) throw new Error('no slot');
+      expect((await runIn(slot, code)).end).toEqual({ kind: 'exit', status: 0 });
+      pool.give(slot, true);
+    }
+    pool.close();
+  }
+});

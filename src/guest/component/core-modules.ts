@@ -28,7 +28,7 @@ export class CoreModules {
   }
 
   #checked(bytes: Uint8Array): Module {
-    const module = readModule(bytes, `${this.#subject}: a core module`, { sharesTags: true });
+    const module = readModule(bytes, `${this.#subject}: a core module`, { isPart: true });
     const findings = featureFindings({ module });
     if (findings.length > 0) throw toError(this.#subject, findings);
     if (module.hopeless !== null)

@@ -54,12 +54,7 @@ function fuseGuarded(
   const { areMerged, placed } = memories;
   const merged: Unit[] = areMerged ? [{ bytes: memories.laidOut(), resolve: () => null }] : [];
   const guarded = guardedGlue(options, { units: units.length, unit: 1 + units.length + merged.length, form });
-  const ofUnit = [
-    null,
-    ...units.map((_, index) => memories.ofInstance(index)),
-    null,
-    ...guarded.guards.map(() => null),
-  ];
+  const ofUnit = [[], ...units.map((_, index) => memories.ofInstance(index)), [], ...guarded.guards.map(() => [])];
   return fuse([{ bytes: glue, resolve: guarded.resolve }, ...units, ...merged, ...guarded.guards], keep, {
     subject,
     modules,

@@ -4,8 +4,7 @@
  * engine validates every module first, and the type of every import is compared with that of its definition, so the fused
  * module is valid if the modules are.
  *
- * The fused module applies all active segments before it runs the first start function. Therefore a module with data
- * that comes after a module with a start function is refused: its guest could see the changed order.
+ * A start function finds what the specification says: data of later modules is written after it (fused-data.ts).
  */
 import type { SourceLines } from '../wasm/lines/rows.ts';
 import { componentCaps } from './caps.ts';

@@ -17,7 +17,7 @@ import { valTypeBytes } from '../wasm/format/types.ts';
 import { ByteWriter } from '../wasm/format/writer.ts';
 import { componentCaps } from './caps.ts';
 import type { CoreModules } from './core-modules.ts';
-import type { CoreInstance, CoreInstanceItem, CoreItem, Graph } from './graph.ts';
+import type { CoreExport, CoreInstance, CoreInstanceItem, CoreItem, Graph } from './graph.ts';
 import { tooLargeComponent } from './refusals.ts';
 
 /** A memory as its component has it, and where it begins at first, in bytes. */
@@ -38,24 +38,36 @@ export const memoryExports = {
 
 const pagesMax = 65_535;
 
+/** What a core instance exports under a name. */
+type NamedExport = Pick<CoreExport, 'instance' | 'name'>;
+
+/** Returns what an argument of a core instance has under a name; null: nothing, or a function of the canonical ABI. */
+function exportOf(given: CoreInstanceItem | undefined, name: string): NamedExport | null {
+  if (given?.kind === 'instance') return { instance: given.instance, name };
+  const item = given?.exports.get(name);
+  return item?.kind === 'export' ? item : null;
+}
+
 export class Memories {
   /** Memories in the order in which they lie, from address 0 on. */
   readonly placed: readonly PlacedMemory[];
   readonly #graph: Graph;
   readonly #isOneMerged: boolean;
   readonly #modules: CoreModules;
-  /** Index in `placed` by the instance that defines the memory. */
-  readonly #numbers: ReadonlyMap<CoreInstance, number>;
+  /** Indices in `placed` by the instance that defines the memories, in its order. */
+  readonly #numbers = new Map<CoreInstance, number[]>();
 
   /** Throws as CoreModules.read does, and `module_too_large` beyond componentCaps.memories or 4 GiB of initial size. */
   /** `isOneMerged`: a single memory is laid out like several, for code of the linker that reaches it. */
   constructor(graph: Graph, modules: CoreModules, subject: string, isOneMerged = false) {
-    this.#isOneMerged = isOneMerged;
+    // Code that names one memory by several numbers has none of them in the fused module.
+    this.#isOneMerged = isOneMerged || graph.instances.some(({ module }) => modules.read(module).memories.length > 1);
     this.#graph = graph;
     this.#modules = modules;
     const owners = graph.instances.flatMap((instance) => {
-      const own = modules.read(instance.module).memories.find((memory) => !memory.imported);
-      return own === undefined ? [] : [{ instance, own }];
+      const own = modules.read(instance.module).memories.filter((memory) => !memory.imported);
+      this.#numbers.set(instance, new Array<number>(own.length));
+      return own.map((memory, index) => ({ instance, own: memory, index }));
     });
     if (owners.length > componentCaps.memories)
       throw tooLargeComponent(subject, 'memories of a composed component', componentCaps.memories);
@@ -68,7 +80,9 @@ export class Memories {
     });
     if (owners.length > 1 && pages > pagesMax)
       throw tooLargeComponent(subject, 'initial pages of all memories', pagesMax);
-    this.#numbers = new Map(owners.map(({ instance }, index) => [instance, index]));
+    owners.forEach(({ instance, index }, number) => {
+      (this.#numbers.get(instance) as number[])[index] = number; // set above
+    });
   }
 
   /** Whether the memories lie in one: there are several. */
@@ -76,14 +90,24 @@ export class Memories {
     return this.placed.length > (this.#isOneMerged ? 0 : 1);
   }
 
-  /** Returns the number of the memory that the code of core instance `index` uses; null: it has none. */
-  ofInstance(index: number): number | null {
-    return this.#ofInstance(this.#graph.instances[index]);
+  /** Returns the numbers of the memories that the code of core instance `index` uses, in its order; null: there is none. */
+  ofInstance(index: number): readonly (number | null)[] {
+    const instance = this.#graph.instances[index];
+    if (instance === undefined) return [];
+    return this.#modules.read(instance.module).memories.map((_, memory) => this.#ofMemory(instance, memory));
   }
 
   /** Returns the number of the memory that `item` names; null if it names none. */
   ofItem(item: CoreItem): number | null {
-    return item.kind === 'canon' ? null : this.#ofInstance(item.instance);
+    if (item.kind === 'canon') return null;
+    const found = this.#exported(item);
+    return found === null ? null : this.#ofMemory(item.instance, found);
+  }
+
+  /** Returns the index of the memory that a core instance exports under a name; null: there is none. */
+  #exported({ instance, name }: NamedExport): number | null {
+    const found = this.#modules.read(instance.module).exports.find((one) => one.name === name);
+    return found?.kind === 'memory' ? found.index : null;
   }
 
   /** Returns whether two items name one memory. A component with one memory at most has no other. */
@@ -91,22 +115,17 @@ export class Memories {
     return !this.areMerged || this.ofItem(one) === this.ofItem(other);
   }
 
-  /** Follows imports of a memory. Every step leads to an earlier instance, so the steps end. */
-  #ofInstance(from: CoreInstance | undefined): number | null {
-    for (let instance = from; instance !== undefined; ) {
-      const number = this.#numbers.get(instance);
-      if (number !== undefined) return number;
-      const wanted = this.#modules.read(instance.module).otherImports.find((one) => one.kind === 'memory');
-      const item: CoreInstanceItem | undefined = wanted && instance.args.get(wanted.module);
-      if (wanted === undefined || item === undefined) return null;
-      if (item.kind === 'instance') instance = item.instance;
-      else {
-        const found: CoreItem | undefined = item.exports.get(wanted.name);
-        if (found?.kind !== 'export') return null;
-        instance = found.instance;
-      }
+  /** Follows the import of memory `index` of an instance. Every step leads to an earlier instance, so the steps end. */
+  #ofMemory(from: CoreInstance, index: number): number | null {
+    for (let [instance, memory] = [from, index]; ; ) {
+      const imported = this.#modules.read(instance.module).otherImports.filter((one) => one.kind === 'memory');
+      const wanted = imported[memory];
+      if (wanted === undefined) return this.#numbers.get(instance)?.[memory - imported.length] ?? null;
+      const given = exportOf(instance.args.get(wanted.module), wanted.name);
+      const found = given === null ? null : this.#exported(given);
+      if (given === null || found === null) return null;
+      [instance, memory] = [given.instance, found];
     }
-    return null;
   }
 
   /** Returns a core module with the memory that holds all memories, and the functions and globals of memoryExports. */

@@ -9,7 +9,7 @@ import type { Module, OtherImport } from '../wasm/format/model.ts';
 import { printable } from '../wasm/inspect/findings.ts';
 import { formatType, sameType } from '../wasm/inspect/imports.ts';
 import type { CoreModules } from './core-modules.ts';
-import { memoryExports, type PlacedMemory } from './memories.ts';
+import { memoryExports } from './memories.ts';
 import { invalidComponent, unsupportedComponent } from './refusals.ts';
 import type { RelocatedMemory } from './relocate.ts';
 import type { Numbering } from './renumber.ts';
@@ -62,14 +62,12 @@ export class NumberedUnits {
     this.#subject = subject;
     this.memories = memories;
     this.units = units.map((unit) => load(unit, modules.read(unit.bytes)));
-    this.#checkOrder();
     this.#number();
   }
 
-  /** Returns the place of the memory that the code of `unit` uses; null if it uses the whole memory, or none. */
-  memoryOf(unit: number): PlacedMemory | null {
-    const number = this.memories?.ofUnit[unit] ?? null;
-    return number === null ? null : (this.memories?.placed[number] ?? null);
+  /** Returns the number of memory `index` of `unit` among those that lie in one; null: they do not, or it is the whole one. */
+  memoryOf(unit: number, index: number): number | null {
+    return this.memories?.ofUnit[unit]?.[index] ?? null;
   }
 
   /** Returns the number of a type in the fused module. */
@@ -81,22 +79,6 @@ export class NumberedUnits {
       this.#typeIndex.set(key, index);
     }
     return index;
-  }
-
-  /**
-   * Refuses a module with data after a module with a start function, which must run before that data is written. A
-   * memory of its own that the later module brings cannot be seen by the earlier one.
-   */
-  #checkOrder(): void {
-    const first = this.units.findIndex(({ module }) => module.start !== null);
-    if (first < 0) return;
-    const seen = new Set(this.memories?.ofUnit.slice(0, first + 1));
-    this.units.forEach(({ module }, unit) => {
-      if (unit <= first || module.dataSegments === 0) return;
-      const memory = this.memories?.ofUnit[unit];
-      if (memory === undefined || seen.has(memory))
-        throw unsupportedComponent(this.#subject, 'a start function before the data of a later core module');
-    });
   }
 
   /** Numbers everything that units import or define. */
@@ -142,29 +124,31 @@ export class NumberedUnits {
         tags: numbers('tags'),
         elements,
         data,
-        memory: this.#relocated(unit, firstOf),
+        memories: this.#relocated(unit, firstOf),
       });
       elements += loaded.module.elementSegments;
       data += loaded.module.dataSegments;
     });
   }
 
-  /** Returns the indices with which the code of `unit` uses its memory; null if it uses the whole memory, or none. */
-  #relocated(unit: number, firstOf: readonly Record<Space, number>[]): RelocatedMemory | null {
-    const memory = this.memories?.ofUnit[unit] ?? null;
-    const placed = this.memoryOf(unit);
-    if (this.memories === null || memory === null || placed === null) return null;
-    const owner = this.memories.unit;
-    const { exports } = this.units[owner] as LoadedUnit;
-    const first = firstOf[owner] as Record<Space, number>;
+  /** Returns the indices with which the code of `unit` uses its memories; null if it uses the whole memory, or none. */
+  #relocated(unit: number, firstOf: readonly Record<Space, number>[]): readonly RelocatedMemory[] | null {
+    const { memories } = this;
+    const numbers = memories?.ofUnit[unit] ?? [];
+    if (memories === null || numbers.length === 0) return null;
+    const { exports } = this.units[memories.unit] as LoadedUnit;
+    const first = firstOf[memories.unit] as Record<Space, number>;
     const index = (space: Space, name: string): number => first[space] + (exports.get(name)?.index ?? 0);
-    return {
-      base: index('globals', memoryExports.base(memory)),
-      bytes: index('globals', memoryExports.bytes(memory)),
-      range: index('functions', memoryExports.range(memory)),
-      grow: index('functions', memoryExports.grow(memory)),
-      bytesMin: placed.initial * PAGE_BYTES,
-    };
+    return numbers.map((memory) => {
+      if (memory === null) throw this.#fail('a core module gets no memory');
+      return {
+        base: index('globals', memoryExports.base(memory)),
+        bytes: index('globals', memoryExports.bytes(memory)),
+        range: index('functions', memoryExports.range(memory)),
+        grow: index('functions', memoryExports.grow(memory)),
+        bytesMin: (memories.placed[memory]?.initial ?? 0) * PAGE_BYTES,
+      };
+    });
   }
 
   /** Returns the definition that index `index` of `unit` leads to, through imports of other units. */

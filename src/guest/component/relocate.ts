@@ -63,14 +63,21 @@ const i64LeU = 0x58;
 /** Locals added to every function, in this order: an address and two sizes, and one value of each type. */
 const added: readonly ValType[] = ['i32', 'i32', 'i32', 'i32', 'i64', 'f32', 'f64', 'v128'];
 
+/** What a load or store accesses: the number of a memory, as its module has it, and the static offset in bytes. */
+export interface MemoryAccess {
+  readonly memory: number;
+  readonly offset: number;
+}
+
 export class Relocation {
-  readonly #memory: RelocatedMemory;
+  readonly #memories: readonly RelocatedMemory[];
   readonly #writer: ByteWriter;
   /** Index of the first added local in the current function. */
   #first = 0;
 
-  constructor(memory: RelocatedMemory, writer: ByteWriter) {
-    this.#memory = memory;
+  /** `memories` are those of the module, in its order. */
+  constructor(memories: readonly RelocatedMemory[], writer: ByteWriter) {
+    this.#memories = memories;
     this.#writer = writer;
   }
 
@@ -96,43 +103,50 @@ export class Relocation {
     );
   }
 
-  /** Writes what comes before a load or store. `offset` is the static offset. The operands are on the stack. */
-  scalar(opcode: number, offset: number): void {
+  /** Writes what comes before a load or store. The operands are on the stack. */
+  scalar(opcode: number, access: MemoryAccess): void {
     const stored = opcode < firstStore ? null : (storedTypes[opcode - firstStore] as ValType);
-    this.#access(stored, offset + (scalarWidths[opcode - firstLoad] as number));
+    this.#access(stored, access, scalarWidths[opcode - firstLoad] as number);
   }
 
   /** Writes what comes before vector instruction `sub`, which accesses memory, as scalar() does. */
-  vector(sub: number, offset: number): void {
+  vector(sub: number, access: MemoryAccess): void {
     const hasVector = sub === vectorStore || (sub >= firstLane && sub <= lastLane);
-    this.#access(hasVector ? 'v128' : null, offset + (vectorWidths[sub] as number));
+    this.#access(hasVector ? 'v128' : null, access, vectorWidths[sub] as number);
   }
 
-  size(): void {
-    this.#writer.instruction(op.globalGet, this.#memory.bytes);
+  /** Writes `memory.size` of the module's memory of the number `memory`. */
+  size(memory: number): void {
+    this.#writer.instruction(op.globalGet, this.#memory(memory).bytes);
     constant(this.#writer, 16);
     this.#writer.u8(op.i32ShrU);
   }
 
-  grow(): void {
-    this.#writer.instruction(op.call, this.#memory.grow);
+  /** Writes `memory.grow` of the module's memory of the number `memory`. */
+  grow(memory: number): void {
+    this.#writer.instruction(op.call, this.#memory(memory).grow);
   }
 
-  /** Writes what comes before `memory.copy`. */
-  copy(): void {
+  /** Writes what comes before `memory.copy` from one memory into another, or the same. */
+  copy(into: number, from: number): void {
     this.#save(2, 1);
-    this.#range();
+    this.#range(into);
     this.#get(1);
-    this.#range();
+    this.#range(from);
     this.#get(2);
   }
 
   /** Writes what comes before `memory.fill` and `memory.init`: the second operand is no address in the memory. */
-  fill(): void {
+  fill(memory: number): void {
     this.#save(2, 1);
-    this.#range();
+    this.#range(memory);
     this.#get(1);
     this.#get(2);
+  }
+
+  /** Validation has compared the numbers in the code with the memories that the module has. */
+  #memory(number: number): RelocatedMemory {
+    return this.#memories[number] as RelocatedMemory;
   }
 
   #local(index: number): number {
@@ -148,15 +162,16 @@ export class Relocation {
   }
 
   /** Writes the change of a pointer on the stack to the address of a range whose length is local 2. */
-  #range(): void {
+  #range(memory: number): void {
     this.#get(2);
-    this.#writer.instruction(op.call, this.#memory.range);
+    this.#writer.instruction(op.call, this.#memory(memory).range);
   }
 
   /** Writes the change of the pointer on the stack, below a value of type `stored` if not null, to an address. */
-  #access(stored: ValType | null, end: number): void {
+  #access(stored: ValType | null, { memory, offset }: MemoryAccess, width: number): void {
     const writer = this.#writer;
-    const { base, bytes, bytesMin } = this.#memory;
+    const { base, bytes, bytesMin } = this.#memory(memory);
+    const end = offset + width;
     const value = stored === null ? null : added.indexOf(stored, 3);
     if (value !== null) this.#save(value);
     writer.instruction(op.localTee, this.#local(0));

@@ -8,7 +8,7 @@ import { bulk, oneByteShapes, shape, simdShapes } from '../wasm/format/opcodes.t
 import type { ByteWriter } from '../wasm/format/writer.ts';
 import type { MoveSink } from '../wasm/lines/line-marks.ts';
 import { unsupportedComponent } from './refusals.ts';
-import { type RelocatedMemory, Relocation } from './relocate.ts';
+import { type MemoryAccess, type RelocatedMemory, Relocation } from './relocate.ts';
 
 /** New indices by old index, for each index space. */
 export interface Numbering {
@@ -20,11 +20,13 @@ export interface Numbering {
   /** Numbers added to the index of an element segment and to that of a data segment. */
   readonly elements: number;
   readonly data: number;
-  /** The module's memory, if it is part of a larger one; null: addresses stay as they are. */
-  readonly memory: RelocatedMemory | null;
+  /** The module's memories, if they are parts of a larger one; null: addresses stay as they are. */
+  readonly memories: readonly RelocatedMemory[] | null;
 }
 
 const firstTypeIndexByteMax = 0x3f;
+/** Bit of the alignment after which the number of a memory follows (5.4.6). */
+const hasMemory = 0x40;
 
 /** The two forms of WebAssembly's exceptions, which the engine takes in different modules only: `try` and `try_table`. */
 export type ExceptionForm = 'legacy' | 'present';
@@ -58,7 +60,7 @@ export class CodeCopier {
     this.#writer = writer;
     this.#subject = subject;
     this.#forms = forms;
-    this.#relocation = numbering.memory === null ? null : new Relocation(numbering.memory, writer);
+    this.#relocation = numbering.memories === null ? null : new Relocation(numbering.memories, writer);
   }
 
   /** Copies the expression that begins at `start`, its `end` included. */
@@ -199,16 +201,16 @@ export class CodeCopier {
           this.#index(numbers.tags);
           break;
         case shape.memorySize:
-        case shape.memoryGrow:
-          this.#skip();
-          this.#instead(start, (relocation) => (opcode === op.memorySize ? relocation.size() : relocation.grow()));
-          break;
-        case shape.memoryArgument: {
-          this.#skip();
-          const offset = this.u32();
-          this.#before(start, (relocation) => relocation.scalar(opcode, offset));
+        case shape.memoryGrow: {
+          const memory = this.u32();
+          this.#instead(start, (relocation) =>
+            opcode === op.memorySize ? relocation.size(memory) : relocation.grow(memory),
+          );
           break;
         }
+        case shape.memoryArgument:
+          this.#memoryArgument(start, (relocation, access) => relocation.scalar(opcode, access));
+          break;
         case shape.f32:
           this.pos += 4;
           break;
@@ -302,23 +304,37 @@ export class CodeCopier {
     const numbers = this.#numbering;
     if (sub < bulk.memoryInit) return;
     switch (sub) {
-      case bulk.memoryInit:
-        this.#before(start, (relocation) => relocation.fill());
-        this.#segment(numbers.data);
-        this.#skip();
+      case bulk.memoryInit: {
+        const segment = this.u32() + numbers.data;
+        const memory = this.u32();
+        if (this.#relocation === null) this.#replaceAll(start, [sub, segment, memory]);
+        else
+          this.#instead(start, (relocation) => {
+            relocation.fill(memory);
+            this.#writeBulk([sub, segment, 0]);
+          });
         return;
+      }
       case bulk.dataDrop:
         this.#segment(numbers.data);
         return;
-      case bulk.memoryCopy:
-        this.#before(start, (relocation) => relocation.copy());
-        this.#skip();
-        this.#skip();
+      case bulk.memoryCopy: {
+        const into = this.u32();
+        const from = this.u32();
+        this.#instead(start, (relocation) => {
+          relocation.copy(into, from);
+          this.#writeBulk([sub, 0, 0]);
+        });
         return;
-      case bulk.memoryFill:
-        this.#before(start, (relocation) => relocation.fill());
-        this.#skip();
+      }
+      case bulk.memoryFill: {
+        const memory = this.u32();
+        this.#instead(start, (relocation) => {
+          relocation.fill(memory);
+          this.#writeBulk([sub, 0]);
+        });
         return;
+      }
       case bulk.tableInit:
         this.#segment(numbers.elements);
         this.#index(numbers.tables);
@@ -346,7 +362,7 @@ export class CodeCopier {
       case shape.plain:
         return;
       case shape.memoryArgument:
-        this.#memoryArgument(sub, start);
+        this.#memoryArgument(start, (relocation, access) => relocation.vector(sub, access));
         return;
       case shape.v128:
       case shape.shuffle:
@@ -356,7 +372,7 @@ export class CodeCopier {
         this.pos += 1;
         return;
       case shape.memoryLane:
-        this.#memoryArgument(sub, start);
+        this.#memoryArgument(start, (relocation, access) => relocation.vector(sub, access));
         this.pos += 1;
         return;
       default:
@@ -364,10 +380,31 @@ export class CodeCopier {
     }
   }
 
-  #memoryArgument(sub: number, start: number): void {
-    this.#skip();
+  /** Reads a memory argument (5.4.6) of the instruction at `start`, which is written without the number of a memory. */
+  #memoryArgument(start: number, write: (relocation: Relocation, access: MemoryAccess) => void): void {
+    const argument = this.pos;
+    const align = this.u32();
+    const memory = (align & hasMemory) === 0 ? 0 : this.u32();
     const offset = this.u32();
-    this.#before(start, (relocation) => relocation.vector(sub, offset));
+    this.#before(start, (relocation) => write(relocation, { memory, offset }));
+    if ((align & hasMemory) === 0) return;
+    this.#copyTo(argument);
+    this.#writer.u32(align & ~hasMemory);
+    this.#writer.u32(offset);
+    this.#copied = this.pos;
+  }
+
+  /** Writes a bulk instruction: its number after the prefix, and its immediates. */
+  #writeBulk(numbers: readonly number[]): void {
+    this.#writer.u8(op.prefixBulk);
+    for (const one of numbers) this.#writer.u32(one);
+  }
+
+  /** Writes a bulk instruction instead of the one that begins at `start` and was just read. */
+  #replaceAll(start: number, numbers: readonly number[]): void {
+    this.#copyTo(start);
+    this.#writeBulk(numbers);
+    this.#copied = this.pos;
   }
 
   #refuse(what: string): never {

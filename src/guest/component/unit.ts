@@ -21,8 +21,8 @@ export interface MergedMemories {
   /** The unit that memories.ts wrote. */
   readonly unit: number;
   readonly placed: readonly PlacedMemory[];
-  /** Number of the memory of each unit; null: none, or the whole memory. */
-  readonly ofUnit: readonly (number | null)[];
+  /** Numbers of the memories of each unit, in its order. Null: the whole memory. */
+  readonly ofUnit: readonly (readonly (number | null)[])[];
 }
 
 /** An export of the fused module: the function `name` of the unit with the index `unit`. */

@@ -1,15 +1,14 @@
 /** Writes the fused module: the sections of all units one after the other, with new numbers. */
-import { PAGE_BYTES } from '../../protocol/limits.ts';
-import { constant, op } from '../wasm/format/instructions.ts';
-import { findSection, type Module, type Section } from '../wasm/format/model.ts';
+import { op } from '../wasm/format/instructions.ts';
+import { findSection, type Section } from '../wasm/format/model.ts';
 import { functionNames, functionNamesOf } from '../wasm/format/sections/custom.ts';
 import { writeLimits } from '../wasm/format/sections/import.ts';
 import { valTypeBytes } from '../wasm/format/types.ts';
 import { ByteWriter } from '../wasm/format/writer.ts';
+import { FusedData } from './fused-data.ts';
 import type { FusedLines } from './fused-lines.ts';
-import type { PlacedMemory } from './memories.ts';
 import { functionType, type LoadedUnit, type NumberedUnits } from './number-units.ts';
-import { invalidComponent, tooLargeComponent, unsupportedComponent } from './refusals.ts';
+import { tooLargeComponent } from './refusals.ts';
 import { CodeCopier, type ExceptionForm, type Numbering } from './renumber.ts';
 import type { KeptExport } from './unit.ts';
 
@@ -31,10 +30,17 @@ export class FusedWriter {
 
   /** Returns the module, whose only exports are `keep`. `bytes` is the size of all units. `lines` hears where code goes. */
   write(keep: readonly KeptExport[], bytes: number, lines: FusedLines): Uint8Array {
+    const data = new FusedData({
+      numbers: this.#numbers,
+      subject: this.#subject,
+      copier: (into, unit) => this.#copier(into, unit),
+    });
     const starts = this.#numbers.units.flatMap(({ module }, unit) =>
       module.start === null ? [] : [this.#numbering(unit).functions[module.start] as number],
     );
-    const startType = starts.length > 1 ? this.#numbers.type({ params: [], results: [] }) : 0;
+    /** Whether a function is added that calls all start functions. */
+    const joins = starts.length > 1 || data.hasLate;
+    const startType = joins ? this.#numbers.type({ params: [], results: [] }) : 0;
     const writer = new ByteWriter(bytes + 65_536);
     writer.raw(header);
     this.#writeTypes(writer);
@@ -53,9 +59,9 @@ export class FusedWriter {
       module.functionTypes.slice(imports.functions.length).map((type) => this.#numbering(unit).types[type] as number),
     );
     writer.section(3, () => {
-      writer.u32(defined.length + (starts.length > 1 ? 1 : 0));
+      writer.u32(defined.length + (joins ? 1 : 0));
       for (const type of defined) writer.u32(type);
-      if (starts.length > 1) writer.u32(startType);
+      if (joins) writer.u32(startType);
     });
     this.#writeTables(writer);
     this.#writeMemory(writer);
@@ -71,15 +77,13 @@ export class FusedWriter {
         writer.u32(this.#numbering(unit).functions[found.index] as number);
       }
     });
-    const [start] = starts;
-    if (start !== undefined)
-      writer.section(8, () => writer.u32(starts.length > 1 ? this.#numbers.hosts.length + defined.length : start));
+    const start = joins ? this.#numbers.hosts.length + defined.length : starts[0];
+    if (start !== undefined) writer.section(8, () => writer.u32(start));
     this.#writeElements(writer);
-    const dataSegments = this.#numbers.units.reduce((sum, { module }) => sum + module.dataSegments, 0);
-    if (this.#numbers.units.some(({ module }) => module.dataCount !== null))
-      writer.section(12, () => writer.u32(dataSegments));
-    this.#writeCode(writer, starts.length > 1 ? starts : [], lines);
-    if (dataSegments > 0) this.#writeData(writer, dataSegments);
+    if (data.hasLate || this.#numbers.units.some(({ module }) => module.dataCount !== null))
+      writer.section(12, () => writer.u32(data.count));
+    this.#writeCode(writer, joins ? data : null, lines);
+    if (data.count > 0) writer.section(11, () => data.write(writer));
     this.#writeNames(writer);
     return writer.view();
   }
@@ -195,14 +199,15 @@ export class FusedWriter {
     }
   }
 
-  #writeCode(writer: ByteWriter, starts: readonly number[], lines: FusedLines): void {
+  /** `data` comes before the start functions of its units, all of which one function calls; null: there is none. */
+  #writeCode(writer: ByteWriter, data: FusedData | null, lines: FusedLines): void {
     writer.section(10, () => {
       const payload = writer.length;
       const bodies = this.#numbers.units.reduce(
         (sum, { module, imports }) => sum + module.functionTypes.length - imports.functions.length,
         0,
       );
-      writer.u32(bodies + (starts.length > 0 ? 1 : 0));
+      writer.u32(bodies + (data === null ? 0 : 1));
       this.#numbers.units.forEach(({ module, imports }, unit) => {
         let index = imports.functions.length;
         const section: Section | undefined = findSection(module, 10);
@@ -228,58 +233,17 @@ export class FusedWriter {
         }
         if (marks !== null) lines.endUnit(marks, writer.length - payload);
       });
-      if (starts.length === 0) return;
+      if (data === null) return;
       writer.sized(() => {
         writer.u32(0);
-        for (const start of starts) writer.instruction(0x10, start);
-        writer.u8(0x0b);
+        this.#numbers.units.forEach(({ module }, unit) => {
+          data.writeLate(writer, unit);
+          if (module.start !== null)
+            writer.instruction(op.call, this.#numbering(unit).functions[module.start] as number);
+        });
+        writer.u8(op.end);
       });
     });
-  }
-
-  #writeData(writer: ByteWriter, count: number): void {
-    writer.section(11, () => {
-      writer.u32(count);
-      this.#numbers.units.forEach(({ module }, unit) => {
-        const section = findSection(module, 11);
-        if (section === undefined) return;
-        const copier = this.#copier(writer, unit);
-        copier.pos = section.start;
-        for (let left = copier.u32(); left > 0; left -= 1) {
-          const flags = copier.u32();
-          if (flags === 2) copier.u32();
-          writer.u32(flags & 1);
-          const placed = flags === 1 ? null : this.#numbers.memoryOf(unit);
-          if (placed !== null) this.#writeOffset(writer, module, copier, placed);
-          else if (flags !== 1) copier.expression(copier.pos);
-          const size = copier.u32();
-          writer.u32(size);
-          writer.raw(module.bytes, copier.pos, copier.pos + size);
-          copier.pos += size;
-        }
-      });
-    });
-  }
-
-  /**
-   * Writes where the active data segment at the copier lies in the whole memory. Throws `module_unsupported` for an
-   * offset that is no constant, `module_invalid` for data outside of the memory.
-   */
-  #writeOffset(writer: ByteWriter, module: Module, copier: CodeCopier, { base, initial }: PlacedMemory): void {
-    const start = copier.pos;
-    const isConstant = module.bytes[start] === op.i32Const;
-    copier.pos = start + 1;
-    const offset = isConstant ? copier.s32() >>> 0 : 0;
-    if (!isConstant || module.bytes[copier.pos] !== op.end)
-      throw unsupportedComponent(this.#subject, 'data at a computed offset in one of several memories');
-    copier.pos += 1;
-    const after = copier.pos;
-    const size = copier.u32();
-    copier.pos = after;
-    if (offset + size > initial * PAGE_BYTES)
-      throw invalidComponent(this.#subject, 'data lies outside of the memory of a core module');
-    constant(writer, (base + offset) | 0);
-    writer.u8(op.end);
   }
 
   /** Writes the names of the functions that the modules define, in order of their new indices. */

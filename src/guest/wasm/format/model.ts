@@ -115,8 +115,8 @@ export interface Module {
   readonly functionTypes: number[];
   readonly tables: Table[];
   readonly memories: Memory[];
-  /** Whether the module may import and export tags: it is part of a component. Features report it otherwise. */
-  readonly sharesTags: boolean;
+  /** Whether the module is part of a component: it may import and export tags, and have several memories. */
+  readonly isPart: boolean;
   /** Type index of every tag, imported tags first. */
   readonly tags: number[];
   readonly globals: Global[];
@@ -150,7 +150,7 @@ export interface Module {
 }
 
 /** Returns the model of a module of which nothing was read. `subject` is its name in messages. */
-export function emptyModule(bytes: Uint8Array, subject: string, sharesTags = false): Module {
+export function emptyModule(bytes: Uint8Array, subject: string, isPart = false): Module {
   return {
     bytes,
     subject,
@@ -161,7 +161,7 @@ export function emptyModule(bytes: Uint8Array, subject: string, sharesTags = fal
     functionTypes: [],
     tables: [],
     memories: [],
-    sharesTags,
+    isPart,
     tags: [],
     globals: [],
     exports: [],

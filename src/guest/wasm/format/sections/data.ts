@@ -22,18 +22,17 @@ export function readData(reader: ByteReader, module: Module): void {
     const flags = reader.u32('data segment flags');
     if (flags > 2) reader.fail(`invalid data segment flags ${flags}`, offset);
     if (flags !== 0) module.features.add('bulk-memory');
-    if (flags === 2) {
-      const memory = reader.u32('memory index');
-      if (memory !== 0) refuse(module, { feature: 'multiple memories', what: `data for memory ${memory}`, offset });
-    }
+    const memory = flags === 2 ? reader.u32('memory index') : 0;
+    if (memory !== 0 && !module.isPart)
+      refuse(module, { feature: 'multiple memories', what: `data for memory ${memory}`, offset });
     let address: number | null = null;
     if (flags !== 1) {
-      if (module.memories.length === 0) reader.fail('active data segment without a memory', offset);
+      if (module.memories.length <= memory) reader.fail('active data segment without a memory', offset);
       address = readConstantExpression(reader, module);
     }
     const bytes = reader.u32('data segment size');
     reader.skip(bytes, 'data segment');
-    if (address !== null) noteMisplaced(module, { segment: index, address: address >>> 0, bytes });
+    if (address !== null) noteMisplaced(module, memory, { segment: index, address: address >>> 0, bytes });
   }
   module.dataSegments = count;
 }
@@ -43,7 +42,7 @@ export function readData(reader: ByteReader, module: Module): void {
  * before the start function can grow the memory. Skips modules with an imported memory, which may be larger than
  * declared.
  */
-function noteMisplaced(module: Module, data: MisplacedData): void {
-  const memory = module.memories[0]!;
+function noteMisplaced(module: Module, index: number, data: MisplacedData): void {
+  const memory = module.memories[index]!;
   if (!memory.imported && data.address + data.bytes > memory.initial * PAGE_BYTES) module.misplacedData.push(data);
 }

@@ -21,7 +21,7 @@ export function readExports(reader: ByteReader, module: Module): void {
     names.add(name);
     const offset = reader.pos;
     const kindByte = reader.u8('export kind');
-    if (kindByte === 4 && !module.sharesTags)
+    if (kindByte === 4 && !module.isPart)
       refuse(module, {
         feature: 'exception tags that are shared',
         what: `export of tag ${JSON.stringify(name.slice(0, 60))}`,

@@ -27,7 +27,7 @@ export function readImports(reader: ByteReader, module: Module): void {
       module.functionTypes.push(type);
       continue;
     }
-    if (kind === 4 && module.sharesTags) {
+    if (kind === 4 && module.isPart) {
       module.features.add('exceptions');
       readTag(reader, module);
       module.otherImports.push({ module: moduleName, name, kind: 'tag' });

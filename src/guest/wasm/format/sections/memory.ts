@@ -10,8 +10,8 @@ export function readMemories(reader: ByteReader, module: Module): void {
   refuseSeveral(reader, module);
 }
 
-/** Refuses more than one memory, imported memories included. */
+/** Refuses more than one memory, imported memories included, unless the module is part of a component. */
 export function refuseSeveral(reader: ByteReader, module: Module): void {
-  if (module.memories.length > 1)
+  if (module.memories.length > 1 && !module.isPart)
     refuse(module, { feature: 'multiple memories', what: `${module.memories.length} memories`, offset: reader.pos });
 }
