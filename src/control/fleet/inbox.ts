@@ -24,7 +24,7 @@ export class Inbox {
 
   /** Takes a message of `runner`, whose Invocations in use are noted in `activity`. Throws Error on a malformed one. */
   receive(runner: RunnerProcess, activity: Activity, message: FromRunner): void {
-    const { fleet, readArtifact, profiling, onUnloadable } = this.#options;
+    const { fleet, profiling, onUnloadable } = this.#options;
     switch (message.kind) {
       case 'logs':
         if (!Array.isArray(message.blocks) || !isObject(message.dropped) || !isWhole(message.batch))
@@ -51,25 +51,25 @@ export class Inbox {
       case 'unloadable':
         onUnloadable(message.specId, message.reason);
         return;
-      case 'request': {
-        const { id, request } = message;
-        const answer =
-          request.op === 'artifact.get'
-            ? readArtifact(request.name).then((bytes) => runner.sendArtifact(id, bytes))
-            : fleet.onRequest(request);
-        answer.then(
-          (value) => runner.send({ kind: 'reply', id, ok: true, value }),
-          (error: unknown) =>
-            runner.send({
-              kind: 'reply',
-              id,
-              ok: false,
-              code: error instanceof PlatformError ? error.code : 'internal',
-              message: messageOf(error),
-            }),
-        );
+      case 'request':
+        void runner.requests.run(message.request.op, () => this.#answer(runner, message));
         return;
-      }
+    }
+  }
+
+  /** Resolves when the answer, or the error, has been written to the channel of `runner`. */
+  async #answer(runner: RunnerProcess, { id, request }: Extract<FromRunner, { kind: 'request' }>): Promise<void> {
+    const { fleet, readArtifact } = this.#options;
+    if (!runner.isConnected) return; // it has ended while the request waited for its place
+    try {
+      const value =
+        request.op === 'artifact.get'
+          ? await runner.sendArtifact(id, await readArtifact(request.name))
+          : await fleet.onRequest(request);
+      await runner.write({ kind: 'reply', id, ok: true, value });
+    } catch (error) {
+      const code = error instanceof PlatformError ? error.code : 'internal';
+      await runner.write({ kind: 'reply', id, ok: false, code, message: messageOf(error) });
     }
   }
 }

@@ -22,6 +22,12 @@ export const fleetLimits = {
   starvedMs: 20_000,
   /** Bytes of an Artifact in one message: copying and reading it holds an event loop for some 0.3 ms. */
   partBytes: 256 * KIB,
+  /** Requests of one runner whose answers have not been written; a runner itself has at most half as many waiting. */
+  requests: 20_000,
+  /** Artifacts on their way to one runner, each up to some 60 MiB in memory; a runner itself loads as many at once. */
+  artifactsUnderway: 2,
+  /** Answers with bytes (values of kv, results of calls, up to some MiB each) that are read for one runner at once. */
+  readsUnderway: 64,
   /**
    * Milliseconds before the first restart of a runner that dies repeatedly; doubles with each death, up to the value
    * below.

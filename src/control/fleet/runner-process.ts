@@ -15,6 +15,7 @@ import { fleetLimits } from './limits.ts';
 import type { OpenSpool } from './log-spools.ts';
 import { MarkFile } from './mark-file.ts';
 import { processorUse } from './processor-use.ts';
+import { RequestPlaces } from './request-places.ts';
 import { readStderr } from './stderr-lines.ts';
 import { Watchdog } from './watchdog.ts';
 
@@ -97,6 +98,8 @@ export class RunnerProcess {
   readonly #listening: PromiseWithResolvers<number>;
   #message: string | null = null;
   #stats: RunnerStats | null = null;
+  /** Bounds its requests. */
+  readonly requests = new RequestPlaces();
   /** Ids of the specs that are prepared. */
   readonly prepared = new Set<string>();
 
@@ -174,17 +177,25 @@ export class RunnerProcess {
     return this.#stats;
   }
 
+  /** Whether messages reach the runner: it has not ended. */
+  get isConnected(): boolean {
+    return this.#child.connected;
+  }
+
   /** Sends a message. A message to a runner that has ended is dropped. */
   send(message: ToRunner): void {
     if (this.#child.connected) this.#child.send(message, () => {});
   }
 
+  /** Sends a message. Resolves when it has been written to the channel, or the runner has ended. */
+  write(message: ToRunner): Promise<void> {
+    if (!this.#child.connected) return Promise.resolve();
+    return new Promise((resolve) => this.#child.send(message, () => resolve()));
+  }
+
   /** Sends the bytes of an Artifact that the request `id` asked for. Resolves with the value of the reply. */
   async sendArtifact(id: number, bytes: Uint8Array): Promise<null> {
-    await sendParts(bytes, (part) => {
-      if (!this.#child.connected) return Promise.resolve();
-      return new Promise((resolve) => this.#child.send({ kind: 'part', id, part } satisfies ToRunner, () => resolve()));
-    });
+    await sendParts(bytes, (part) => this.write({ kind: 'part', id, part }));
     return null;
   }
 
