@@ -1,19 +1,6 @@
 /** Makes control's data folder, checks that it can be written, and holds it for one control at a time. */
 import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  existsSync,
-  lchownSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { PlatformError } from '../protocol/errors.ts';
@@ -122,30 +109,6 @@ function holderOf(folder: string): string {
 
 function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : String(error);
-}
-
-/**
- * Gives what root has written into the data folder `path` to the folder's owner, who could not read it otherwise: an operator
- * runs commands as root beside a service with a user of its own. Does nothing as another user, or where the folder is root's.
- */
-export function giveToOwner(path: string): void {
-  const { uid, gid } = statSync(path);
-  if (process.getuid?.() !== 0 || uid === 0) return;
-  giveFolder(path, { uid, gid });
-}
-
-/**
- * Gives root's files below `folder` away. Follows no link, and leaves files with several names: the folder's owner could lead
- * root anywhere with a link of either kind.
- */
-function giveFolder(folder: string, owner: { readonly uid: number; readonly gid: number }): void {
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
-    const file = join(folder, entry.name);
-    if (entry.isDirectory()) giveFolder(file, owner);
-    const found = lstatSync(file, { throwIfNoEntry: false });
-    if (found?.uid !== 0) continue; // also where a runner has removed a file of its own meanwhile
-    if (found.isDirectory() || found.nlink === 1) lchownSync(file, owner.uid, owner.gid);
-  }
 }
 
 /**

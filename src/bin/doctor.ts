@@ -7,8 +7,9 @@ import { examine } from '../control/backup/doctor.ts';
 import { gitEnvironment } from '../control/git/git-environment.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import { runCommand } from './command.ts';
-import { giveToOwner, takeDataFolder } from './data-folder.ts';
+import { takeDataFolder } from './data-folder.ts';
 import { databaseLocation, knownIdentity } from './data-identity.ts';
+import { giveToOwner } from './give-to-owner.ts';
 
 await runCommand({ takesFile: false, options: { repair: 'flag', json: 'flag' } }, async ({ flags, config }) => {
   const { dataFolder, database } = config;

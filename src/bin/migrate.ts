@@ -17,8 +17,9 @@ import { packSuffix } from '../control/git/repository-keeper.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import type { HandlerId } from '../protocol/names.ts';
 import { runCommand } from './command.ts';
-import { giveToOwner, takeDataFolder } from './data-folder.ts';
+import { takeDataFolder } from './data-folder.ts';
 import { type FolderIdentity, knownIdentity, writeIdentity } from './data-identity.ts';
+import { giveToOwner } from './give-to-owner.ts';
 import { recordsToDisk } from './records-to-disk.ts';
 
 const sqliteName = 'trisiel.db';

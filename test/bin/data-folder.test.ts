@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chown, cp, link, lstat, mkdir, mkdtemp, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { giveToOwner, takeDataFolder } from '../../src/bin/data-folder.ts';
+import { takeDataFolder } from '../../src/bin/data-folder.ts';
 
 let folder: string;
 let path: string;
@@ -83,35 +83,6 @@ describe('the data folder', () => {
     // It leaves nothing behind in the program's own folders.
     expect(await readdir(path)).toEqual([]);
     takeDataFolder({ ...within, path: join(folder, 'beside') }).release();
-  });
-
-  const isRoot = process.getuid?.() === 0;
-  if (!isRoot) console.log('skipped: files of another user, which only root can make');
-  it.skipIf(!isRoot)('of another user keeps nothing that root has written into it', async () => {
-    await mkdir(join(path, 'repos'), { recursive: true });
-    const outside = join(folder, 'outside');
-    await writeFile(outside, '');
-    await symlink(outside, join(path, 'repos', 'link'));
-    const outsideFolder = join(folder, 'other');
-    await mkdir(outsideFolder);
-    await writeFile(join(outsideFolder, 'file'), '');
-    await symlink(outsideFolder, join(path, 'repos', 'folder'));
-    for (const name of ['control.json', 'repos/pin', 'theirs']) await writeFile(join(path, name), '');
-    await chown(join(path, 'theirs'), 54_322, 54_322);
-    const named = join(folder, 'named');
-    await writeFile(named, '');
-    await link(named, join(path, 'second-name'));
-    await chown(path, 54_321, 54_321);
-    giveToOwner(path);
-    expect((await stat(named)).uid).toBe(0);
-    const owner = async (name: string): Promise<number> => (await lstat(join(path, name))).uid;
-    for (const name of ['control.json', 'repos', 'repos/pin', 'repos/link'])
-      expect(await owner(name), name).toBe(54_321);
-    expect([await owner('theirs'), (await stat(outside)).uid]).toEqual([54_322, 0]);
-    expect((await stat(join(outsideFolder, 'file'))).uid).toBe(0);
-    await chown(path, 0, 0);
-    giveToOwner(path);
-    expect(await owner('control.json')).toBe(54_321);
   });
 
   it('says why it cannot be used', async () => {
