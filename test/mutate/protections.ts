@@ -78,6 +78,27 @@ export const protections: readonly Protection[] = [
     tests: ['test/control/fleet/hostile-messages.test.ts'],
   },
   {
+    name: 'api: an offer of another protocol is ignored',
+    file: 'src/control/api/harden.ts',
+    find: 'Object.assign(server, { shouldUpgradeCallback: offersWebSocket });',
+    replace: '',
+    tests: ['test/control/api/connections.test.ts'],
+  },
+  {
+    name: 'api: what stands behind an offer of another protocol is not lost without a word',
+    file: 'src/control/api/harden.ts',
+    find: 'if (request.headers.upgrade !== undefined) response.shouldKeepAlive = false;',
+    replace: '',
+    tests: ['test/control/api/connections.test.ts'],
+  },
+  {
+    name: 'runner: what stands behind an offer of another protocol is not lost without a word',
+    file: 'src/runner/server.ts',
+    find: ' || ctx.req.headers.upgrade !== undefined',
+    replace: '',
+    tests: ['test/runner/http.test.ts'],
+  },
+  {
     name: 'runner: one owner does not take all places for requests that wait for code',
     file: 'src/runner/dispatcher.ts',
     find: 'this.#waitingForCode.room(ownerId) === 0',

@@ -109,6 +109,14 @@ describe('the head of a request', () => {
       );
   });
 
+  it('that offers another protocol is answered, and the client told to ask elsewhere what stands behind it', async () => {
+    const offer = ['Connection: Upgrade', 'Upgrade: h2c'];
+    const answer = await ask(lines(...get(...offer)) + lines('GET /variable?B HTTP/1.1', 'Host: localhost'));
+    expect(answer).toMatch(/^HTTP\/1\.1 404 /);
+    expect(answer).toMatch(/\r\nConnection: close\r\n/i);
+    expect(answer.match(/HTTP\/1\.1/g)).toHaveLength(1);
+  });
+
   it('may ask for the server as a whole', async () => {
     expect(await ask(lines('OPTIONS * HTTP/1.1', 'Host: localhost', 'Connection: close'))).toMatch(/^HTTP\/1\.1 204 /);
     await expectProblem(lines('GET * HTTP/1.1', 'Host: localhost'), 400, 'bad_request');

@@ -1,5 +1,5 @@
 /** Bounds connections and requests of control's HTTP server where Node's defaults set no bound. */
-import type { RequestListener, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type ErrorCode, PlatformError, toProblem } from '../../protocol/errors.ts';
@@ -58,6 +58,8 @@ export function hardenServer(
   server.keepAliveTimeout = serverLimits.keepAliveMs;
   server.maxHeadersCount = serverLimits.headers;
   server.timeout = serverLimits.idleMs;
+  // Offers of other protocols are ignored (RFC 9110, 7.8): curl and Java's client offer HTTP/2 with any request.
+  Object.assign(server, { shouldUpgradeCallback: offersWebSocket });
   const ending = new WeakSet<Duplex>();
   const guard = new ConnectionGuard({
     limits,
@@ -95,8 +97,13 @@ export function withValidHeads(listener: RequestListener): RequestListener {
     } catch (error) {
       return refuse(response, error);
     }
+    if (request.headers.upgrade !== undefined) response.shouldKeepAlive = false; // Node drops what stands behind it
     listener(request, response);
   };
+}
+
+function offersWebSocket({ headers }: IncomingMessage): boolean {
+  return /(?:^|,)\s*websocket\s*(?:,|$)/i.test(headers.upgrade ?? '');
 }
 
 /** Answers with `error`. The connection ends, since what follows may be read in two ways. */

@@ -180,3 +180,20 @@ test.each([
   expect(head).toContain('application/problem+json');
   expect(body).toContain(`"code":"${code}"`);
 });
+
+test('an offer of another protocol than WebSocket is ignored, and the client told to ask elsewhere what stands behind it', async () => {
+  const started = await start({ connections: 10, perAddress: 10 });
+  started.server.on('upgrade', (_request, socket) => socket.end('HTTP/1.1 101 x\r\n\r\n'));
+  const answerTo = async (upgrade: string) => {
+    const socket = await open(started);
+    const offer = `GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: ${upgrade}\r\n\r\n`;
+    socket.write(`${offer}GET / HTTP/1.1\r\nHost: x\r\n\r\n`);
+    return textOf(socket);
+  };
+  for (const upgrade of ['h2c', 'TLS/1.0, IRC/6.9', 'websockets']) {
+    const answer = await answerTo(upgrade);
+    expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n.*connection: close\r\n.*hello$/is);
+    expect(answer.match(/HTTP\/1\.1/g)).toHaveLength(1);
+  }
+  expect(await answerTo('WebSocket')).toMatch(/^HTTP\/1\.1 101 /);
+});
