@@ -258,7 +258,8 @@ describe('runners whose control has been killed', () => {
     while (first.pids.some(isAlive)) await pause();
     const second = await startControl({ bootId: 'b-2', ...files, guest: 'cwa/log.wasm' });
     while (second.received.lines.length < 20 * perCall) await pause();
-    expect(second.received.lines).toHaveLength(20 * perCall);
+    // Those of the call before too, where its control was killed before the runner heard that they were stored.
+    expect([20 * perCall, 21 * perCall]).toContain(second.received.lines.length);
     while ((await readdir(files.spool)).some((name) => name.startsWith('b-1'))) await pause();
     await rm(folder, { recursive: true });
   });
