@@ -13,6 +13,7 @@ const O_PATH = 0o10000000;
 const depthMax = 256;
 
 interface Owner {
+  /** Numbers of the user and of the group. */
   readonly uid: number;
   readonly gid: number;
 }

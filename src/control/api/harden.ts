@@ -97,7 +97,7 @@ export function withValidHeads(listener: RequestListener): RequestListener {
     } catch (error) {
       return refuse(response, error);
     }
-    if (request.headers.upgrade !== undefined) response.shouldKeepAlive = false; // Node drops what stands behind it
+    if (request.headers.upgrade !== undefined) response.shouldKeepAlive = false; // Node drops the bytes that follow such a request
     listener(request, response);
   };
 }
