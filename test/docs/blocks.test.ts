@@ -1,9 +1,18 @@
-/** Every block of code in README.md and the book is executed by a test; blocks in a form that no test sees are refused. */
+/** Every block of code in README.md, the book and the pages for contributors is executed or compared by a test; blocks in a form that no test sees are refused. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Marked } from 'marked';
 import { describe, expect, it } from 'vitest';
-import { allBlocks, blocksOf, executions, fencedBlocks, pages, root, textOf } from '../support/page-blocks.ts';
+import {
+  allBlocks,
+  blocksOf,
+  contributorPages,
+  executions,
+  fencedBlocks,
+  pages,
+  root,
+  textOf,
+} from '../support/page-blocks.ts';
 
 const ways = Object.keys(executions) as (keyof typeof executions)[];
 
@@ -35,7 +44,7 @@ describe('a block of code', () => {
     expect(() => fencedBlocks('p.md', '```\n')).toThrow('p.md:1');
   });
 
-  it.each(pages)('of %s is fenced, as the pages are rendered', (page) => {
+  it.each([...pages, ...contributorPages])('of %s is fenced, as the pages are rendered', (page) => {
     const rendered = codeIn(textOf(page));
     expect(rendered.filter(({ isFenced }) => !isFenced)).toEqual([]);
     expect(rendered.map(({ text }) => text)).toEqual(
@@ -59,7 +68,7 @@ describe('a drawing', () => {
   it.each(blocksOf('drawings'))(
     'is none of commands, and names files that are there: $page, line $line',
     ({ page, text }) => {
-      expect(text).toMatch(/->|\|/);
+      expect(text).toMatch(/->|<-|\|/);
       expect(text).not.toMatch(/^\s*(?:\$ |(?:wasmcloud|trisiel|npm|curl|cd) )/m);
       const folder = page === 'docs/meter.md' ? 'src/guest/wasm/meter/' : '';
       const files = [...text.matchAll(/(?<![\w/-])[\w/-]+\.ts\b|\bsrc\/[\w/-]+(?![\w/.-])/g)].map(([file]) => file);

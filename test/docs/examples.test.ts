@@ -1,6 +1,6 @@
 /** Blocks of the book that are read or built by themselves: manifests, settings, lines, programs. */
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -161,4 +161,27 @@ describe('a program in a page', () => {
       }
     },
   );
+});
+
+describe('a command for contributors', () => {
+  const scripts = Object.keys(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).scripts);
+  const blocks = blocksOf('working');
+  const lines = blocks.flatMap(({ text }) => text.trimEnd().split('\n'));
+  // The command of a line, and those in its comment.
+  const commands = lines.flatMap((line) => {
+    const [command = '', comment = ''] = line.split(/\s+# /);
+    return [command, ...[...comment.matchAll(/`([^`]+)`/g)].map(([, named = '']) => named)];
+  });
+
+  it('is there', () => {
+    expect(commands.length).toBeGreaterThan(8);
+  });
+
+  it.each(commands)('is one of the project: %s', (command) => {
+    const [, script] = /^npm (?:run )?(\S+)/.exec(command) ?? [];
+    if (script !== undefined) expect(['ci', ...scripts]).toContain(script);
+    else expect(command).toMatch(/^(?:\w+=\S+ )*(?:npx vitest run|node) \S|^\.ci\/run$/);
+    const files = command.split(' ').filter((word) => word.includes('/'));
+    expect(files.filter((file) => !existsSync(join(root, file)))).toEqual([]);
+  });
 });

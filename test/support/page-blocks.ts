@@ -1,10 +1,12 @@
-/** The fenced blocks of README.md and the book, and the test that executes each. */
+/** The fenced blocks of README.md, the book and the pages for contributors, and the test that executes each. */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { begin, end } from '../../docs/marks.ts';
 
 export const root = join(import.meta.dirname, '../..');
 export const pages: readonly string[] = [...globSync('docs/**/*.md', { cwd: root }), 'README.md'].sort();
+/** Pages for those who change the code. */
+export const contributorPages: readonly string[] = ['ARCHITECTURE.md', 'CONTRIBUTING.md'];
 
 export interface PageBlock {
   readonly page: string;
@@ -43,6 +45,7 @@ const isTyped = ({ language }: PageBlock): boolean => language === 'console' || 
 /** Commands that .ci/run runs: nothing that a test could add. */
 const ofCi = ['npm ci', 'npm run demo', 'npm test'];
 const isOfCi = (block: PageBlock): boolean =>
+  block.page !== 'CONTRIBUTING.md' &&
   isTyped(block) &&
   block.text
     .trimEnd()
@@ -159,6 +162,11 @@ export const executions = {
     test: 'test/docs/reference.test.ts',
     takes: (block) => ['usage', 'diagram'].includes(block.language) && isWritten(block),
   },
+  /** Compared with the scripts of package.json and the files that are there. */
+  working: {
+    test: 'test/docs/examples.test.ts',
+    takes: (block) => block.page === 'CONTRIBUTING.md' && block.language === 'sh',
+  },
   /** A drawing, no example: the files in it are there. */
   drawings: {
     test: 'test/docs/blocks.test.ts',
@@ -202,7 +210,7 @@ export function fencedBlocks(page: string, text: string): readonly PageBlock[] {
 
 /** Returns the fenced blocks of all pages. */
 export function allBlocks(): readonly PageBlock[] {
-  return pages.flatMap((page) => fencedBlocks(page, textOf(page)));
+  return [...pages, ...contributorPages].flatMap((page) => fencedBlocks(page, textOf(page)));
 }
 
 /** Returns the blocks that are executed in one way. */
