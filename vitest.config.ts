@@ -17,9 +17,9 @@ export default defineConfig({
     // Real processes and JSPI: one process per file, never threads.
     pool: 'forks',
     // Waits end with an event; these only bound a test that hangs.
-    testTimeout: 180_000,
-    hookTimeout: 180_000,
-    expect: { poll: { timeout: 60_000 } },
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
+    expect: { poll: { timeout: 120_000 } },
     maxWorkers: 2,
     // Real processes on a loaded machine: a test is tried once more, and named in the summary as retried. What random
     // inputs found stays found.

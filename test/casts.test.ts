@@ -19,7 +19,7 @@ import { type OwnCode, readOwnCode } from './support/own-code.ts';
 let code: OwnCode;
 beforeAll(() => {
   code = readOwnCode();
-}, 120_000);
+});
 afterAll(() => code.close());
 
 /** An element at an index, or the first or last one: the lines around know how long the list is. */
@@ -67,7 +67,7 @@ function unreasoned(source: Node, text: string, checker: Checker): readonly numb
 }
 
 describe('a cast', () => {
-  it('of our own code has its reason beside it', { timeout: 120_000 }, () => {
+  it('of our own code has its reason beside it', () => {
     const { files, checker } = code;
     expect(files.length).toBeGreaterThan(500);
     const missing = files.flatMap(({ path, source, text }) =>

@@ -19,10 +19,10 @@ import { type OwnCode, readOwnCode } from './support/own-code.ts';
 let code: OwnCode;
 beforeAll(() => {
   code = readOwnCode();
-}, 120_000);
+});
 afterAll(() => code.close());
 
-describe('a comment of our own code', { timeout: 120_000 }, () => {
+describe('a comment of our own code', () => {
   it('stands where names and types do not say the contract', () => {
     const declared = code.files.flatMap((file) => declarationsOf(file, code.checker));
     expect(declared.length).toBeGreaterThan(3000);

@@ -71,7 +71,7 @@ onCluster('a cluster in zones', () => {
     expect(accepted.status).toBe(202);
     const place = new URL(String(accepted.headers.location), 'http://egret.localhost').pathname;
     const state = async (): Promise<string> => (await cluster.call(cluster.nodes[2]!, 'egret', { path: place })).body;
-    await expect.poll(state, { timeout: 30_000 }).toContain('"done"');
+    await expect.poll(state).toContain('"done"');
   });
 
   test('when a holder is killed, the next node takes over, and a proxy that follows hints fails only calls in flight', async () => {
@@ -90,7 +90,7 @@ onCluster('a cluster in zones', () => {
     expect((await cluster.call(next, 'badger')).body).toBe('held');
     // It comes back, knows the others from before, and takes what is its own.
     await cluster.restartNode(holder);
-    await expect.poll(async () => (await cluster.call(next, 'badger')).status, { timeout: 30_000 }).toBe(421);
+    await expect.poll(async () => (await cluster.call(next, 'badger')).status).toBe(421);
     await through.more(50);
     const { failed, inFlight } = await through.stop();
     expect(failed).toEqual([]);

@@ -91,11 +91,11 @@ onCluster('a cluster whose processes are killed', () => {
   test('a node that is drained finishes and ends; one that is removed ends and cannot join again', async () => {
     const drained = node(3).node!.child;
     expect((await api(cluster.control(), cluster.user, 'POST', '/nodes/node-4/drain')).status).toBe(204);
-    await expect.poll(() => drained.exitCode, { timeout: 30_000 }).toBe(0);
+    await expect.poll(() => drained.exitCode).toBe(0);
     const back = await cluster.restartNode(node(3));
     expect((await cluster.call(node(3), 'otter')).body).toBe('second');
     expect((await api(cluster.control(), cluster.user, 'DELETE', '/nodes/node-4')).status).toBe(204);
-    await expect.poll(() => back.child.exitCode, { timeout: 30_000 }).toBe(1);
+    await expect.poll(() => back.child.exitCode).toBe(1);
     expect(back.log()).toContain('removed from the cluster');
     await expect(cluster.restartNode(node(3))).rejects.toThrow(/not the token of a node/);
     node(3).node = null;
@@ -105,7 +105,7 @@ onCluster('a cluster whose processes are killed', () => {
   test('two processes with the token of one node: the newer one serves, the older one ends', async () => {
     const older = node(2).node!;
     const newer = await cluster.addTwin(node(2));
-    await expect.poll(() => older.child.exitCode, { timeout: 30_000 }).toBe(1);
+    await expect.poll(() => older.child.exitCode).toBe(1);
     expect(older.log()).toContain('another process has joined');
     expect(newer.child.exitCode).toBeNull();
     await newer.stop();

@@ -47,7 +47,7 @@ onCluster('a cluster whose servers are away', () => {
     expect([...load.failed, ...storing.failed]).toEqual([]);
     await expect.poll(() => uncounted(load.answered), { timeout: 60_000 }).toBe(0);
     await expect
-      .poll(async () => (await push(cluster.control(), cluster.user, repo, 'logging')).stderr, { timeout: 30_000 })
+      .poll(async () => (await push(cluster.control(), cluster.user, repo, 'logging')).stderr)
       .toContain('live on 2 of 2 nodes');
   });
 
@@ -84,18 +84,14 @@ onCluster('a cluster whose servers are away', () => {
     await load.stop();
     expect(load.failed).toEqual([]);
     await expect.poll(() => uncounted(load.answered), { timeout: 120_000 }).toBe(0);
-    await expect
-      .poll(async () => (await cluster.call(cluster.nodes[0]!, 'storing', { path: '/?y' })).body, { timeout: 30_000 })
-      .toBe('y');
+    await expect.poll(async () => (await cluster.call(cluster.nodes[0]!, 'storing', { path: '/?y' })).body).toBe('y');
   });
 
   let rounds = 0;
   test('a cursor is good on every control: a tail goes on at the other one, without a gap or a duplicate', async () => {
     // The controls have found their database again.
     for (const control of [0, 1])
-      await expect
-        .poll(async () => (await fetch(`${cluster.control(control).controlUrl}/readyz`)).status, { timeout: 30_000 })
-        .toBe(200);
+      await expect.poll(async () => (await fetch(`${cluster.control(control).controlUrl}/readyz`)).status).toBe(200);
     const node = cluster.nodes[0]!;
     // Either control may have stored a line, so one round would show only every second time what a cursor of the other is.
     for (let round = 0; round < 8; round += 1) {

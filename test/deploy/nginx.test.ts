@@ -84,7 +84,7 @@ describe.skipIf(missing !== null)('behind nginx', () => {
       if (nginx.exitCode !== null) throw new Error(`nginx has ended: ${errors}`);
       await delay(50);
     }
-  }, 120_000);
+  });
   afterAll(async () => {
     if (nginx !== undefined && nginx.exitCode === null) {
       nginx.kill('SIGTERM');

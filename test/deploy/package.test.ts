@@ -23,7 +23,7 @@ describe('the package', () => {
     top = await mkdtemp(join(root, 'dist/package-test-'));
     folder = join(top, 'lib/node_modules/trisiel');
     await buildPackage(folder);
-  }, 120_000);
+  });
   afterAll(async () => {
     await rm(top, { recursive: true, force: true });
     await removeTemporaryFolders();
@@ -106,5 +106,5 @@ describe('the package', () => {
       child.kill('SIGINT');
       await exit;
     }
-  }, 120_000);
+  });
 });

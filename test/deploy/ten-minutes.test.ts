@@ -64,7 +64,7 @@ describe.skipIf(missing != null)('the page on installing', () => {
         );
       execFileSync('npm', ['pack', '--silent', folder], { cwd: machine.cwd });
     }
-  }, 120_000);
+  });
 
   afterAll(async () => {
     await caddy?.stop();

@@ -51,7 +51,7 @@ onCluster('functions that some nodes hold', () => {
     parts = await controlParts(shared, { read: stored.read });
     for (const [index, zone] of zones.entries()) await add(`node-${index}`, zone);
     await parts.live.until(() => parts.live.list().filter(({ isServing }) => isServing).length === 3, 30_000);
-  }, 60_000);
+  });
   afterAll(async () => {
     await Promise.all(nodes.map(({ stop }) => stop()));
     await parts?.close();

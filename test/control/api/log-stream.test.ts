@@ -15,7 +15,7 @@ let ada: string;
 let bob: string;
 const path = '/handlers/otter/logs/stream';
 
-beforeEach(() => start({ perUser: 4, stallMs: 400, heartbeatMs: 200, closeMs: 200 }));
+beforeEach(() => start({ perUser: 4 }));
 
 afterEach(() => platform.close());
 
@@ -238,6 +238,7 @@ describe('the end', () => {
   });
 
   test('a reader that answers no ping is hung up on', async () => {
+    await restart({ heartbeatMs: 200 });
     const deaf = await rawStream(platform, ada);
     deaf.resume();
     await new Promise((resolve) => deaf.once('close', resolve));

@@ -261,7 +261,7 @@ describe('every operation', () => {
     expect(wrong).toEqual([]);
     expect(asked).toBe((apiOperations(platform).length - open.length) * tokens.size);
     expect(tokens.size).toBe(people.length * scopes.length + 4);
-  }, 120_000);
+  });
 
   test('leaves a handler of a suspended owner readable for its team, and nothing more', async () => {
     await platform.accounts.users.change('owner', { suspended: true });

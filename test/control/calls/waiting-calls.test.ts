@@ -16,16 +16,15 @@ const nowMs = 1_000_000;
 onEachDatabase('100,000 waiting calls', (dialect) => {
   let store: TemporaryDatabase;
 
-  // Filled once: only the last test changes what waits.
-  beforeAll(async () => {
-    store = await dialect.temporary();
-    const { db } = store;
+  /** Makes a database in which as many handlers have callsEach calls each; the handler that comes last is bob's. */
+  async function filled(count: number): Promise<TemporaryDatabase> {
+    const made = await dialect.temporary();
+    const { db } = made;
     for (const id of ['ada', 'bob'])
       await db.insertInto('users').values({ id, name: id, password_hash: '', created_ms: 0 }).execute();
-    // The handler that comes last belongs to another user.
     await sql`insert into handlers (id, name, owner_id, next_number, created_ms)
-      with recursive n(i) as (select 0 union all select i + 1 from n where i + 1 < ${sql.lit(handlers)})
-      select 'h' || i, 'n' || i, case when i = ${sql.lit(handlers - 1)} then 'bob' else 'ada' end, 1, 0 from n`.execute(
+      with recursive n(i) as (select 0 union all select i + 1 from n where i + 1 < ${sql.lit(count)})
+      select 'h' || i, 'n' || i, case when i = ${sql.lit(count - 1)} then 'bob' else 'ada' end, 1, 0 from n`.execute(
       db,
     );
     // In parts, each well within the time of a statement.
@@ -36,6 +35,12 @@ onEachDatabase('100,000 waiting calls', (dialect) => {
         select handlers.id || '-' || i, handlers.id, 'ready', i, 0, 1, 0, '{}', ${Buffer.from('body')}, i
         from handlers cross join n`.execute(db);
     await analyze(db, 'calls', 'handlers', 'users');
+    return made;
+  }
+
+  // Filled once: no test changes what waits in it.
+  beforeAll(async () => {
+    store = await filled(handlers);
   });
   afterAll(() => store.close());
 
@@ -82,14 +87,14 @@ onEachDatabase('100,000 waiting calls', (dialect) => {
   });
 
   it('behind runs of a schedule that may not overlap are found, and the runs follow each other', async () => {
-    await store.db
+    const own = await filled(1);
+    await own.db
       .updateTable('calls')
       .set({ schedule: 's', is_serial: 1 })
       .where('handler_id', '=', 'h0')
       .where('due_ms', '<', 500)
       .execute();
-    await store.db.deleteFrom('calls').where('handler_id', '!=', 'h0').execute();
-    const deliveries = new CallDeliveries({ db: store.db, now: () => nowMs, random: () => 0 });
+    const deliveries = new CallDeliveries({ db: own.db, now: () => nowMs, random: () => 0 });
     const take = (running: number) =>
       deliveries.take({ takenId: 't', running: new Map([['h0', running]]), places: placesFor(100) });
     const [serial, ...none] = await take(0);
@@ -100,5 +105,6 @@ onEachDatabase('100,000 waiting calls', (dialect) => {
     );
     await deliveries.done(serial!, { invocation: null, answer: null });
     expect((await take(callLimits.concurrency - 1)).map(({ id }) => id)).toEqual(['h0-1']);
+    await own.close();
   });
 });

@@ -161,7 +161,7 @@ describe('concurrency', () => {
 
   test('asking db inside a transaction of db ends in a coded error instead of a standstill', async () => {
     const narrow = new Kysely<Schema>({
-      dialect: new Sqlite3Dialect({ file: join(folder, 'a.db'), synchronous: 'normal', waitMs: 50 }),
+      dialect: new Sqlite3Dialect({ file: join(folder, 'a.db'), synchronous: 'normal', waitMs: 2_000 }),
     });
     const wrong = narrow.transaction().execute(() => narrow.selectFrom('users').selectAll().execute());
     await expect(wrong).rejects.toMatchObject({ code: 'unavailable' });

@@ -341,4 +341,4 @@ it('keeps random values of random types as they are, there and back', async () =
       value,
     ]);
   }
-}, 60_000);
+});

@@ -180,7 +180,7 @@ describe('ends of a call', () => {
       }),
       { numRuns: 60 },
     );
-  }, 60_000);
+  });
 });
 
 describe('the beginning of a call', () => {
@@ -239,7 +239,7 @@ describe('a pool', () => {
     });
     expect(pool.idle).toBe(stackLimits.idleMax);
     expect(pool.size).toBe(stackLimits.idleMax);
-  }, 60_000);
+  });
 
   it('gives a stack up after usesMax calls, with the pages that deep calls have touched', async () => {
     const pool = new StackPool();

@@ -247,7 +247,7 @@ describe('running out', () => {
     ['br_if that takes a value along', '(drop (br_if 3 (i32.const 1) (local.get 1)))'],
     ['br_table', '(br_table 0 2 (local.get 1))'],
     ['br_if that takes none', '(br_if 2 (local.get 1))'],
-  ])('a tight loop left by %s has used what it has executed', { timeout: 10_000 }, (_, leave) => {
+  ])('a tight loop left by %s has used what it has executed', (_, leave) => {
     // Nine rounds, in an inner loop of an outer one.
     const body = (count: string) => `(func (export "run") (result i32) (local i32 i32)
       (block (result i32) ${count} (block (loop ${count} (loop (result i32) ${count}

@@ -72,7 +72,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   fc.record({ op: fc.constant('resize' as const), path, size: fc.nat(20) }),
 );
 
-test('memory, host folder and node:fs agree on every operation', { timeout: 60_000 }, () => {
+test('memory, host folder and node:fs agree on every operation', () => {
   fc.assert(
     fc.property(fc.array(operation, { minLength: 1, maxLength: 60 }), (operations) => {
       const folder = fs.mkdtempSync(join(tmpdir(), 'trisiel-fs-'));

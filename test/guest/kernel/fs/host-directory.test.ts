@@ -136,7 +136,7 @@ test('errors of the host keep their meaning', () => {
   expect(handle.read(new Uint8Array(1), 0)).toBe(Errno.badDescriptor);
 });
 
-test('no sequence of operations reads or changes anything outside', { timeout: 60_000 }, () => {
+test('no sequence of operations reads or changes anything outside', () => {
   const segment = fc.constantFrom('a', 'b', 'c', '..', '..', '.', 'secret', 'inside');
   const path = fc.array(segment, { minLength: 1, maxLength: 4 }).map((segments) => segments.join('/'));
   const operation = fc.oneof(
