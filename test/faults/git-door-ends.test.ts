@@ -5,9 +5,10 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { flushPkt, pktLine } from '../../src/control/git/pkt-line.ts';
 import type { PushSession } from '../../src/protocol/push.ts';
+import { beforeAttempts } from '../support/attempts.ts';
 import { git, makeRepo, removeTemporaryFolders } from '../support/e2e.ts';
 import { type DoorPlatform, type DoorUser, platformHooks, startDoor } from '../support/git-platform.ts';
 import { commandSection, openPost, pushBody, zero } from '../support/git-requests.ts';
@@ -19,29 +20,32 @@ let hello: Buffer;
 let inside: { before?: (id: string) => void; accepted?: (id: string) => void } = {};
 const limits = { refs: 3, pushBytes: 4_000_000, drainMs: 30_000 };
 
-beforeAll(async () => {
-  platform = await startDoor({
-    limits,
-    receiver: (deployments) => ({
-      begin(push): PushSession {
-        const session = deployments.begin(push);
-        const { before, accepted } = inside;
-        return {
-          preReceive: async (objects, print, signal) => {
-            before?.(push.handlerId);
-            const isAccepted = await session.preReceive(objects, print, signal);
-            accepted?.(push.handlerId);
-            return isAccepted;
-          },
-          refsMoved: (print) => session.refsMoved(print),
-          ended: () => session.ended(),
-        };
-      },
-    }),
-  });
-  user = await platform.user();
-  hello = await readFile(new URL('../../fixtures/guests/cwa/hello.wasm', import.meta.url));
-});
+beforeAttempts(
+  async () => {
+    platform = await startDoor({
+      limits,
+      receiver: (deployments) => ({
+        begin(push): PushSession {
+          const session = deployments.begin(push);
+          const { before, accepted } = inside;
+          return {
+            preReceive: async (objects, print, signal) => {
+              before?.(push.handlerId);
+              const isAccepted = await session.preReceive(objects, print, signal);
+              accepted?.(push.handlerId);
+              return isAccepted;
+            },
+            refsMoved: (print) => session.refsMoved(print),
+            ended: () => session.ended(),
+          };
+        },
+      }),
+    });
+    user = await platform.user();
+    hello = await readFile(new URL('../../fixtures/guests/cwa/hello.wasm', import.meta.url));
+  },
+  () => platform.close(),
+);
 afterAll(async () => {
   await platform.close();
   await removeTemporaryFolders();

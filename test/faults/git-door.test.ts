@@ -18,9 +18,8 @@ import { basic, pushBody, zero } from '../support/git-requests.ts';
 let platform: DoorPlatform;
 let user: DoorUser;
 let hello: Buffer;
-const commandsMs = 1_500;
 beforeAll(async () => {
-  platform = await startDoor({ limits: { commandsMs } });
+  platform = await startDoor();
   user = await platform.user();
   hello = await readFile(new URL('../../fixtures/guests/cwa/hello.wasm', import.meta.url));
 });
@@ -32,7 +31,6 @@ afterAll(async () => {
 interface Answer {
   readonly status: number;
   readonly body: Buffer;
-  readonly ms: number;
 }
 
 interface SendOptions {
@@ -46,7 +44,6 @@ const agent = new Agent({ keepAlive: false });
 
 function send(path: string, options: SendOptions = {}): Promise<Answer> {
   const { method = 'POST', headers = {}, token = user.token, body } = options;
-  const startMs = performance.now();
   return new Promise((resolve, reject) => {
     const outgoing = request(
       // Not as a URL: that would tidy the path up.
@@ -66,7 +63,6 @@ function send(path: string, options: SendOptions = {}): Promise<Answer> {
           resolve({
             status: response.statusCode ?? 0,
             body: Buffer.concat(chunks),
-            ms: performance.now() - startMs,
           }),
         );
       },
@@ -83,11 +79,11 @@ interface Deployed {
 }
 
 let names = 0;
-async function deployed(): Promise<Deployed> {
+async function deployed(owner = user): Promise<Deployed> {
   names += 1;
   const handler = `fault-${names}`;
   const repo = await makeRepo({ 'hello.wasm': hello });
-  const result = await platform.push(user, repo, handler);
+  const result = await platform.push(owner, repo, handler);
   expect(result.status, result.stderr).toBe(0);
   await platform.door.idle();
   return { handler, repo, id: (await platform.handlers.find(handler))!.id };
@@ -118,6 +114,11 @@ function gitChildren(): readonly string[] {
       return [];
     }
   });
+}
+
+/** Pushes until it goes through: limits that a test makes short are too short for git now and then on a busy machine. */
+async function pushAtLast(door: DoorPlatform, owner: DoorUser, repo: string, handler: string): Promise<void> {
+  while ((await door.push(owner, repo, handler)).status !== 0);
 }
 
 /** Until `done` holds; the test's own time-out bounds it. */
@@ -190,14 +191,16 @@ describe('fault 1: requests without the right to make them', () => {
 
 describe('fault 2: clients that go away', () => {
   it('ends 200 abandoned pushes without a trace', async () => {
-    const { handler, repo, id } = await deployed();
+    // A user of its own: pushes of one are counted.
+    const owner = await platform.user();
+    const { handler, repo, id } = await deployed(owner);
     await commit(repo, { 'big.bin': randomBytes(300_000) });
     const old = (await platform.repositories.refs(id)).get('refs/heads/main')!;
     const body = await pushBody(repo, [[old, await head(repo), 'refs/heads/main']]);
     const head200 = [
       `POST /${handler}.git/git-receive-pack HTTP/1.1`,
       'host: x',
-      `authorization: ${basic(user.token)}`,
+      `authorization: ${basic(owner.token)}`,
       `content-length: ${body.length}`,
       '\r\n',
     ].join('\r\n');
@@ -218,7 +221,7 @@ describe('fault 2: clients that go away', () => {
     expect((await platform.repositories.refs(id)).get('refs/heads/main')).toBe(old);
     const objects = readdirSync(join(platform.repositories.pathOf(id), 'objects'));
     expect(objects.filter((name) => name.startsWith('tmp_objdir') || name.startsWith('incoming'))).toEqual([]);
-    expect((await platform.push(user, repo, handler)).status).toBe(0);
+    expect((await platform.push(owner, repo, handler)).status).toBe(0);
   });
 
   it('forgets a push whose client goes while runners compile', async () => {
@@ -428,23 +431,30 @@ describe('fault 7: commands that come slowly', () => {
   });
 
   it('answers 408 when they stall', async () => {
-    const { handler } = await untouched();
-    for (const service of ['receive-pack', 'upload-pack']) {
-      const startMs = performance.now();
-      const status = await new Promise<number>((resolve, reject) => {
-        const outgoing = request(
-          `${platform.url}/${handler}.git/git-${service}`,
-          { method: 'POST', headers: { authorization: basic(user.token) } },
-          (response) => {
-            response.resume();
-            resolve(response.statusCode ?? 0);
-          },
-        );
-        outgoing.on('error', reject);
-        outgoing.write('00');
-      });
-      expect(status).toBe(408);
-      expect(performance.now() - startMs).toBeGreaterThanOrEqual(commandsMs - 50);
+    const commandsMs = 1_500;
+    const strict = await startDoor({ limits: { commandsMs } });
+    try {
+      const owner = await strict.user();
+      await pushAtLast(strict, owner, await makeRepo({ 'hello.wasm': hello }), 'stalls');
+      for (const service of ['receive-pack', 'upload-pack']) {
+        const startMs = performance.now();
+        const status = await new Promise<number>((resolve, reject) => {
+          const outgoing = request(
+            `${strict.url}/stalls.git/git-${service}`,
+            { method: 'POST', headers: { authorization: basic(owner.token) } },
+            (response) => {
+              response.resume();
+              resolve(response.statusCode ?? 0);
+            },
+          );
+          outgoing.on('error', reject);
+          outgoing.write('00');
+        });
+        expect(status).toBe(408);
+        expect(performance.now() - startMs).toBeGreaterThanOrEqual(commandsMs - 50);
+      }
+    } finally {
+      await strict.close();
     }
   });
 });
@@ -458,7 +468,7 @@ describe('a client that stops or sends too much in the middle of its pack', () =
     try {
       const owner = await strict.user();
       const repo = await makeRepo({ 'hello.wasm': hello });
-      expect((await strict.push(owner, repo, 'strict')).status).toBe(0);
+      await pushAtLast(strict, owner, repo, 'strict');
       const { id } = (await strict.handlers.find('strict'))!;
       const before = await strict.repositories.refs(id);
       await commit(repo, { 'data.bin': randomBytes(400_000) });
@@ -489,7 +499,7 @@ describe('a client that stops or sends too much in the middle of its pack', () =
   });
 
   it('pushes too often: it is told when to try again', async () => {
-    const strict = await startDoor({ limits: { pushes: { burst: 1, everyMs: 60_000, keys: 10 } } });
+    const strict = await startDoor({ limits: { pushes: { burst: 1, everyMs: 600_000, keys: 10 } } });
     try {
       const owner = await strict.user();
       const repo = await makeRepo({ 'hello.wasm': hello });
@@ -595,17 +605,16 @@ describe('fault 12: pushes at the same time', () => {
   });
 
   it('to a new name by two users give it to one of them', async () => {
+    names += 1;
+    const name = `contested-${names}`;
     const other = await platform.user();
     const repos = await Promise.all([1, 2].map(() => makeRepo({ 'hello.wasm': hello })));
-    const results = await Promise.all([
-      platform.push(user, repos[0]!, 'contested'),
-      platform.push(other, repos[1]!, 'contested'),
-    ]);
+    const results = await Promise.all([platform.push(user, repos[0]!, name), platform.push(other, repos[1]!, name)]);
     expect(results.map(({ status }) => status === 0).sort()).toEqual([false, true]);
     const loser = results.find(({ status }) => status !== 0)!;
     expect(loser.stderr).toContain('the name is taken');
     await platform.door.idle();
-    const handler = (await platform.handlers.find('contested'))!;
+    const handler = (await platform.handlers.find(name))!;
     expect(handler.ownerId).toBe(results[0]!.status === 0 ? user.id : other.id);
   });
 });

@@ -1,6 +1,7 @@
 /** Starts screens for tests: one user with three handlers behind a real API, one of them with a history. */
 import process from 'node:process';
-import { afterAll, afterEach, beforeAll } from 'vitest';
+import { afterAll, afterEach } from 'vitest';
+import { beforeAttempts } from './attempts.ts';
 import { type OpenOptions, Terminal } from './terminal.tsx';
 import { type Control, line, record, startControl } from './ui-cli.ts';
 
@@ -13,18 +14,21 @@ export interface TestScreens {
 }
 
 /**
- * Starts control once for the file. `alpha` has v1 and v2 retired, v3 failed, v4 live, four log lines and two
+ * Starts control once for the file, and anew for a test that is tried once more. `alpha` has v1 and v2 retired, v3 failed, v4 live, four log lines and two
  * invocations; `beta` and `gamma` are empty.
  */
 export function testScreens(): TestScreens {
   let control: Control | undefined;
   let token = '';
   let terminals: Terminal[] = [];
-  beforeAll(async () => {
-    control = await startControl();
-    token = await control.user('ada');
-    await fill(control);
-  });
+  beforeAttempts(
+    async () => {
+      control = await startControl();
+      token = await control.user('ada');
+      await fill(control);
+    },
+    async () => control?.close(),
+  );
   afterEach(({ task }) => {
     // A test that waits for a text in vain says nothing itself: its last frames do.
     if (task.result?.state === 'fail')

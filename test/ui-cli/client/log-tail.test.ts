@@ -1,17 +1,21 @@
 import { createServer } from 'node:http';
 import { type AddressInfo, connect, createServer as createWire, type Socket } from 'node:net';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, expect, test } from 'vitest';
 import type { PlatformError } from '../../../src/protocol/errors.ts';
 import { LogTail, type LogTailOptions } from '../../../ui-cli/client/log-tail.ts';
+import { beforeAttempts } from '../../support/attempts.ts';
 import { type Control, line, startControl } from '../../support/ui-cli.ts';
 
 let control: Control;
 let token: string;
-beforeAll(async () => {
-  control = await startControl();
-  token = await control.user('ada');
-  await control.handler('swift-otter', 'ada');
-});
+beforeAttempts(
+  async () => {
+    control = await startControl();
+    token = await control.user('ada');
+    await control.handler('swift-otter', 'ada');
+  },
+  () => control.close(),
+);
 afterAll(() => control.close());
 
 const open: Recorder[] = [];

@@ -1,12 +1,16 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
+import { beforeAttempts } from '../../support/attempts.ts';
 import { type Control, Home, launcher, password, run, startControl } from '../../support/ui-cli.ts';
 
 let control: Control;
-beforeAll(async () => {
-  control = await startControl();
-});
+beforeAttempts(
+  async () => {
+    control = await startControl();
+  },
+  () => control.close(),
+);
 afterAll(() => control.close());
 
 test('sign up, who am I, log out, log in: the whole life of a login', async () => {

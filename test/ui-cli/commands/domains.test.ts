@@ -1,15 +1,19 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
+import { beforeAttempts } from '../../support/attempts.ts';
 import { type Control, Home, startControl } from '../../support/ui-cli.ts';
 
 let control: Control;
 let home: Home;
 let variables: Record<string, string>;
-beforeAll(async () => {
-  control = await startControl();
-  home = await Home.make(control);
-  variables = { WASMCLOUD_TOKEN: await control.user('ada') };
-  await control.handler('otter', 'ada');
-});
+beforeAttempts(
+  async () => {
+    control = await startControl();
+    home = await Home.make(control);
+    variables = { WASMCLOUD_TOKEN: await control.user('ada') };
+    await control.handler('otter', 'ada');
+  },
+  () => control.close(),
+);
 afterAll(() => control.close());
 
 const wasmcloud = (...words: readonly string[]) => home.wasmcloud(words, { variables });

@@ -6,7 +6,8 @@ import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, expect, test, vi } from 'vitest';
+import { beforeAttempts } from '../../support/attempts.ts';
 import { type Control, Home, line, record, root, startControl } from '../../support/ui-cli.ts';
 
 let control: Control;
@@ -16,31 +17,34 @@ let variables: Record<string, string>;
 let stalling: Server;
 let passedBytes = 0;
 
-beforeAll(async () => {
-  control = await startControl();
-  home = await Home.make(control);
-  variables = { WASMCLOUD_TOKEN: await control.user('ada') };
-  for (const name of ['otter', 'quiet']) await control.handler(name, 'ada');
-  // Texts that CSV quotes, with line ends.
-  await control.write(...Array.from({ length: 3_000 }, (_, n) => line('otter', `line ${n}, "quoted"\nand more`)));
-  const ids = Array.from({ length: 600 }, (_, n) => `i_${String(n).padStart(8, '0')}`);
-  await control.record({ records: ids.map((id) => record('otter', id)), counts: [] });
-  stalling = createServer((asked, answer) => {
-    const headers = { ...asked.headers, 'accept-encoding': 'identity' };
-    const inner = request(control.url + asked.url, { headers }, (response) => {
-      answer.writeHead(response.statusCode ?? 500, { 'content-type': response.headers['content-type'] });
-      let left = passedBytes;
-      response.on('data', (chunk: Buffer) => {
-        if (left > 0) answer.write(chunk.subarray(0, left));
-        left -= chunk.length;
-        if (left <= 0) response.pause();
+beforeAttempts(
+  async () => {
+    control = await startControl();
+    home = await Home.make(control);
+    variables = { WASMCLOUD_TOKEN: await control.user('ada') };
+    for (const name of ['otter', 'quiet']) await control.handler(name, 'ada');
+    // Texts that CSV quotes, with line ends.
+    await control.write(...Array.from({ length: 3_000 }, (_, n) => line('otter', `line ${n}, "quoted"\nand more`)));
+    const ids = Array.from({ length: 600 }, (_, n) => `i_${String(n).padStart(8, '0')}`);
+    await control.record({ records: ids.map((id) => record('otter', id)), counts: [] });
+    stalling = createServer((asked, answer) => {
+      const headers = { ...asked.headers, 'accept-encoding': 'identity' };
+      const inner = request(control.url + asked.url, { headers }, (response) => {
+        answer.writeHead(response.statusCode ?? 500, { 'content-type': response.headers['content-type'] });
+        let left = passedBytes;
+        response.on('data', (chunk: Buffer) => {
+          if (left > 0) answer.write(chunk.subarray(0, left));
+          left -= chunk.length;
+          if (left <= 0) response.pause();
+        });
+        answer.on('close', () => response.destroy());
       });
-      answer.on('close', () => response.destroy());
-    });
-    inner.end();
-  }).listen(0, '127.0.0.1');
-  await once(stalling, 'listening');
-});
+      inner.end();
+    }).listen(0, '127.0.0.1');
+    await once(stalling, 'listening');
+  },
+  () => control.close(),
+);
 afterAll(async () => {
   stalling.closeAllConnections();
   stalling.close();

@@ -1,27 +1,31 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { handlerIdOf } from '../../../src/protocol/names.ts';
+import { beforeAttempts } from '../../support/attempts.ts';
 import { type Control, Home, line, record, startControl } from '../../support/ui-cli.ts';
 
 let control: Control;
 let home: Home;
 let variables: Record<string, string>;
-beforeAll(async () => {
-  control = await startControl();
-  home = await Home.make(control);
-  variables = { WASMCLOUD_TOKEN: await control.user('ada') };
-  await control.handler('swift-otter', 'ada');
-  await control.deploy({ handler: 'swift-otter', user: 'ada', number: 1, state: 'retired' });
-  await control.deploy({
-    handler: 'swift-otter',
-    user: 'ada',
-    number: 2,
-    state: 'failed',
-    failure: 'a runner could not compile it',
-  });
-  await control.deploy({ handler: 'swift-otter', user: 'ada', number: 3, state: 'live' });
-});
+beforeAttempts(
+  async () => {
+    control = await startControl();
+    home = await Home.make(control);
+    variables = { WASMCLOUD_TOKEN: await control.user('ada') };
+    await control.handler('swift-otter', 'ada');
+    await control.deploy({ handler: 'swift-otter', user: 'ada', number: 1, state: 'retired' });
+    await control.deploy({
+      handler: 'swift-otter',
+      user: 'ada',
+      number: 2,
+      state: 'failed',
+      failure: 'a runner could not compile it',
+    });
+    await control.deploy({ handler: 'swift-otter', user: 'ada', number: 3, state: 'live' });
+  },
+  () => control.close(),
+);
 afterAll(() => control.close());
 
 const wasmcloud = (words: readonly string[], options: { stdin?: string; cwd?: string } = {}) =>

@@ -1,15 +1,19 @@
 /** inspect: modules, components and files that are neither, without a server. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
+import { beforeAttempts } from '../../support/attempts.ts';
 import { type Control, Home, root, startControl } from '../../support/ui-cli.ts';
 
 let control: Control;
 let home: Home;
-beforeAll(async () => {
-  control = await startControl();
-  home = await Home.make(control);
-});
+beforeAttempts(
+  async () => {
+    control = await startControl();
+    home = await Home.make(control);
+  },
+  () => control.close(),
+);
 afterAll(() => control.close());
 
 const inspect = (...words: readonly string[]) => home.wasmcloud(['inspect', ...words]);

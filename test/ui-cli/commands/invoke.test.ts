@@ -2,19 +2,23 @@ import { writeFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { invocationUrl, parseHeader } from '../../../ui-cli/client/invoke.ts';
+import { beforeAttempts } from '../../support/attempts.ts';
 import { type Control, Home, line, record, startControl } from '../../support/ui-cli.ts';
 
 let control: Control;
 let home: Home;
 let variables: Record<string, string>;
-beforeAll(async () => {
-  control = await startControl();
-  home = await Home.make(control);
-  variables = { WASMCLOUD_TOKEN: await control.user('ada') };
-  await control.handler('swift-otter', 'ada');
-});
+beforeAttempts(
+  async () => {
+    control = await startControl();
+    home = await Home.make(control);
+    variables = { WASMCLOUD_TOKEN: await control.user('ada') };
+    await control.handler('swift-otter', 'ada');
+  },
+  () => control.close(),
+);
 afterAll(() => control.close());
 
 interface Seen {

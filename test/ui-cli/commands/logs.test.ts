@@ -2,27 +2,31 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
+import { beforeAttempts } from '../../support/attempts.ts';
 import { type Control, Home, line, record, root, run, startControl } from '../../support/ui-cli.ts';
 
 let control: Control;
 let home: Home;
 let variables: Record<string, string>;
-beforeAll(async () => {
-  control = await startControl();
-  home = await Home.make(control);
-  variables = { WASMCLOUD_TOKEN: await control.user('ada') };
-  for (const name of ['swift-otter', 'quiet', 'chatty', 'choosy']) await control.handler(name, 'ada');
-  await control.write(
-    line('swift-otter', 'old', { timeMs: Date.parse('2019-06-01') }),
-    line('swift-otter', 'hello'),
-    line('swift-otter', 'clear \u001b[2J the screen', { level: 3 }),
-    line('swift-otter', 'boom', { level: 1, invocation: 'i_00000002', stream: 'stderr' }),
-    line('choosy', 'slow', { fields: JSON.stringify({ user: 42, ok: true }) }),
-    line('choosy', 'fast', { deployment: 2, fields: JSON.stringify({ user: 420, ok: true }) }),
-    line('choosy', 'of the preview', { preview: 'dev' }),
-  );
-});
+beforeAttempts(
+  async () => {
+    control = await startControl();
+    home = await Home.make(control);
+    variables = { WASMCLOUD_TOKEN: await control.user('ada') };
+    for (const name of ['swift-otter', 'quiet', 'chatty', 'choosy']) await control.handler(name, 'ada');
+    await control.write(
+      line('swift-otter', 'old', { timeMs: Date.parse('2019-06-01') }),
+      line('swift-otter', 'hello'),
+      line('swift-otter', 'clear \u001b[2J the screen', { level: 3 }),
+      line('swift-otter', 'boom', { level: 1, invocation: 'i_00000002', stream: 'stderr' }),
+      line('choosy', 'slow', { fields: JSON.stringify({ user: 42, ok: true }) }),
+      line('choosy', 'fast', { deployment: 2, fields: JSON.stringify({ user: 420, ok: true }) }),
+      line('choosy', 'of the preview', { preview: 'dev' }),
+    );
+  },
+  () => control.close(),
+);
 afterAll(() => control.close());
 
 const logs = (words: readonly string[]) => home.wasmcloud(['logs', ...words], { variables });

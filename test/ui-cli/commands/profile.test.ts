@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
+import { beforeAttempts } from '../../support/attempts.ts';
 import { removeTemporaryFolders, temporaryFolder } from '../../support/e2e.ts';
 import { type Control, Home, startControl } from '../../support/ui-cli.ts';
 
@@ -8,13 +9,16 @@ let control: Control;
 let home: Home;
 let folder: string;
 let variables: Record<string, string>;
-beforeAll(async () => {
-  control = await startControl();
-  home = await Home.make(control);
-  folder = await temporaryFolder();
-  variables = { WASMCLOUD_TOKEN: await control.user('ada') };
-  await control.handler('swift-otter', 'ada');
-});
+beforeAttempts(
+  async () => {
+    control = await startControl();
+    home = await Home.make(control);
+    folder = await temporaryFolder();
+    variables = { WASMCLOUD_TOKEN: await control.user('ada') };
+    await control.handler('swift-otter', 'ada');
+  },
+  () => control.close(),
+);
 afterAll(async () => {
   await control.close();
   await removeTemporaryFolders();

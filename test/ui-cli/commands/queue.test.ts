@@ -1,21 +1,25 @@
 import { appendFile, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { queueLimits } from '../../../src/protocol/limits.ts';
+import { beforeAttempts } from '../../support/attempts.ts';
 import { type Control, Home, startControl } from '../../support/ui-cli.ts';
 
 let control: Control;
 let home: Home;
 let variables: Record<string, string>;
 let adaId: string;
-beforeAll(async () => {
-  control = await startControl();
-  home = await Home.make(control);
-  const token = await control.user('ada');
-  adaId = (await control.accounts.actorOfToken(token))!.user.id;
-  variables = { WASMCLOUD_TOKEN: token };
-});
+beforeAttempts(
+  async () => {
+    control = await startControl();
+    home = await Home.make(control);
+    const token = await control.user('ada');
+    adaId = (await control.accounts.actorOfToken(token))!.user.id;
+    variables = { WASMCLOUD_TOKEN: token };
+  },
+  () => control.close(),
+);
 afterAll(() => control.close());
 
 const wasmcloud = (...words: readonly string[]) => home.wasmcloud(words, { variables });

@@ -1,18 +1,22 @@
 /** account, tokens, invites, team, transfer, users: as typed, against a real API. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { codeOf, stepAt } from '../../../src/control/accounts/totp.ts';
+import { beforeAttempts } from '../../support/attempts.ts';
 import { type Control, Home, password, startControl } from '../../support/ui-cli.ts';
 
 let control: Control;
 let ada: Home;
 let bob: Home;
-beforeAll(async () => {
-  control = await startControl();
-  ada = await Home.make(control);
-  bob = await Home.make(control);
-  await ada.wasmcloud(['signup', 'ada', '--password-stdin'], { stdin: password });
-  await bob.wasmcloud(['signup', 'bob', '--password-stdin'], { stdin: password });
-});
+beforeAttempts(
+  async () => {
+    control = await startControl();
+    ada = await Home.make(control);
+    bob = await Home.make(control);
+    await ada.wasmcloud(['signup', 'ada', '--password-stdin'], { stdin: password });
+    await bob.wasmcloud(['signup', 'bob', '--password-stdin'], { stdin: password });
+  },
+  () => control.close(),
+);
 afterAll(() => control.close());
 
 const ok = async (home: Home, ...words: string[]) => {

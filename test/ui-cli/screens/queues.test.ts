@@ -1,12 +1,13 @@
 import { access, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
+import { beforeAttempts } from '../../support/attempts.ts';
 import { testScreens } from '../../support/screens.ts';
 import { keys, type Terminal } from '../../support/terminal.tsx';
 
 const screens = testScreens();
 let adaId = '';
-beforeAll(async () => {
+beforeAttempts(async () => {
   adaId = (await screens.control.accounts.actorOfToken(screens.token))!.user.id;
 });
 

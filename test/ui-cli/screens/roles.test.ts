@@ -1,12 +1,13 @@
 /** What a user may not do has no key: each tab of a handler, for each role. */
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { type CollaboratorRole, handlerRoles } from '../../../src/protocol/nouns.ts';
 import type { TabName } from '../../../ui-cli/screens/handler/tab.ts';
+import { beforeAttempts } from '../../support/attempts.ts';
 import { testScreens } from '../../support/screens.ts';
 
 const screens = testScreens();
 const tokens = new Map<string, string>();
-beforeAll(async () => {
+beforeAttempts(async () => {
   const { control, token } = screens;
   tokens.set('owner', token);
   for (const role of ['deployer', 'viewer'] as const satisfies CollaboratorRole[]) {
