@@ -520,6 +520,20 @@ export const protections: readonly Protection[] = [
     tests: ['test/guest/component/tasks.test.ts'],
   },
   {
+    name: 'http: interim responses with status 100 are bounded',
+    file: 'src/guest/kernel/net/interim-responses.ts',
+    find: 'if (this.#dropped > httpResponseLimits.headBytes) break;',
+    replace: '',
+    tests: ['test/conformance/wasi2/http-client.test.ts'],
+  },
+  {
+    name: 'wasi:http: a path has the characters of a URI',
+    file: 'src/guest/kernel/abi/wasi2/http/outgoing-request.ts',
+    find: '|| !pathPattern.test(path)',
+    replace: '',
+    tests: ['test/conformance/wasi2/http-client.test.ts'],
+  },
+  {
     name: 'components: a start function finds no data of later modules',
     file: 'src/guest/component/fused-data.ts',
     find: 'segment.isLate = seen.has(memory) ||',

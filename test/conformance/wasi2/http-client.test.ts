@@ -93,11 +93,11 @@ describe('an outgoing-request', () => {
     for (const name of ['path-with-query', 'scheme', 'authority'])
       expect(await http(`[method]outgoing-request.${name}`, request)).toBe(null);
     await http('[method]outgoing-request.set-method', request, { tag: 'other', value: 'BREW' });
-    await http('[method]outgoing-request.set-path-with-query', request, '/ä?b');
+    await http('[method]outgoing-request.set-path-with-query', request, '/%C3%A4?b');
     await http('[method]outgoing-request.set-scheme', request, { tag: 'other', value: 'HTTP' });
     await http('[method]outgoing-request.set-authority', request, 'example.com:8080');
     expect(await http('[method]outgoing-request.method', request)).toEqual({ tag: 'other', value: 'BREW' });
-    expect(await http('[method]outgoing-request.path-with-query', request)).toBe('/ä?b');
+    expect(await http('[method]outgoing-request.path-with-query', request)).toBe('/%C3%A4?b');
     expect(await http('[method]outgoing-request.scheme', request)).toEqual({ tag: 'HTTP' });
     expect(await http('[method]outgoing-request.authority', request)).toBe('example.com:8080');
     const headers = await http('[method]outgoing-request.headers', request);
@@ -145,6 +145,9 @@ describe('an outgoing-request', () => {
     ['set-authority', 'a/b'],
     ['set-authority', 'a:99999'],
     ['set-path-with-query', '/a b'],
+    ['set-path-with-query', '/ä'],
+    ['set-path-with-query', '/<a>'],
+    ['set-path-with-query', '/`'],
     ['set-path-with-query', '/a\r\nb'],
     ['set-path-with-query', '/a#b'],
   ] as const;
@@ -170,7 +173,7 @@ describe('an outgoing-request', () => {
       res.end(JSON.stringify([req.method, req.url, host, a, agent, handler]));
     });
     const one = client(address);
-    const { status, text } = await fetchText(one, address, { path: '/p?q=ä', fields: { 'x-a': '1' } });
+    const { status, text } = await fetchText(one, address, { path: '/p?q=%C3%A4', fields: { 'x-a': '1' } });
     expect(status).toBe(200);
     expect(JSON.parse(text)).toEqual(['GET', '/p?q=%C3%A4', address, '1', 'Trisiel/1.2.3', 'swift-otter']);
     expect(one.guest.process.io.get('http')?.bytesIn).toBe(text.length);
@@ -340,7 +343,7 @@ describe('an incoming-response', () => {
   const broken = [
     ['nothing', '', 'connection-terminated'],
     ['what is no HTTP', 'SSH-2.0-x\r\n\r\n', 'HTTP-protocol-error'],
-    ['100, which nobody asked for', 'HTTP/1.1 100 Continue\r\n\r\n', 'HTTP-protocol-error'],
+    ['100, and then nothing', 'HTTP/1.1 100 Continue\r\n\r\n', 'connection-terminated'],
     ['101', 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n', 'HTTP-protocol-error'],
   ] as const;
   it.each(broken)('that is %s is an error code', async (_name, answer, tag) => {
@@ -348,6 +351,37 @@ describe('an incoming-response', () => {
     const one = client(address);
     const { ok: future } = await send(one, await makeRequest(one, address));
     expect(await answerOf(one, future)).toEqual({ err: { tag } });
+  });
+
+  const interim = 'HTTP/1.1 100 Continue\r\nX-A: 1\r\n\r\n';
+  const final = 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ntext';
+  it.each([
+    ['one 100', [interim, final]],
+    ['one 100 in the same piece', [interim + final]],
+    ['several, and 103', [interim + interim, 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n', final]],
+    ['one 100 octet by octet', [...interim, ...final]],
+    ['one 100 without a reason', ['HTTP/1.1 100\r\n\r\n', final]],
+  ])('may come after %s, which nobody asked for', async (_name, parts) => {
+    const address = await tcpServer((socket) => {
+      socket.setNoDelay(true);
+      socket.on('data', async () => {
+        for (const part of parts) await new Promise((resolve) => socket.write(part, resolve));
+      });
+    });
+    const one = client(address);
+    // The second one on a connection that is kept.
+    for (let times = 0; times < 2; times += 1) expect((await fetchText(one, address)).text).toBe('text');
+  });
+
+  it('after 100s without end is an error code', async () => {
+    const address = await tcpServer((socket) => {
+      const more = (): void => void (socket.write(interim.repeat(100)) && setImmediate(more));
+      socket.on('drain', more).on('error', () => {});
+      socket.once('data', more);
+    });
+    const one = client(address);
+    const { ok: future } = await send(one, await makeRequest(one, address));
+    expect(await answerOf(one, future)).toEqual({ err: { tag: 'HTTP-protocol-error' } });
   });
 
   it('that nobody gives is connection-refused', async () => {

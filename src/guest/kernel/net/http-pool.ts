@@ -11,6 +11,7 @@ import type { ConnectOptions } from './egress.ts';
 import { NetworkFailure } from './failure.ts';
 import { HttpExchange, httpResponseLimits } from './http-exchange.ts';
 import { Upload } from './http-upload.ts';
+import { InterimResponses } from './interim-responses.ts';
 import { type NetworkScheme, originOf, usesTls } from './target.ts';
 
 export const httpPoolLimits = {
@@ -55,6 +56,7 @@ export interface Connections {
 interface Connection {
   readonly key: string;
   readonly client: Client;
+  readonly interim: InterimResponses;
   /** Aborting it ends an attempt to connect. */
   readonly abort: AbortController;
   isUsed: boolean;
@@ -97,6 +99,7 @@ export class HttpPool {
       if (request.body instanceof Upload) request.body.stop();
       this.#done(connection, ok);
     });
+    connection.interim.expect();
     connection.client.dispatch(
       {
         method: request.method as Dispatcher.HttpMethod,
@@ -135,6 +138,7 @@ export class HttpPool {
   async #connect({ origin, connectTimeoutMs }: HttpSend, key: string): Promise<Connection> {
     const { Client } = await loadHttp();
     const abort = new AbortController();
+    const interim = new InterimResponses();
     const client = new Client(key, {
       connect: (_options, callback) => {
         const opening = this.#connections.open({
@@ -146,7 +150,7 @@ export class HttpPool {
         });
         openedInTime(opening, connectTimeoutMs ?? null, `connecting to ${key}`)
           .then(
-            (socket) => callback(null, socket),
+            (socket) => callback(null, interim.on(socket)),
             (error: Error) => callback(error, null),
           )
           // The client has refused the socket and has already failed its request.
@@ -160,7 +164,7 @@ export class HttpPool {
       keepAliveTimeout: httpPoolLimits.keepAliveMs,
       keepAliveMaxTimeout: httpPoolLimits.keepAliveMaxMs,
     });
-    const connection: Connection = { key, client, abort, isUsed: false };
+    const connection: Connection = { key, client, interim, abort, isUsed: false };
     this.#all.add(connection);
     client.on('disconnect', () => {
       if (this.#idle.get(key)?.has(connection)) this.#drop(connection);

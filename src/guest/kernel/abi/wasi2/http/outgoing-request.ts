@@ -90,6 +90,8 @@ export class RequestOptions extends HostObject {
 
 /** Most characters of path and query, and of the authority: each request of the guest keeps them in the host. */
 const pathCharsMax = 16_384;
+/** Matches characters of a path and query, with those that many clients send as they are: `"`, `[`, `\`, `]`, `^`, `{`, `|`, `}`. */
+const pathPattern = /^[!"$-;=?-_a-~]*$/;
 const authorityCharsMax = 1_024;
 
 // Matches user information (RFC 3986 3.2.1) and what ends it.
@@ -155,14 +157,15 @@ const outgoingRequestPathWithQuery = witRow(
 /**
  * Sets path and query.
  *
- * Errors: an error for a text with spaces, control characters or `#`, or of more than 16,384 characters. An empty one
+ * Errors: an error for a text with characters that no URI has (RFC 3986: spaces, control characters, `#`, `<`, `>`, a
+ * backtick, and those that are not of ASCII), or of more than 16,384 characters. An empty one
  * is `/`. One that begins with neither `/` nor `?` is stored, and refused when the request is sent.
  */
 const outgoingRequestSetPathWithQuery = witRow(
   '[method]outgoing-request.set-path-with-query',
   func({ ...self, 'path-with-query': option('string') }, done),
   (_guest: Process, request: OutgoingRequest, path: string | null) => {
-    if (path !== null && (path.length > pathCharsMax || !/^[^\0-\x20#\x7f]*$/u.test(path))) return err();
+    if (path !== null && (path.length > pathCharsMax || !pathPattern.test(path))) return err();
     request.pathWithQuery = path === '' ? '/' : path;
     return ok();
   },

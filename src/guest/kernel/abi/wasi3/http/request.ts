@@ -121,7 +121,8 @@ const requestGetPathWithQuery = witRow(
 /**
  * Sets path and query.
  *
- * Errors: an error for a text with spaces, control characters or `#`, or of more than 16,384 characters. An empty one
+ * Errors: an error for a text with characters that no URI has (RFC 3986: spaces, control characters, `#`, `<`, `>`, a
+ * backtick, and those that are not of ASCII), or of more than 16,384 characters. An empty one
  * is `/`. One that begins with neither `/` nor `?` is stored, and refused when the request is sent.
  */
 const requestSetPathWithQuery = witRow(
