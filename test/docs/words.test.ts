@@ -29,7 +29,9 @@ const ofOthers: Readonly<Record<string, readonly string[]>> = {
   'docs/abi/land.md': ['env.write', 'env.resource_write'],
   'docs/abi/wasi3.md': ['cancelled-before-returned'],
   'docs/cluster.md': ['postgresql.conf'],
-  'docs/coming-from.md': ['modules.toml', 'allowed_hosts', 'spin.toml', 'allowed_outbound_hosts'],
+  'docs/coming-from.md': [
+    ...['modules.toml', 'allowed_hosts', 'spin.toml', 'allowed_outbound_hosts', 'wrangler.toml', 'worker.js'],
+  ],
   'docs/http.md': ['HTTP_NAME'],
   'docs/languages/c.md': ['wasm-ld'],
   'docs/logs.md': ['http.path'],

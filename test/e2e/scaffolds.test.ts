@@ -4,10 +4,10 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { readManifest } from '../../src/control/deploy/manifest.ts';
 import { type ScaffoldName, scaffoldLanguages, templatesIn, writeScaffold } from '../../ui-cli/scaffold.ts';
 import { commandsOf, PageShell } from '../support/console.ts';
@@ -112,6 +112,15 @@ async function buildPath(language: ScaffoldName): Promise<string> {
   return `${join(folder, 'bin')}:${path}`;
 }
 
+const worker = `export default {
+  async fetch(request, env, ctx) {
+    ctx.waitUntil(Promise.resolve().then(() => console.error('after the answer')));
+    const text = env.GREETING + ' from ' + new URL(request.url).pathname + ', ' + (await request.text());
+    return new Response(text, { status: 201 });
+  },
+};
+`;
+
 /** Returns the blocks with commands in the page of a language: those that make a folder, and those that build and push. */
 function commandBlocks(language: ScaffoldName): readonly PageBlock[] {
   return blocksOf('scaffolds').filter(
@@ -177,6 +186,20 @@ describe('a scaffold that is built', () => {
       expect(await script(folder, 'deploy.sh', variables)).toContain('success: live');
       // A second push from CI, without a change, changes nothing.
       expect(await script(folder, 'deploy.sh', variables)).not.toContain('error');
+      if (language !== 'javascript') return;
+
+      // A Worker of somebody who comes from there.
+      const [beside] = blocksOf('workers');
+      await writeFile(join(folder, 'src', beside?.file ?? ''), beside?.text ?? '');
+      await writeFile(join(folder, 'src/worker.js'), worker);
+      await shell.must(`wasmcloud env ${name} set GREETING`, 'good evening');
+      await shell.must("./build.sh && git add --all && git commit --quiet --message 'A Worker'");
+      expect(await script(folder, 'deploy.sh', variables)).toContain('success: live');
+      const posted = await call(platform, name, { path: '/there', method: 'POST', body: 'and more' });
+      expect(posted).toMatchObject({ status: 201, body: 'good evening from /there, and more' });
+      await vi.waitFor(async () => expect(await shell.must(`wasmcloud logs ${name}`)).toContain('after the answer'), {
+        timeout: 120_000,
+      });
     });
   }
 });

@@ -28,8 +28,16 @@ interface Execution {
 
 /** Pages whose commands are typed by users of one platform, or of one of their own; those for operators, in folders. */
 const userPages = [
-  ...['README.md', 'docs/first-function.md', 'docs/api.md', 'docs/domains.md', 'docs/drains.md', 'docs/http.md'],
-  ...['docs/logs.md', 'docs/previews.md', 'docs/profiles.md', 'docs/push.md', 'docs/queues.md', 'docs/releases.md'],
+  ...['README.md', 'docs/first-function.md', 'docs/api.md', 'docs/coming-from.md', 'docs/domains.md', 'docs/drains.md'],
+  ...[
+    'docs/http.md',
+    'docs/logs.md',
+    'docs/previews.md',
+    'docs/profiles.md',
+    'docs/push.md',
+    'docs/queues.md',
+    'docs/releases.md',
+  ],
   ...['docs/renaming.md', 'docs/schedules.md', 'docs/snapshots.md', 'docs/teams.md'],
 ];
 const operatorPages = [...['docs/cluster-git.md', 'docs/configuration.md', 'docs/metrics.md', 'docs/operations.md']];
@@ -151,6 +159,11 @@ export const executions = {
   scaffolds: {
     test: 'test/e2e/scaffolds.test.ts',
     takes: (block) => block.page.startsWith('docs/languages/') && isWritten(block),
+  },
+  /** Built with a Worker beside it, pushed and called. */
+  workers: {
+    test: 'test/e2e/scaffolds.test.ts',
+    takes: ({ page, language }) => page === 'docs/coming-from.md' && language === 'js',
   },
   /** Compiled with the options that the page names. */
   exceptions: {

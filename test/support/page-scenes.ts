@@ -114,6 +114,13 @@ export const scenes: Readonly<Record<string, Scene>> = {
       shell.set('WASMCLOUD_TOKEN', (JSON.parse(made) as { token: string }).token);
     },
   },
+  'docs/coming-from.md': {
+    async prepare({ shell }) {
+      await repository(shell, { '.gitignore': 'build/\n' }, 'app');
+      await shell.must('mkdir build');
+      await shell.write('build/app.wasm', await guest('component/http.wasm'));
+    },
+  },
   'docs/domains.md': {
     settings: { TRISIEL_DOMAIN: 'functions.example.net' },
     async prepare(stage) {
