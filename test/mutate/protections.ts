@@ -3916,4 +3916,63 @@ export const protections: readonly Protection[] = [
     replace: '',
     tests: ['test/guest/component/fuse.test.ts'],
   },
+  {
+    name: 'schedules: a name is looked for among those of its function',
+    file: 'src/control/calls/schedules.ts',
+    find: `      .selectAll()
+      .where('handler_id', '=', handlerId)
+      .where('name', '=', name)`,
+    replace: `      .selectAll()
+      .where('name', '=', name)`,
+    tests: ['test/control/calls/schedules.test.ts'],
+  },
+  {
+    name: 'tokens: one user who ends many forgets none of another',
+    file: 'src/control/accounts/tokens.ts',
+    find: ".where('user_id', '=', userId).where('revoked_ms', '<=', upToMs)",
+    replace: ".where('revoked_ms', '<=', upToMs)",
+    tests: ['test/control/accounts/accounts.test.ts'],
+  },
+  {
+    name: 'log blocks: one of more lines than a block has is damaged',
+    file: 'src/protocol/log-block-reader.ts',
+    find: ' || lines > blockLimits.lines',
+    replace: '',
+    tests: ['test/protocol/log-block.test.ts'],
+  },
+  {
+    name: 'command line: tokens, secrets and names of a server cannot steer a terminal',
+    file: 'ui-cli/client/answers.ts',
+    find: 'secret: plain, uri: plain',
+    replace: 'secret: z.string(), uri: z.string()',
+    tests: ['test/ui-cli/hostile-server.test.ts'],
+  },
+  {
+    name: 'command line: what a call failed with cannot steer a terminal',
+    file: 'ui-cli/text/call.ts',
+    find: "reason === null ? '-' : visible(reason)",
+    replace: "reason ?? '-'",
+    tests: ['test/ui-cli/hostile-server.test.ts'],
+  },
+  {
+    name: 'push: the last line of a push cannot steer a terminal',
+    file: 'src/control/git/push-text.ts',
+    find: 'const [what, how] = [visible(text), visible(command)];',
+    replace: 'const [what, how] = [text, command];',
+    tests: ['test/control/git/push-text.test.ts'],
+  },
+  {
+    name: 'components: a lifted function returns nothing borrowed',
+    file: 'src/guest/component/canon-definitions.ts',
+    find: 'type.result !== null && hasBorrows(type.result)',
+    replace: 'false',
+    tests: ['test/guest/component/validation.test.ts'],
+  },
+  {
+    name: 'drains: one that was removed while it sent keeps no place',
+    file: 'src/control/drains/drain-store.ts',
+    find: 'if (numUpdatedRows === 0n) return false;',
+    replace: '',
+    tests: ['test/control/drains/drains.test.ts'],
+  },
 ];

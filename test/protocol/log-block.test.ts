@@ -195,6 +195,12 @@ describe('a damaged block', () => {
     }
   });
 
+  test('is one of more lines than a block has', () => {
+    const { data, lines } = packLines(Array.from({ length: blockLimits.lines + 1 }, () => line('x')));
+    expect(lines).toBe(blockLimits.lines + 1);
+    expect(() => unpackBlock(data, lines)).toThrow(DamagedBlock);
+  });
+
   test('whose checksum is right costs no more than its limits: any columns give lines or the coded error', () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 1, maxLength: 60 }), fc.nat(40), (columns, lines) => {

@@ -14,21 +14,22 @@ import {
   variableAnswer,
 } from './views/handlers.ts';
 import { drainAnswer, logLineAnswer, logRetentionAnswer } from './views/logs.ts';
+import { plain } from './views/parts.ts';
 import { publishedAnswer, queueAnswer, queueMessageAnswer } from './views/queues.ts';
 import { invocationAnswer, profileAnswer, usageAnswer, usageMinuteAnswer } from './views/usage.ts';
 
 /** Value of `after` for the next page; null: this is the last one. */
-const next = z.nullable(z.string());
+const next = z.nullable(plain);
 
-export const token = z.object({ token: z.string() });
+export const token = z.object({ token: plain });
 export const who = z.object({
-  user: z.object({ name: z.string() }),
+  user: z.object({ name: plain }),
   admin: z.boolean(),
   scope: z.enum(tokenScopes),
-  handler: z.nullable(z.string()),
+  handler: z.nullable(plain),
 });
-export const secondFactor = z.object({ secret: z.string(), uri: z.string() });
-export const recoveryCodes = z.object({ recoveryCodes: z.array(z.string()) });
+export const secondFactor = z.object({ secret: plain, uri: plain });
+export const recoveryCodes = z.object({ recoveryCodes: z.array(plain) });
 export const collaborators = z.object({ collaborators: z.array(collaboratorAnswer), next });
 export const collaborator = z.object({ collaborator: collaboratorAnswer });
 export const transfer = z.object({ transfer: transferAnswer });
@@ -36,14 +37,14 @@ export const transfers = z.object({ transfers: z.array(transferAnswer), next });
 export const account = z.object({ user: accountAnswer });
 export const accounts = z.object({ users: z.array(accountAnswer), next });
 export const tokens = z.object({ tokens: z.array(tokenAnswer), next });
-export const newToken = z.object({ token: z.string(), view: tokenAnswer });
+export const newToken = z.object({ token: plain, view: tokenAnswer });
 export const invites = z.object({ invites: z.array(inviteAnswer), next });
-export const newInvite = z.object({ invite: z.string(), view: inviteAnswer });
+export const newInvite = z.object({ invite: plain, view: inviteAnswer });
 export const handler = z.object({ handler: handlerAnswer });
 export const handlers = z.object({ handlers: z.array(handlerAnswer), next });
 export const deployments = z.object({ deployments: z.array(deploymentAnswer), next: z.nullable(z.number()) });
 export const rollout = z.object({ release: z.nullable(rolloutAnswer) });
-export const previews = z.object({ previews: z.array(previewAnswer), next: z.nullable(z.string()) });
+export const previews = z.object({ previews: z.array(previewAnswer), next: z.nullable(plain) });
 export const page = z.object({
   lines: z.array(logLineAnswer),
   cursor: z.number(),

@@ -2,11 +2,12 @@
 import * as z from 'zod/mini';
 import type { NodeLine } from '../../src/protocol/views.ts';
 import { type Api, all, type CallOptions } from './api.ts';
+import { plain } from './views/parts.ts';
 
 const nodeAnswer: z.ZodMiniType<NodeLine> = z.object({
-  id: z.string(),
-  name: z.string(),
-  state: z.string(),
+  id: plain,
+  name: plain,
+  state: plain,
   url: z.nullable(z.string()),
   version: z.nullable(z.string()),
   upToDate: z.boolean(),
@@ -21,7 +22,7 @@ const nodeAnswer: z.ZodMiniType<NodeLine> = z.object({
   joinedMs: z.nullable(z.number()),
 });
 const nodesAnswer = z.object({ nodes: z.array(nodeAnswer), next: z.nullable(z.string()) });
-const addedAnswer = z.object({ name: z.string(), join: z.string() });
+const addedAnswer = z.object({ name: plain, join: plain });
 
 export class NodesClient {
   readonly #api: Api;

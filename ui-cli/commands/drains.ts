@@ -4,6 +4,7 @@ import { PlatformError } from '../../src/protocol/errors.ts';
 import type { Context } from '../context.ts';
 import { readSecret } from '../prompt.ts';
 import { drainTable } from '../text/drain.ts';
+import { visible } from '../text/visible.ts';
 import { handlerArgument } from './arguments.ts';
 
 interface ServerOption {
@@ -45,7 +46,7 @@ export function addDrainCommands(program: Command, context: Context): void {
         });
       const settings = parse(await readSecret());
       const shown = await (await context.client()).drains.put(handler, drain, settings);
-      context.result(shown, [`${drain} hands lines on to ${shown.target}`]);
+      context.result(shown, [`${drain} hands lines on to ${visible(shown.target)}`]);
     });
   drains
     .command('remove')

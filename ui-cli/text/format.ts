@@ -46,9 +46,9 @@ export function formatAgo(thenMs: number, nowMs: number): string {
   return formatDate(thenMs).slice(0, 10);
 }
 
-/** Formats a time in the future: now, in 5 s, in 3 min, in 2 h, in 4 d, then the date. */
+/** Formats a time in the future: now, in 5 s, in 3 min, in 2 h, in 4 d, then the date. A time that is over is now. */
 export function formatIn(thenMs: number, nowMs: number): string {
-  const seconds = Math.max(0, Math.round((thenMs - nowMs) / 1000));
+  const seconds = Math.round((thenMs - nowMs) / 1000);
   if (seconds < 1) return 'now';
   if (seconds < 60) return `in ${seconds} s`;
   if (seconds < 3600) return `in ${Math.floor(seconds / 60)} min`;

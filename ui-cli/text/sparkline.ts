@@ -5,13 +5,13 @@ const bars = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'] as const;
  * is visibly more than nothing, so one request shows.
  */
 export function sparkline(values: readonly number[], width: number): string {
-  const shown = values.slice(-width);
+  const shown = width > 0 ? values.slice(-width) : [];
   const largest = Math.max(0, ...shown);
   const drawn = shown.map((value) => {
     if (value <= 0 || largest === 0) return bars[0];
     return bars[Math.min(bars.length - 1, Math.max(1, Math.round((value / largest) * (bars.length - 1))))];
   });
-  return ' '.repeat(Math.max(0, width - drawn.length)) + drawn.join('');
+  return drawn.join('').padStart(width);
 }
 
 /**

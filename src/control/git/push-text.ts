@@ -40,8 +40,9 @@ export function commandHint(command: string, what: string): string {
 
 /** Returns the last line of a push; `command` goes to a line of its own where both do not fit. */
 export function success(text: string, command: string): string {
-  const line = `success: ${text} ${command}`;
-  return line.length <= columns ? `${line}\n` : `success: ${text}\n${indent}${command}\n`;
+  const [what, how] = [visible(text), visible(command)];
+  const line = `success: ${what} ${how}`;
+  return line.length <= columns ? `${line}\n` : `success: ${what}\n${indent}${how}\n`;
 }
 
 /** Returns a hint of an error. An indented hint is a command and stays unchanged. */

@@ -73,7 +73,6 @@ export class QueueRates {
   }
 
   async #write(): Promise<void> {
-    if (this.#waiting.size === 0) return;
     const all = [...this.#waiting];
     this.#waiting = new Map();
     const minute = Math.floor(this.#now() / minuteMs) * minuteMs;

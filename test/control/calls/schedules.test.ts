@@ -256,6 +256,8 @@ onEachDatabase('schedules', (dialect) => {
     expect(await schedules.fire()).toBe(nowMs + 60_000);
     expect(await runs()).toEqual([]);
     await expect(schedules.pause('h', 'nothing', true)).rejects.toMatchObject({ code: 'not_found' });
+    await expect(schedules.pause('another', 'minutely', true)).rejects.toMatchObject({ code: 'not_found' });
+    await expect(schedules.runNow('another', 'minutely')).rejects.toMatchObject({ code: 'not_found' });
   });
 
   it('run now runs a paused one too, and no more than may wait', async () => {

@@ -202,6 +202,7 @@ onEachDatabase('drains', (dialect) => {
         .then(() => response.end());
     await drains().look();
     expect(received).toHaveLength(1);
+    expect(it_.errors).toEqual([]);
   });
 
   it('wait until the date that the receiver names', async () => {

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   anyErrorText,
+  commandHint,
   detail,
   errorText,
   shortPath,
@@ -42,7 +43,10 @@ describe('what a push prints', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (text) => {
         const error = new PlatformError('internal', text, { details: [text], hints: [text, ` ${text}`] });
-        const all = [step(text), detail(text), warning(text), errorText(error), step(shortPath(text))].join('');
+        const all = [
+          ...[step(text), detail(text), warning(text), errorText(error), step(shortPath(text))],
+          ...[commandHint(text, 'deploys it'), success(text, text)],
+        ].join('');
         expect(all).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/);
       }),
     );

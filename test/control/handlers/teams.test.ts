@@ -76,6 +76,8 @@ onEachDatabase('teams', (dialect) => {
       const all = await Promise.all(rows.map(({ name }) => code(teams.set(otter, name, 'viewer'))));
       expect(all.filter((result) => result === 'null')).toHaveLength(teamLimits.collaborators);
       expect(await teams.list(otter.id)).toHaveLength(teamLimits.collaborators);
+      const other = await handlers.create({ name: 'heron', ownerId: 'u-ada' });
+      expect(await code(teams.set(other, 'bob', 'viewer'))).toBe('null');
     });
   });
 

@@ -241,6 +241,11 @@ describe('options of the canonical ABI', () => {
     expect(refusal(bytes)).toMatch(/post-return of a function that is not lifted/);
   });
 
+  it('a lifted function returns nothing borrowed', () => {
+    const returned = types([0x3f, 0x7f, 0], borrow(3), funcType({}, 4));
+    expect(refusal(component(...libc, returned, canons(lift(2, 5))))).toMatch(/returns a borrowed resource/);
+  });
+
   it('task.return returns nothing borrowed', () => {
     const bytes = component(types([0x3f, 0x7f, 0], borrow(0)), canons([9, 0, 1, vector([])]));
     expect(refusal(bytes)).toMatch(/task.return of a borrowed resource/);
@@ -355,6 +360,9 @@ describe('a core module that a nested component takes, with memory, table and gl
       '(module (import "m" "i" (memory 3)) (memory (export "f") 2 4))',
       /imports the memory|exports no memory|multi/,
     ],
+    [[2, 0, 0x80, 0x80, 4], '(module)', /exports no memory/],
+    [[2, 0, 0x81, 0x80, 4], '(module)', /a memory of more than 65536 pages/],
+    [[2, 1, 0, 0x81, 0x80, 4], '(module)', /a memory of more than 65536 pages/],
     [table, '(module (import "m" "i" (table 1 funcref)) (table (export "e") 2 funcref))', null],
     [table, '(module (import "m" "i" (table 3 funcref)) (table (export "e") 2 funcref))', /imports the table/],
     [table, '(module (table (export "e") 1 funcref))', /exports no table/],

@@ -55,6 +55,8 @@ test('a sparkline scales from zero, and anything is more than nothing', () => {
   expect(sparkline([0, 1, 100], 3)).toBe('▁▂█');
   expect(sparkline([0, 0], 4)).toBe('  ▁▁');
   expect(sparkline([1, 2, 3, 4], 2)).toBe('▆█');
+  // A terminal that is narrower than what stands beside it.
+  for (const width of [0, -3]) expect(sparkline([1, 2, 3, 4], width)).toBe('');
 });
 
 test('points are summed into spans that end now; older ones are left out', () => {

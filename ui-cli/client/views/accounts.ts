@@ -16,7 +16,7 @@ export const tokenAnswer: z.ZodMiniType<TokenView> = z.object({
 });
 
 export const inviteAnswer: z.ZodMiniType<InviteView> = z.object({
-  id: text,
+  id: plain,
   createdMs: number,
   usesMax: number,
   uses: number,

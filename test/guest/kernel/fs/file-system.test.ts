@@ -94,6 +94,13 @@ describe('the pushed tree', () => {
   });
 });
 
+test('a link whose target ends with a slash names no file to create', () => {
+  const { root } = make();
+  expect(makeSymlink(root, 'tmp/l', 'new/')).toBe(0);
+  expect(open(root, 'tmp/l', { create: true, write: true })).toBe(Errno.isDirectory);
+  expect(statPath(root, 'tmp/new', false)).toBe(Errno.notFound);
+});
+
 describe('without a tree', () => {
   test('/ holds nothing but tmp, and other names are out of reach', () => {
     const { root } = make({ lower: null });

@@ -1,0 +1,162 @@
+/** A server whose every free text would take over a terminal: what commands print of it does not. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import type { Argument, Command } from 'commander';
+import { afterEach, expect, test, vi } from 'vitest';
+import * as z from 'zod/mini';
+import { Api } from '../../ui-cli/client/api.ts';
+import { callAnswer, scheduleAnswer } from '../../ui-cli/client/views/calls.ts';
+import { deploymentAnswer, rolloutAnswer } from '../../ui-cli/client/views/handlers.ts';
+import { drainAnswer } from '../../ui-cli/client/views/logs.ts';
+import { queueMessageAnswer } from '../../ui-cli/client/views/queues.ts';
+import { type Environment, readEnvironment } from '../../ui-cli/environment.ts';
+import type { Output } from '../../ui-cli/output.ts';
+import { buildProgram, runCommandLine } from '../../ui-cli/program.ts';
+import { callDetail } from '../../ui-cli/text/call.ts';
+import { deploymentDetail } from '../../ui-cli/text/deployment.ts';
+import { drainDetail } from '../../ui-cli/text/drain.ts';
+import { messageFacts } from '../../ui-cli/text/queue.ts';
+import { rolloutLines } from '../../ui-cli/text/rollout.ts';
+import { scheduleDetail } from '../../ui-cli/text/schedule.ts';
+
+const hostile = 'a\u001b[2J\u0007\u009b1mb\u202ec';
+const executed = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
+
+/** Holds the configuration, and is where commands run: some set up the repository of their folder. */
+const folder = mkdtempSync(join(tmpdir(), 'trisiel-hostile-'));
+const environment: Environment = {
+  ...readEnvironment(
+    { WASMCLOUD_SERVER: 'http://127.0.0.1:9', WASMCLOUD_TOKEN: 'token' },
+    { stdinIsTty: false, stdoutIsTty: false },
+  ),
+  configFile: join(folder, 'config.json'),
+};
+afterEach(() => {
+  vi.restoreAllMocks();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Those that read files, run programs here, or end only when stopped. */
+const elsewhere = new Set(['run', 'new', 'completion', 'git-credential', 'help']);
+
+/** Returns the words of every command, with a value for each argument that it has to have. */
+function commandLines(command: Command, before: readonly string[] = []): readonly (readonly string[])[] {
+  return command.commands
+    .filter((one) => !elsewhere.has(one.name()))
+    .flatMap((one) => {
+      const words = [...before, one.name()];
+      if (one.commands.length > 0) return commandLines(one, words);
+      const given = one.registeredArguments;
+      const needed = given.filter(({ required }) => required);
+      return [needed, given.slice(0, 1), given].map((some) => [...words, ...some.map(wordFor)]);
+    });
+}
+
+/** Those with words of their own behind the command. */
+const also = [
+  'tokens create hello',
+  'tokens revoke hello',
+  'invites create',
+  'invites delete hello',
+  'account totp --code 123456',
+  'team hello add hello --role write',
+  'transfers accept hello',
+  'users',
+  'nodes',
+  'nodes add hello',
+  'domains list hello',
+  'domains add hello example.com',
+  'domains check hello example.com',
+].map((line) => line.split(' '));
+
+function wordFor(argument: Argument): string {
+  return argument.argChoices?.[0] ?? (/version|number|deployment/.test(argument.name()) ? 'v3' : 'hello');
+}
+
+interface JsonSchema {
+  readonly type?: string | readonly string[];
+  readonly anyOf?: readonly JsonSchema[];
+  readonly enum?: readonly unknown[];
+  readonly const?: unknown;
+  readonly pattern?: string;
+  readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly additionalProperties?: JsonSchema;
+  readonly prefixItems?: readonly JsonSchema[];
+  readonly items?: JsonSchema;
+}
+
+/** Returns an answer that a schema takes; `turn` chooses among the values of enumerations and the members of unions. */
+function answerOf(schema: JsonSchema, turn: number, key = ''): unknown {
+  const { anyOf, properties, additionalProperties, prefixItems, items } = schema;
+  const types = [schema.type].flat();
+  const nameless = key === 'next' || key === 'before';
+  if ('const' in schema) return schema.const;
+  if (schema.enum !== undefined) return schema.enum[turn % schema.enum.length];
+  if (anyOf !== undefined) {
+    const some = anyOf.filter(({ type }) => (type === 'null') === nameless);
+    return answerOf(some[turn % some.length]!, turn);
+  }
+  if (nameless && types.includes('null')) return null;
+  if (properties !== undefined)
+    return Object.fromEntries(Object.entries(properties).map(([name, one]) => [name, answerOf(one, turn, name)]));
+  if (additionalProperties !== undefined) return { [hostile]: answerOf(additionalProperties, turn) };
+  if (prefixItems !== undefined) return prefixItems.map((one) => answerOf(one, turn));
+  if (items !== undefined) return [answerOf(items, turn)];
+  if (types.includes('string')) return schema.pattern === undefined ? hostile : 'plain';
+  if (types.includes('boolean')) return turn % 2 === 1;
+  return 3;
+}
+
+function sample<T>(type: z.ZodMiniType<T>, turn: number): T {
+  // JSON Schema as z.toJSONSchema writes it; what it cannot say is left open.
+  const schema = z.toJSONSchema(type, { unrepresentable: 'any', io: 'input' }) as JsonSchema;
+  return type.parse(answerOf(schema, turn));
+}
+
+/** Answers of a server, one after the other: every value of its enumerations is among them. */
+const turns = [0, 1, 2, 3, 4, 5];
+
+test('no text of a server reaches the terminal as more than text, in any command', { timeout: 120_000 }, async () => {
+  let lines: string[] = [];
+  const add = (text = '') => void lines.push(text);
+  const unprinted = { json: () => {}, jsonLine: () => {}, bytes: async () => {} };
+  const out: Output = { ...unprinted, line: add, note: add, colour: false, stdoutIsTty: false };
+  let turn = 0;
+  const call = vi.spyOn(Api.prototype, 'call').mockImplementation(async (type) => sample(type, turn));
+  vi.spyOn(Api.prototype, 'send').mockResolvedValue('{}');
+  vi.spyOn(process, 'cwd').mockReturnValue(folder);
+  // Commands read from it what they would ask a person for.
+  vi.spyOn(process, 'stdin', 'get').mockImplementation(() => Readable.from(['{}']) as typeof process.stdin);
+
+  let all = [...commandLines(buildProgram(environment, out).program), ...also];
+  const executing: string[] = [];
+  for (turn of turns) {
+    const asking: typeof all = [];
+    for (const words of all) {
+      const before = call.mock.calls.length;
+      lines = [];
+      await runCommandLine(environment, words, out);
+      if (executed.test(lines.join('\n'))) executing.push(words.join(' '));
+      if (call.mock.calls.length > before) asking.push(words);
+    }
+    all = asking;
+  }
+  expect(executing).toEqual([]);
+  expect(all.length).toBeGreaterThan(50);
+});
+
+test('nor does it in what screens show about one row', () => {
+  for (const turn of turns) {
+    const lines = [
+      ...callDetail(sample(callAnswer, turn), 200),
+      ...deploymentDetail(sample(deploymentAnswer, turn), 200),
+      ...drainDetail(sample(drainAnswer, turn), 0, 200),
+      ...messageFacts(sample(queueMessageAnswer, turn), 0),
+      ...rolloutLines(sample(rolloutAnswer, turn), 0, 200),
+      ...scheduleDetail(sample(scheduleAnswer, turn), { width: 200, rows: 20 }),
+    ];
+    expect(lines.filter((line) => executed.test(line))).toEqual([]);
+  }
+});
