@@ -3945,14 +3945,14 @@ export const protections: readonly Protection[] = [
     file: 'ui-cli/client/answers.ts',
     find: 'secret: plain, uri: plain',
     replace: 'secret: z.string(), uri: z.string()',
-    tests: ['test/ui-cli/hostile-server.test.ts'],
+    tests: ['test/ui-cli/every-command.test.ts'],
   },
   {
     name: 'command line: what a call failed with cannot steer a terminal',
     file: 'ui-cli/text/call.ts',
     find: "reason === null ? '-' : visible(reason)",
     replace: "reason ?? '-'",
-    tests: ['test/ui-cli/hostile-server.test.ts'],
+    tests: ['test/ui-cli/every-command.test.ts'],
   },
   {
     name: 'push: the last line of a push cannot steer a terminal',

@@ -583,7 +583,7 @@ describe('redirects', () => {
     await left.opened;
   });
 
-  it.each(['ftp://x/', 'file:///etc/passwd', 'http://', 'http://u:p@127.0.0.1/', '//[', 'javascript:1'])(
+  it.each(['ftp://x/', 'ws://127.0.0.1:1/', 'tcp://127.0.0.1:1', 'file:///etc/passwd', 'http://', 'http://u:p@127.0.0.1/', '//[', 'javascript:1'])(
     'to %s are the answer themselves',
     async (location) => {
       const at = await redirecting(302, () => location);

@@ -1,10 +1,10 @@
-/** A server whose every free text would take over a terminal: what commands print of it does not. */
+/** What holds for every command: what it prints of a server's answers, where it sends names, what it asks without a Token. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { Argument, Command } from 'commander';
-import { afterEach, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeEach, expect, test, vi } from 'vitest';
 import * as z from 'zod/mini';
 import { Api } from '../../ui-cli/client/api.ts';
 import { callAnswer, scheduleAnswer } from '../../ui-cli/client/views/calls.ts';
@@ -14,6 +14,7 @@ import { queueMessageAnswer } from '../../ui-cli/client/views/queues.ts';
 import { type Environment, readEnvironment } from '../../ui-cli/environment.ts';
 import type { Output } from '../../ui-cli/output.ts';
 import { buildProgram, runCommandLine } from '../../ui-cli/program.ts';
+import { explainEnd } from '../../ui-cli/run/report.ts';
 import { callDetail } from '../../ui-cli/text/call.ts';
 import { deploymentDetail } from '../../ui-cli/text/deployment.ts';
 import { drainDetail } from '../../ui-cli/text/drain.ts';
@@ -25,7 +26,7 @@ const hostile = 'a\u001b[2J\u0007\u009b1mb\u202ec';
 const executed = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
 
 /** Holds the configuration, and is where commands run: some set up the repository of their folder. */
-const folder = mkdtempSync(join(tmpdir(), 'trisiel-hostile-'));
+const folder = mkdtempSync(join(tmpdir(), 'trisiel-commands-'));
 const environment: Environment = {
   ...readEnvironment(
     { WASMCLOUD_SERVER: 'http://127.0.0.1:9', WASMCLOUD_TOKEN: 'token' },
@@ -33,46 +34,75 @@ const environment: Environment = {
   ),
   configFile: join(folder, 'config.json'),
 };
-afterEach(() => {
-  vi.restoreAllMocks();
-  rmSync(folder, { recursive: true, force: true });
+afterAll(() => rmSync(folder, { recursive: true }));
+afterEach(() => vi.restoreAllMocks());
+
+let lines: string[] = [];
+const add = (text = '') => void lines.push(text);
+const unprinted = { json: () => {}, jsonLine: () => {}, bytes: async () => {} };
+const out: Output = { ...unprinted, line: add, note: add, colour: false, stdoutIsTty: false };
+/** The answer that the server gives of those that a schema takes. */
+let turn = 0;
+/** Paths that were asked for. */
+let asked: string[] = [];
+
+beforeEach(() => {
+  lines = [];
+  asked = [];
+  turn = 0;
+  vi.spyOn(Api.prototype, 'call').mockImplementation(async (type, { path }) => {
+    asked.push(path);
+    return sample(type, turn);
+  });
+  vi.spyOn(Api.prototype, 'send').mockImplementation(async ({ path }) => {
+    asked.push(path);
+    return '{}';
+  });
+  vi.spyOn(process, 'cwd').mockReturnValue(folder);
+  // Commands read from it what they would ask a person for.
+  vi.spyOn(process, 'stdin', 'get').mockImplementation(() => Readable.from(['{}']) as typeof process.stdin);
 });
 
 /** Those that read files, run programs here, or end only when stopped. */
 const elsewhere = new Set(['run', 'new', 'completion', 'git-credential', 'help']);
 
 /** Returns the words of every command, with a value for each argument that it has to have. */
-function commandLines(command: Command, before: readonly string[] = []): readonly (readonly string[])[] {
+function commandLines(command: Command, name: string, before: readonly string[] = []): readonly (readonly string[])[] {
   return command.commands
     .filter((one) => !elsewhere.has(one.name()))
     .flatMap((one) => {
       const words = [...before, one.name()];
-      if (one.commands.length > 0) return commandLines(one, words);
+      if (one.commands.length > 0) return commandLines(one, name, words);
       const given = one.registeredArguments;
       const needed = given.filter(({ required }) => required);
-      return [needed, given.slice(0, 1), given].map((some) => [...words, ...some.map(wordFor)]);
+      return [needed, given.slice(0, 1), given].map((some) => [...words, ...some.map((one) => wordFor(one, name))]);
     });
 }
 
 /** Those with words of their own behind the command. */
 const also = [
-  'tokens create hello',
-  'tokens revoke hello',
+  'tokens create NAME',
+  'tokens revoke NAME',
   'invites create',
-  'invites delete hello',
+  'invites delete NAME',
   'account totp --code 123456',
-  'team hello add hello --role write',
-  'transfers accept hello',
+  'team NAME add NAME --role write',
+  'transfers accept NAME',
   'users',
   'nodes',
-  'nodes add hello',
-  'domains list hello',
-  'domains add hello example.com',
-  'domains check hello example.com',
+  'nodes add NAME',
+  'domains list NAME',
+  'domains add NAME example.com',
+  'domains check NAME example.com',
 ].map((line) => line.split(' '));
 
-function wordFor(argument: Argument): string {
-  return argument.argChoices?.[0] ?? (/version|number|deployment/.test(argument.name()) ? 'v3' : 'hello');
+function everyLine(name: string): readonly (readonly string[])[] {
+  const behind = also.map((words) => words.map((word) => (word === 'NAME' ? name : word)));
+  return [...commandLines(buildProgram(environment, out).program, name), ...behind];
+}
+
+function wordFor(argument: Argument, name: string): string {
+  return argument.argChoices?.[0] ?? (/version|number|deployment/.test(argument.name()) ? 'v3' : name);
 }
 
 interface JsonSchema {
@@ -119,27 +149,16 @@ function sample<T>(type: z.ZodMiniType<T>, turn: number): T {
 const turns = [0, 1, 2, 3, 4, 5];
 
 test('no text of a server reaches the terminal as more than text, in any command', { timeout: 120_000 }, async () => {
-  let lines: string[] = [];
-  const add = (text = '') => void lines.push(text);
-  const unprinted = { json: () => {}, jsonLine: () => {}, bytes: async () => {} };
-  const out: Output = { ...unprinted, line: add, note: add, colour: false, stdoutIsTty: false };
-  let turn = 0;
-  const call = vi.spyOn(Api.prototype, 'call').mockImplementation(async (type) => sample(type, turn));
-  vi.spyOn(Api.prototype, 'send').mockResolvedValue('{}');
-  vi.spyOn(process, 'cwd').mockReturnValue(folder);
-  // Commands read from it what they would ask a person for.
-  vi.spyOn(process, 'stdin', 'get').mockImplementation(() => Readable.from(['{}']) as typeof process.stdin);
-
-  let all = [...commandLines(buildProgram(environment, out).program), ...also];
+  let all = everyLine('hello');
   const executing: string[] = [];
   for (turn of turns) {
-    const asking: typeof all = [];
+    const asking: (readonly string[])[] = [];
     for (const words of all) {
-      const before = call.mock.calls.length;
+      const before = asked.length;
       lines = [];
       await runCommandLine(environment, words, out);
       if (executed.test(lines.join('\n'))) executing.push(words.join(' '));
-      if (call.mock.calls.length > before) asking.push(words);
+      if (asked.length > before) asking.push(words);
     }
     all = asking;
   }
@@ -159,4 +178,25 @@ test('nor does it in what screens show about one row', () => {
     ];
     expect(lines.filter((line) => executed.test(line))).toEqual([]);
   }
+});
+
+test('nor how a program ended that ran here', () => {
+  expect(explainEnd({ kind: 'trap', message: hostile })).not.toMatch(executed);
+});
+
+test('a name that would lead elsewhere stays one part of a path', { timeout: 120_000 }, async () => {
+  const name = '../b?c#d';
+  for (const words of everyLine(name)) await runCommandLine(environment, words, out);
+  expect(asked.length).toBeGreaterThan(50);
+  expect(asked.filter((path) => path.includes(name) || /[?#]|\.\.\//.test(path))).toEqual([]);
+});
+
+test('without a Token nothing is asked, and the way to one is shown', { timeout: 120_000 }, async () => {
+  const open = new Set(['signup', 'login', 'logout']);
+  for (const words of everyLine('hello')) {
+    if (open.has(words[0]!)) continue;
+    await runCommandLine({ ...environment, token: null }, words, out);
+  }
+  expect(asked).toEqual([]);
+  expect(lines.filter((line) => line.includes('not logged in')).length).toBeGreaterThan(50);
 });
