@@ -30,7 +30,7 @@ const ordinary = [
 ];
 
 describe('a protective condition', () => {
-  it('is found by its form, and taken out alone', { timeout: 120_000 }, () => {
+  it('is found by its form, and taken out alone', () => {
     const lines = [...kinds.map(([line]) => line), ...ordinary];
     const found = conditionsIn(lines.join('\n'));
     expect(found.map(({ kind, line, without }) => ({ kind, line, without: without.split('\n')[line - 1] }))).toEqual(

@@ -148,7 +148,7 @@ function sample<T>(type: z.ZodMiniType<T>, turn: number): T {
 /** Answers of a server, one after the other: every value of its enumerations is among them. */
 const turns = [0, 1, 2, 3, 4, 5];
 
-test('no text of a server reaches the terminal as more than text, in any command', { timeout: 120_000 }, async () => {
+test('no text of a server reaches the terminal as more than text, in any command', async () => {
   let all = everyLine('hello');
   const executing: string[] = [];
   for (turn of turns) {
@@ -184,14 +184,14 @@ test('nor how a program ended that ran here', () => {
   expect(explainEnd({ kind: 'trap', message: hostile })).not.toMatch(executed);
 });
 
-test('a name that would lead elsewhere stays one part of a path', { timeout: 120_000 }, async () => {
+test('a name that would lead elsewhere stays one part of a path', async () => {
   const name = '../b?c#d';
   for (const words of everyLine(name)) await runCommandLine(environment, words, out);
   expect(asked.length).toBeGreaterThan(50);
   expect(asked.filter((path) => path.includes(name) || /[?#]|\.\.\//.test(path))).toEqual([]);
 });
 
-test('without a Token nothing is asked, and the way to one is shown', { timeout: 120_000 }, async () => {
+test('without a Token nothing is asked, and the way to one is shown', async () => {
   const open = new Set(['signup', 'login', 'logout']);
   for (const words of everyLine('hello')) {
     if (open.has(words[0]!)) continue;
