@@ -13,7 +13,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { flushPkt, pktLine } from '../../src/control/git/pkt-line.ts';
 import { commit, git, makeRepo, removeTemporaryFolders } from '../support/e2e.ts';
 import { type DoorPlatform, type DoorUser, startDoor } from '../support/git-platform.ts';
-import { basic, pushBody, zero } from '../support/git-requests.ts';
+import { basic, commandSection, pushBody, zero } from '../support/git-requests.ts';
+import { deltaBomb } from '../support/packs.ts';
 
 let platform: DoorPlatform;
 let user: DoorUser;
@@ -337,6 +338,25 @@ describe('fault 4: a gzip bomb', () => {
     expect(answer.status).toBe(413);
     expect(process.memoryUsage.rss() - before).toBeLessThan(50 * 1024 * 1024);
     await platform.door.idle();
+  });
+});
+
+describe('an object that is far larger than its bytes in the pack', () => {
+  it('is refused before git holds it in memory', async () => {
+    const { handler, repo, id } = await untouched();
+    const before = await platform.repositories.refs(id);
+    const commands = commandSection([[zero, await head(repo), 'refs/heads/bomb']]);
+    const answer = await send(`/${handler}.git/git-receive-pack`, { body: Buffer.concat([commands, deltaBomb(11)]) });
+    expect(answer.body.toString()).toContain('an object of the push has more than 160.0 MiB when it is unpacked');
+    expect(answer.body.toString()).toContain('ng refs/heads/bomb unpacker error');
+    expect(await platform.repositories.refs(id)).toEqual(before);
+  });
+
+  it('is taken up to the size of the largest module', async () => {
+    const { handler, repo } = await deployed();
+    const commands = commandSection([[zero, await head(repo), 'refs/heads/large']]);
+    const answer = await send(`/${handler}.git/git-receive-pack`, { body: Buffer.concat([commands, deltaBomb(8)]) });
+    expect(answer.body.toString()).toContain('ok refs/heads/large');
   });
 });
 

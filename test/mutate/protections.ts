@@ -15,6 +15,20 @@ export interface Protection {
 
 export const protections: readonly Protection[] = [
   {
+    name: 'git: an object does not take memory far beyond its bytes in the pack',
+    file: 'src/control/git/git-environment.ts',
+    find: 'GIT_ALLOC_LIMIT: String(objectMemoryBytes),',
+    replace: '',
+    tests: ['test/faults/git-door.test.ts'],
+  },
+  {
+    name: 'manifest: a key of thousands of parts takes no minutes',
+    file: 'src/control/deploy/toml-lines.ts',
+    find: ' || path.length === partsMax',
+    replace: '',
+    tests: ['test/control/deploy/manifest.test.ts'],
+  },
+  {
     name: 'git: who pushes must still be allowed to when the module has been checked',
     file: 'src/control/git/watched-session.ts',
     find: 'await this.#stillMay();',

@@ -5,6 +5,12 @@
  */
 const keyPart = /^(?:[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*')/;
 
+/**
+ * Parts that a key or the name of a table may have, of which the manifest uses three. Each part costs a path that is kept: keys
+ * as long as a manifest may be would take gigabytes, and minutes of control's only thread.
+ */
+const partsMax = 8;
+
 /** Maps a dotted path to its line, from 1. Parents have the line of their first appearance. */
 export class TomlLines {
   readonly #lines = new Map<string, number>();
@@ -41,6 +47,11 @@ export class TomlLines {
     });
   }
 
+  /** Number of paths whose lines are known. */
+  get size(): number {
+    return this.#lines.size;
+  }
+
   /** Returns the line of `path`, or of the nearest enclosing table (the key of an inline table is on its line). */
   of(path: readonly PropertyKey[]): number {
     for (let length = path.length; length > 0; length -= 1) {
@@ -58,13 +69,13 @@ export class TomlLines {
   }
 }
 
-/** Parses a key such as `a.b."c d"` up to what `end` matches; null if the text is no key. */
+/** Parses a key such as `a.b."c d"` up to what `end` matches; null if the text is no key, or has more than partsMax parts. */
 function readKey(text: string, end: RegExp): readonly string[] | null {
   const path: string[] = [];
   for (;;) {
     text = text.trimStart();
     const part = keyPart.exec(text)?.[0];
-    if (part === undefined) return null;
+    if (part === undefined || path.length === partsMax) return null;
     path.push(unquote(part));
     text = text.slice(part.length);
     if (end.test(text)) return path;

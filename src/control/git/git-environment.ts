@@ -3,6 +3,13 @@
  * control itself, so src/bin/serve.ts reduces process.env to this one after reading its configuration (docs/safety.md).
  */
 import { dirname, join } from 'node:path';
+import { MIB, pushLimits } from '../../protocol/limits.ts';
+
+/**
+ * Bytes that git may allocate at a time: the largest module that is taken, as a delta against an earlier one, and some more.
+ * Larger files are taken too where they come whole: git streams those above `core.bigFileThreshold`.
+ */
+export const objectMemoryBytes = pushLimits.moduleBytes + 32 * MIB;
 
 export interface GitEnvironmentOptions {
   /** Environment of control, of which only PATH and TMPDIR are used. */
@@ -25,6 +32,8 @@ export function gitEnvironment({ base, execPath, dataFolder }: GitEnvironmentOpt
     GIT_CONFIG_GLOBAL: '/dev/null',
     GIT_ATTR_NOSYSTEM: '1',
     GIT_TERMINAL_PROMPT: '0',
+    // For what one object takes in memory, which a delta or zlib makes a million times as large as its bytes in a pack.
+    GIT_ALLOC_LIMIT: String(objectMemoryBytes),
     // English, because unpack-error.ts and others compare git's messages.
     LC_ALL: 'C',
   };

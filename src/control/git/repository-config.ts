@@ -33,6 +33,12 @@ export function sharedConfigText(hooksFolder: string): string {
 	# An accepted push survives a power cut, as the Deployment made from it does.
 	fsync = committed,reference
 	fsyncMethod = batch
+	# What is larger than any module is never held in memory whole.
+	bigFileThreshold = ${pushLimits.moduleBytes}
+[pack]
+	# Each thread holds an object and its base.
+	threads = 1
+	windowMemory = ${pushLimits.moduleBytes}
 [receive]
 	fsckObjects = true
 	maxInputSize = ${pushLimits.packBytes}

@@ -1,6 +1,7 @@
 /** Makes an error that says why git could not take a pack and what to do, from git's own messages. */
 import { PlatformError } from '../../protocol/errors.ts';
 import { pushLimits } from '../../protocol/limits.ts';
+import { objectMemoryBytes } from './git-environment.ts';
 import { size } from './push-text.ts';
 
 /**
@@ -16,6 +17,14 @@ export function unpackError(words: string, outcome: string | null): PlatformErro
     return new PlatformError('limit_exceeded', `the push has more than ${size(pushLimits.packBytes)}`, {
       hints: ['push part of the history at a time, or leave large files out of the repository'],
     });
+  if (/attempting to allocate \d+ over limit|Out of memory, malloc failed/.test(words))
+    return new PlatformError(
+      'limit_exceeded',
+      `an object of the push has more than ${size(objectMemoryBytes)} when it is unpacked`,
+      {
+        hints: ['leave large files out of the repository, or push them whole: git config core.bigFileThreshold 100m'],
+      },
+    );
   const finding = /error: object ([0-9a-f]{7,64}): (\w+): ([^\n]*)/.exec(words);
   if (finding !== null) {
     const [, object = '', name = '', problem = ''] = finding;

@@ -128,6 +128,13 @@ mask = ["Card"]
     expect(() => readManifest({ toml: Buffer.from([0xff, 0xfe]), olin: null })).toThrow(/not UTF-8/);
   });
 
+  it('keeps no more of a key than a manifest can use', () => {
+    const long = Array(1_000).fill('a').join('.');
+    const lines = new TomlLines(`module = "a.wasm"\n[${long}]\nb = 1\n[limits]\n${long} = 1\ngas = 1\n`);
+    expect(lines.size).toBeLessThan(100);
+    expect([lines.of(['module']), lines.of(['limits', 'gas'])]).toEqual([1, 6]);
+  });
+
   it('never throws anything but its own error', () => {
     const piece = fc.constantFrom(
       '[',

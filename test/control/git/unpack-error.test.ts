@@ -4,6 +4,8 @@ import { unpackError } from '../../../src/control/git/unpack-error.ts';
 
 it.each([
   ['fatal: pack exceeds maximum allowed size (4.00 GiB)', 'limit_exceeded', 'the push has more than'],
+  ['fatal: attempting to allocate 1000000001 over limit 167772160', 'limit_exceeded', 'an object of the push has'],
+  ['fatal: Out of memory, malloc failed (tried to allocate 1099511627777 bytes)', 'limit_exceeded', 'an object of'],
   ['error: unable to write file: No space left on device', 'unavailable', 'its disk is full'],
   ['fatal: write error: Disk quota exceeded', 'unavailable', 'its disk is full'],
   ['error: object 0123456789: badTimezone: invalid author', 'tree_invalid', 'object 0123456 is not safe to store'],
