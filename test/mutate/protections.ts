@@ -527,6 +527,13 @@ export const protections: readonly Protection[] = [
     tests: ['test/guest/component/tasks.test.ts'],
   },
   {
+    name: 'http: trailers of a request say nothing about its framing',
+    file: 'src/guest/kernel/net/request-trailers.ts',
+    find: '!ofHead.has(name.toLowerCase())',
+    replace: 'name.length > 0',
+    tests: ['test/conformance/wasi2/http-client.test.ts'],
+  },
+  {
     name: 'http: interim responses with status 100 are bounded',
     file: 'src/guest/kernel/net/interim-responses.ts',
     find: 'if (this.#dropped > httpResponseLimits.headBytes) break;',

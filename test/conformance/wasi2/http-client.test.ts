@@ -179,6 +179,60 @@ describe('an outgoing-request', () => {
     expect(one.guest.process.io.get('http')?.bytesIn).toBe(text.length);
   });
 
+  it.each([
+    ['that is written at once', false, {}, ['part', 'chunked', 'x-sum', { 'x-sum': 'a\xe4', 'x-parts': '1, 2' }]],
+    [
+      'that is written after the request was sent',
+      true,
+      {},
+      ['partpart', 'chunked', 'x-sum', { 'x-sum': 'a\xe4', 'x-parts': '1, 2' }],
+    ],
+    ['unless it has a length', false, { 'content-length': '4' }, ['part', undefined, undefined, {}]],
+  ])('carries trailers after a body %s', async (_name, isLate, fields, expected) => {
+    const arrived = gate();
+    const address = await httpServer(async (req, res) => {
+      arrived.open();
+      let text = '';
+      for await (const chunk of req) text += chunk;
+      res.end(JSON.stringify([text, req.headers['transfer-encoding'], req.headers.trailer, req.trailers]));
+    });
+    const one = client(address);
+    const { http, guest } = one;
+    // The second one on a connection that is kept.
+    for (let times = 0; times < 2; times += 1) {
+      const request = await makeRequest(one, address, {
+        method: { tag: 'post' },
+        fields: { trailer: 'x-sum', ...fields },
+      });
+      const { ok: body } = await http('[method]outgoing-request.body', request);
+      const { ok: stream } = await http('[method]outgoing-body.write', body);
+      const write = '[method]output-stream.blocking-write-and-flush';
+      await guest.call(streams, write, stream, Buffer.from('part'));
+      const { ok: future } = await send(one, request);
+      if (isLate) {
+        const pollable = await http('[method]future-incoming-response.subscribe', future);
+        expect(await guest.call(poll, '[method]pollable.ready', pollable)).toBe(false);
+        await arrived.opened;
+        await guest.call(poll, '[resource-drop]pollable', pollable);
+        await guest.call(streams, write, stream, Buffer.from('part'));
+      }
+      await guest.call(streams, '[resource-drop]output-stream', stream);
+      const entries = [
+        ['x-sum', Buffer.from('a\xe4', 'latin1')],
+        ['x-parts', Buffer.from('1')],
+        ['x-parts', Buffer.from('2')],
+        ['content-type', Buffer.from('text/html')],
+      ];
+      const { ok: trailers } = await http('[static]fields.from-list', entries);
+      expect(await http('[static]outgoing-body.finish', body, trailers)).toStrictEqual(done);
+      const { ok: response } = await answerOf(one, future);
+      const { ok: incoming } = await http('[method]incoming-response.consume', response);
+      expect(JSON.parse((await readBody(one, incoming)).text)).toEqual(
+        expected.map((part) => (part === undefined ? null : part)),
+      );
+    }
+  });
+
   it('carries a small body in one piece, with its length', async () => {
     const address = await httpServer((req, res) => {
       let text = '';

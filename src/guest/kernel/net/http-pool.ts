@@ -6,12 +6,14 @@
 import type { Socket } from 'node:net';
 import type { Client, Dispatcher } from 'undici';
 import { Errno } from '../errno.ts';
+import type { HttpField } from '../incoming-http.ts';
 import type { Host } from './address.ts';
 import type { ConnectOptions } from './egress.ts';
 import { NetworkFailure } from './failure.ts';
 import { HttpExchange, httpResponseLimits } from './http-exchange.ts';
 import { Upload } from './http-upload.ts';
 import { InterimResponses } from './interim-responses.ts';
+import { RequestTrailers } from './request-trailers.ts';
 import { type NetworkScheme, originOf, usesTls } from './target.ts';
 
 export const httpPoolLimits = {
@@ -38,6 +40,8 @@ export interface HttpSend {
   /** Header fields, `host` included: name, value, name, value … */
   readonly headers: readonly string[];
   readonly body: Uint8Array | Upload | null;
+  /** Returns the trailers once a body of unknown length, an Upload, has ended; absent: there are none. */
+  readonly trailers?: () => readonly HttpField[];
   /**
    * Milliseconds within which a new connection must be established, within the limits of the egress; absent or null:
    * only those.
@@ -57,6 +61,7 @@ interface Connection {
   readonly key: string;
   readonly client: Client;
   readonly interim: InterimResponses;
+  readonly trailers: RequestTrailers;
   /** Aborting it ends an attempt to connect. */
   readonly abort: AbortController;
   isUsed: boolean;
@@ -100,6 +105,7 @@ export class HttpPool {
       this.#done(connection, ok);
     });
     connection.interim.expect();
+    connection.trailers.begin(request.trailers ?? null);
     connection.client.dispatch(
       {
         method: request.method as Dispatcher.HttpMethod,
@@ -139,6 +145,7 @@ export class HttpPool {
     const { Client } = await loadHttp();
     const abort = new AbortController();
     const interim = new InterimResponses();
+    const trailers = new RequestTrailers();
     const client = new Client(key, {
       connect: (_options, callback) => {
         const opening = this.#connections.open({
@@ -150,7 +157,7 @@ export class HttpPool {
         });
         openedInTime(opening, connectTimeoutMs ?? null, `connecting to ${key}`)
           .then(
-            (socket) => callback(null, interim.on(socket)),
+            (socket) => callback(null, trailers.on(interim.on(socket))),
             (error: Error) => callback(error, null),
           )
           // The client has refused the socket and has already failed its request.
@@ -164,7 +171,7 @@ export class HttpPool {
       keepAliveTimeout: httpPoolLimits.keepAliveMs,
       keepAliveMaxTimeout: httpPoolLimits.keepAliveMaxMs,
     });
-    const connection: Connection = { key, client, interim, abort, isUsed: false };
+    const connection: Connection = { key, client, interim, trailers, abort, isUsed: false };
     this.#all.add(connection);
     client.on('disconnect', () => {
       if (this.#idle.get(key)?.has(connection)) this.#drop(connection);

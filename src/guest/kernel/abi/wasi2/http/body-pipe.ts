@@ -52,6 +52,11 @@ export class BodyPipe implements Resource {
     return this.#ended !== null && this.#target === null;
   }
 
+  /** Whether the body has ended. */
+  get isOver(): boolean {
+    return this.#ended !== null;
+  }
+
   /** Returns the whole body and ends the pipe. May be called only if isWhole. */
   takeWhole(): Uint8Array {
     const bytes = this.#held.takeAll();

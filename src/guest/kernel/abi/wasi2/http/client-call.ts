@@ -74,7 +74,9 @@ export class ClientCall implements Incoming {
     const { pipe } = request;
     let body: Uint8Array | Upload | null = null;
     if (pipe !== null) {
-      if (pipe.isWhole) {
+      // Only a body of unknown length can have trailers (RFC 9112 7.1.2).
+      const hasTrailers = request.trailers.length > 0 && pipe.contentLength === null && pipe.written > 0;
+      if (pipe.isWhole && !hasTrailers) {
         const bytes = pipe.takeWhole();
         body = bytes.length > 0 ? bytes : null;
       } else {
@@ -93,7 +95,9 @@ export class ClientCall implements Incoming {
       method: head.method,
       origin: requested.origin,
       path: requested.path,
-      headers: length === null ? headers : [...headers, 'content-length', String(length)],
+      ...(this.#upload === null || length !== null
+        ? { headers: length === null ? headers : [...headers, 'content-length', String(length)] }
+        : { headers: [...headers, ...announcedTrailers(head)], trailers: () => request.trailers }),
       body,
       follow: false,
       checkUrl: () => undefined,
@@ -107,6 +111,7 @@ export class ClientCall implements Incoming {
         ready: () => pipe.end(() => upload.end()),
         givenUp: (why) => this.fail({ tag: 'internal-error', value: why }),
       };
+      if (pipe.isOver) pipe.end(() => upload.end());
     }
     const firstByteMs = toMs(limits?.firstByteNs ?? null);
     if (firstByteMs !== null)
@@ -215,6 +220,11 @@ class ResponseBody implements Resource {
     const { exchange } = this.#call;
     return exchange === null || exchange.isReadable ? null : this.#call.waits(exchange.changed.wait());
   }
+}
+
+/** Returns the fields Trailer, which go with a chunked body only: name, value, name, value … */
+function announcedTrailers({ headers }: RequestHead): readonly string[] {
+  return headers.filter(([name]) => name === 'trailer').flat();
 }
 
 function uploadResource(upload: Upload, scheme: string): Resource {

@@ -25,7 +25,7 @@ const namePattern = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
  * Names that a component may not set: fields of the connection, which the platform sets (RFC 9110 7.6.1), and those
  * that name the host.
  */
-const forbiddenNames: ReadonlySet<string> = new Set([...connectionFields, 'host', 'trailer']);
+const forbiddenNames: ReadonlySet<string> = new Set([...connectionFields, 'host']);
 
 export function isForbidden(name: string): boolean {
   return forbiddenNames.has(name);
@@ -117,7 +117,7 @@ const newFields = witRow('[constructor]fields', func({}, own(fieldsResource)), (
  * Returns fields with the given names and values.
  *
  * Errors: invalid-syntax a name that is no token, or a value with control characters; forbidden a field that belongs to
- * the connection (connection, host, keep-alive, proxy-*, trailer, transfer-encoding, upgrade …).
+ * the connection (connection, host, keep-alive, proxy-*, transfer-encoding, upgrade …).
  */
 const fieldsFromList = witRow(
   '[static]fields.from-list',

@@ -1,6 +1,7 @@
 /** wasi:http/types, `outgoing-request` and `request-options`: a request that the component sends. */
 import { borrow, func, hostResource, option, own, result } from '../../../../component/wit.ts';
 import { dropRow, err, ok, witRow } from '../../../canonical/row.ts';
+import type { HttpField } from '../../../incoming-http.ts';
 import { parseAuthority } from '../../../net/target.ts';
 import type { Process } from '../../../process.ts';
 import { HostObject } from '../host-object.ts';
@@ -39,6 +40,8 @@ export class OutgoingRequest extends HostObject {
   pathWithQuery: string | null = null;
   /** Pipe of the body; null while the component has not asked for the body. */
   pipe: BodyPipe | null = null;
+  /** Trailers of the body; empty until it has ended. */
+  trailers: readonly HttpField[] = [];
   /** Why the body was given up before the request was sent; null if it was not. */
   bodyGivenUp: string | null = null;
   /** Receiver of the body's events, set by the call that sends the request. */
@@ -63,7 +66,7 @@ export class OutgoingRequest extends HostObject {
       pipe,
       message: 'request',
       finished: (trailers) => {
-        if (trailers.length > 0) guest.report('warning', 'trailers of an outgoing request are not sent');
+        this.trailers = trailers;
         pipe.end(() => undefined);
         this.events?.ready();
       },

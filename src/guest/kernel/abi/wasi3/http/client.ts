@@ -29,8 +29,8 @@ function sendRequest(guest: Process, request: Request) {
 
 /**
  * Sends `request` and returns the response when its head has arrived. The policy is matched against the full URL; a
- * forbidden URL ends the Process. Redirects are not followed. The method CONNECT is not possible. Trailers of the
- * request are not sent.
+ * forbidden URL ends the Process. Redirects are not followed. The method CONNECT is not possible. Trailers
+ * are sent after a body that is not empty and has no Content-Length.
  *
  * Errors: HTTP-request-method-invalid; HTTP-request-URI-invalid no authority, one with user information, a scheme other than http and
  * https, or a path that begins with neither `/` nor `?`;

@@ -42,7 +42,7 @@ const newFields = witRow('[constructor]fields', func({}, own(fieldsResource)), a
  * Returns fields with the given names and values.
  *
  * Errors: invalid-syntax a name that is no token, or a value with control characters; forbidden a field that belongs to
- * the connection (connection, host, keep-alive, proxy-*, trailer, transfer-encoding, upgrade …); size-exceeded more than
+ * the connection (connection, host, keep-alive, proxy-*, transfer-encoding, upgrade …); size-exceeded more than
  * 128 KiB.
  */
 const fieldsFromList = witRow(
