@@ -25,7 +25,7 @@ export function asyncHostFunction(
   canon: AsyncCanon,
   elements: ReadonlySet<string>,
 ): { readonly host: HostTarget; readonly isDelivering: boolean } {
-  const type = asyncTypes[canon.op] ?? copyType(canon.op as StreamOperation); // asyncTypes has the others
+  const type = asyncFunctionType(canon);
   let name: string = canon.op;
   let isDelivering = delivering.has(canon.op);
   if ('of' in canon) {
@@ -34,6 +34,11 @@ export function asyncHostFunction(
     isDelivering = canon.op.endsWith('read') && canon.of !== null && hasLists(canon.of);
   }
   return { host: { kind: 'host', module: asyncModule, name, type }, isDelivering };
+}
+
+/** Returns the type of the core function of `canon`. */
+export function asyncFunctionType(canon: AsyncCanon): FuncType {
+  return asyncTypes[canon.op] ?? copyType(canon.op as StreamOperation); // asyncTypes has the others
 }
 
 /** Returns whether `canon` waits, which a function must not do whose type is not asynchronous. */

@@ -4,7 +4,14 @@
  *
  * Spec: component-model, Explainer.md "Canonical Definitions".
  */
-import { FunctionParts, liftProblem, lowerProblem } from './canon-options.ts';
+import {
+  copyProblem,
+  errorContextProblem,
+  FunctionParts,
+  liftProblem,
+  lowerProblem,
+  taskReturnProblem,
+} from './canon-options.ts';
 import type { Evaluation } from './evaluation.ts';
 import { callbackType, flattenFunction, reallocType } from './flatten.ts';
 import type { CanonFunction, CoreItem, Options, Scope } from './graph.ts';
@@ -42,10 +49,7 @@ export class CanonDefinitions {
 
   #checkLift(type: FunctionType, core: CoreItem, options: Options): void {
     this.#parts.add(type);
-    if (type.result !== null && hasBorrows(type.result))
-      this.#evaluation.fail('a function that returns a borrowed resource');
-    const problem = liftProblem(type, options);
-    if (problem !== null) this.#evaluation.fail(problem);
+    this.#require(liftProblem(type, options));
     const style = options.async ? (options.callback === null ? 'async' : 'callback') : 'sync';
     const lifted = flattenFunction(type, 'lift', style);
     this.#evaluation.expect(core, lifted, 'a lifted core function');
@@ -58,9 +62,13 @@ export class CanonDefinitions {
     const func = this.#evaluation.get(scope, 'func', canon.func);
     const options = this.#options(scope, canon.options);
     this.#parts.add(func.type);
-    const problem = lowerProblem(func.type, options);
-    if (problem !== null) this.#evaluation.fail(problem);
+    this.#require(lowerProblem(func.type, options));
     return { op: 'lower', func, options };
+  }
+
+  /** Throws `module_invalid` if there is a problem. */
+  #require(problem: string | null): void {
+    if (problem !== null) this.#evaluation.fail(problem);
   }
 
   #canonFunction(scope: Scope, canon: Exclude<Canon, { readonly op: 'lift' }>): CanonFunction {
@@ -79,14 +87,19 @@ export class CanonDefinitions {
       case 'task.return': {
         const result = canon.result === null ? null : resolver.ref(canon.result);
         if (result !== null && hasBorrows(result)) this.#evaluation.fail('task.return of a borrowed resource');
-        return { op: canon.op, result, options: this.#options(scope, canon.options) };
+        const options = this.#options(scope, canon.options);
+        this.#require(taskReturnProblem(result, options));
+        return { op: canon.op, result, options };
       }
       case 'waitable-set.wait':
       case 'waitable-set.poll':
         return { ...canon, memory: this.#evaluation.get(scope, 'core memory', canon.memory) };
       case 'error-context.new':
-      case 'error-context.debug-message':
-        return { op: canon.op, options: this.#options(scope, canon.options) };
+      case 'error-context.debug-message': {
+        const options = this.#options(scope, canon.options);
+        this.#require(errorContextProblem(canon.op, options));
+        return { op: canon.op, options };
+      }
       default: {
         if (!('type' in canon)) return canon;
         const item = this.#evaluation.get(scope, 'type', canon.type);
@@ -94,6 +107,7 @@ export class CanonDefinitions {
         if (item.kind !== 'value' || typeof item.type === 'string' || item.type.kind !== kind)
           throw this.#evaluation.fail(`type ${canon.type} is no ${kind}`);
         const options = canon.options === null ? null : this.#options(scope, canon.options);
+        if (options !== null) this.#require(copyProblem(canon.op, item.type.of as never, options)); // see below
         // Checked above: what the operation's kind asks for.
         return { op: canon.op, of: item.type.of as never, options, async: canon.async };
       }

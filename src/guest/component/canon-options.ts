@@ -80,11 +80,35 @@ export function liftProblem(type: FunctionType, options: Options): string | null
   const isInMemory =
     params.hasLists ||
     params.flat > flatParamsMax ||
-    (!options.async && (result.hasLists || result.flat > flatResultsMax));
+    // The result of an asynchronous function goes to task.return, with the options of the function.
+    result.hasLists ||
+    result.flat > (options.async ? flatParamsMax : flatResultsMax);
   if (isInMemory && options.memory === null) return lacks(type, 'lifted', 'a memory');
   if ((params.hasLists || params.flat > flatParamsMax) && options.realloc === null)
     return lacks(type, 'lifted', 'realloc');
   return options.async && !type.async ? notAsync(type, 'lifted') : null;
+}
+
+/** Returns what is wrong with the options of `task.return`, which reads the result from memory and writes none; null: nothing. */
+export function taskReturnProblem(result: WitType | null, options: Options): string | null {
+  if (options.realloc !== null || options.async)
+    return `task.return with the option ${options.async ? 'async' : 'realloc'}`;
+  const { flat, hasLists } = layoutOf({ params: [], result, async: false }).result;
+  return (hasLists || flat > flatParamsMax) && options.memory === null ? 'task.return without a memory' : null;
+}
+
+/** Returns what is wrong with the options of a read or write of a stream or future with values of `of`; null: nothing. */
+export function copyProblem(op: string, of: WitType | null, options: Options): string | null {
+  if (of === null) return null;
+  if (options.memory === null) return `${op} without a memory`;
+  return op.endsWith('read') && hasLists(of) && options.realloc === null ? `${op} without realloc` : null;
+}
+
+/** Returns what is wrong with the options of a function of error contexts, whose messages lie in memory; null: nothing. */
+export function errorContextProblem(op: string, options: Options): string | null {
+  if (options.async) return `${op} with the option async`;
+  if (options.memory === null) return `${op} without a memory`;
+  return op.endsWith('message') && options.realloc === null ? `${op} without realloc` : null;
 }
 
 function lacks(type: FunctionType, what: 'lifted' | 'lowered', option: string): string {

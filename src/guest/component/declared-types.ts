@@ -6,12 +6,14 @@
  *
  * Casts: the sort of an Entry tells the type of its value, also where the compiler has forgotten which.
  */
+import { PlatformError } from '../../protocol/errors.ts';
 import { CoreModules } from './core-modules.ts';
 import { type Evaluation, Exports, newScope } from './evaluation.ts';
 import { ExternNames } from './extern-name.ts';
 import type {
   ComponentItem,
   CoreExport,
+  Declarations,
   Entry,
   FunctionItem,
   InstanceItem,
@@ -20,7 +22,7 @@ import type {
   TypeItem,
 } from './graph.ts';
 import { compatibleName } from './interface-name.ts';
-import type { Alias, Declaration, Definition, External, ExternName, Sort, TypeDefinition } from './model.ts';
+import type { Alias, Declaration, Definition, External, ExternName, TypeDefinition } from './model.ts';
 import { moduleTypeProblem } from './module-type.ts';
 import { NamedTypes, renamed } from './named-types.ts';
 import { unsupportedComponent } from './refusals.ts';
@@ -39,11 +41,6 @@ interface Importing {
   readonly args: ReadonlyMap<string, Entry> | null;
 }
 
-interface Declarations {
-  readonly declarations: readonly Declaration[];
-  readonly scope: Scope;
-}
-
 interface Declaring {
   readonly scope: Scope;
   readonly named: NamedTypes | null;
@@ -55,7 +52,15 @@ interface Declaring {
 interface Given {
   readonly instance?: InstanceItem | null;
   readonly args?: ReadonlyMap<string, Entry> | null;
+  /** Takes the imports that the type declares. */
+  readonly imports?: Map<string, Entry>;
 }
+
+/** Evaluates a component with arguments, of which nothing is made, and returns its exports. */
+export type Instantiate = (
+  component: Extract<ComponentItem, { readonly kind: 'defined' }>,
+  args: ReadonlyMap<string, Entry>,
+) => ReadonlyMap<string, Entry>;
 
 export class DeclaredTypes {
   /** Numbers of the component instances that define resources, by resource id. */
@@ -63,12 +68,16 @@ export class DeclaredTypes {
   /** Whether imports of components and core modules may stay open: nothing is made of what is evaluated. */
   isOpen = false;
   readonly #evaluation: Evaluation;
+  readonly #instantiate: Instantiate;
   readonly #coreModules: CoreModules;
+  /** Number of types with declarations so far: each has resources of its own. */
+  #types = 0;
   /** Types with declarations that take types with resources from outside of them. */
   readonly #withOuterResources = new WeakSet<Scope>();
 
-  constructor(evaluation: Evaluation) {
+  constructor(evaluation: Evaluation, instantiate: Instantiate) {
     this.#evaluation = evaluation;
+    this.#instantiate = instantiate;
     this.#coreModules = new CoreModules(evaluation.subject);
   }
 
@@ -91,7 +100,8 @@ export class DeclaredTypes {
         // Checks the declarations; each definition of this type declares them again.
         const inner = newScope(scope, scope.component, false);
         const named = kind === 'component type' ? this.namedTypes() : null;
-        this.#declareAll(inner, declarations, '$root', { args: null }, named);
+        this.#types += 1;
+        this.#declareAll(inner, declarations, `$type ${this.#types}`, { args: null }, named);
         return { kind, declarations, scope, hasHandles: this.#withOuterResources.has(inner) };
       }
       default:
@@ -146,8 +156,8 @@ export class DeclaredTypes {
     return { sort: alias.sort, value } as Entry;
   }
 
-  /** Adds an import to the scope: an argument after a check of its type, or what the host provides. */
-  import({ scope, imports, named, args }: Importing, { name, attributes, of }: ImportDefinition): void {
+  /** Adds an import to the scope, and returns it: an argument after a check of its type, or what the host provides. */
+  import({ scope, imports, named, args }: Importing, { name, attributes, of }: ImportDefinition): Entry {
     const given = args === null ? null : args.get(name);
     if (given === undefined)
       throw this.#evaluation.fail(`a nested component gets no ${JSON.stringify(name.slice(0, 60))}`);
@@ -158,6 +168,7 @@ export class DeclaredTypes {
     if (problem !== null) this.#evaluation.fail(problem);
     if (named?.add('import', entry) === false) this.#unnamed(name, 'imported');
     this.#evaluation.push(scope, entry);
+    return entry;
   }
 
   /** Returns an empty set of types with names. */
@@ -173,29 +184,22 @@ export class DeclaredTypes {
 
   /** Returns the entry of an export: that of the definition, or one of the type that is written beside it. */
   exported(scope: Scope, named: NamedTypes | null, { name, as }: ExportDefinition, entry: Entry): Entry {
-    if (as !== null) this.#checkAscribed(scope, name, as, entry);
-    let exported = entry;
-    if (entry.sort === 'type') exported = { sort: 'type', value: renamed(entry.value) };
-    if (entry.sort === 'func' && as?.kind === 'func') {
-      const declared = this.#evaluation.get(scope, 'type', as.type);
-      if (declared.kind === 'func') exported = { sort: 'func', value: { ...entry.value, type: declared.type } };
-    }
-    const isNamed = named?.add('export', exported) ?? true;
-    // An instance may be said to export less than it does.
-    if (!isNamed && (entry.sort !== 'instance' || as === null)) this.#unnamed(name, 'exported');
+    let exported = as === null ? entry : this.#ascribed(scope, name, as, entry);
+    if (exported.sort === 'type') exported = { sort: 'type', value: renamed(exported.value) };
+    if (named?.add('export', exported) === false) this.#unnamed(name, 'exported');
     return exported;
   }
 
-  /** Checks an export against the type that is written beside it. */
-  #checkAscribed(scope: Scope, name: string, as: External, entry: Entry): void {
+  /** Returns an export as the type that is written beside it shows it. */
+  #ascribed(scope: Scope, name: string, as: External, entry: Entry): Entry {
     if (as.kind !== entry.sort)
       this.#evaluation.fail(`${JSON.stringify(name.slice(0, 60))} is a ${entry.sort}, not a ${as.kind}`);
-    this.#imported(scope, '$root', name, as, entry);
+    return this.#imported(scope, '$root', name, as, entry);
   }
 
   /**
-   * Returns the entry for an import declared as `of`: `given` after a check against the declaration, or the host's
-   * entry if `given` is null. `interfaceName` is the interface that contains the declaration.
+   * Returns the entry for an import declared as `of`: `given`, with the declared type, after a check against the declaration; the
+   * host's entry if `given` is null. `interfaceName` is the interface that contains the declaration.
    */
   #imported(scope: Scope, interfaceName: string, name: string, of: External, given: Entry | null): Entry {
     if (of.kind === 'type') {
@@ -203,7 +207,7 @@ export class DeclaredTypes {
       if (given === null)
         return { sort: 'type', value: equal === null ? this.#hostResource(interfaceName, name) : renamed(equal) };
       this.#checkBound(name, given.value as TypeItem, equal);
-      return given;
+      return equal?.kind === 'value' ? { sort: 'type', value: renamed(equal) } : given;
     }
     if (of.kind === 'func') {
       const declared = this.#evaluation.get(scope, 'type', of.type);
@@ -214,7 +218,7 @@ export class DeclaredTypes {
         this.#evaluation.fail(
           `${name.slice(0, 60)} is a ${formatFunction(type)}, not a ${formatFunction(declared.type)}`,
         );
-      return given;
+      return { sort: 'func', value: { ...(given.value as FunctionItem), type: declared.type } };
     }
     if (of.kind === 'instance') {
       const declared = this.#evaluation.get(scope, 'type', of.type);
@@ -222,7 +226,7 @@ export class DeclaredTypes {
       const exports = this.declared(declared, name, {
         instance: given === null ? null : (given.value as InstanceItem),
       });
-      return given ?? { sort: 'instance', value: { exports } };
+      return { sort: 'instance', value: { exports } };
     }
     if (of.kind === 'core module') {
       const declared = this.#evaluation.get(scope, 'core type', of.type);
@@ -238,8 +242,10 @@ export class DeclaredTypes {
       const declared = this.#evaluation.get(scope, 'type', of.type);
       if (declared.kind !== 'component type') throw this.#evaluation.fail(`type ${of.type} is no type of a component`);
       if (given !== null) {
-        this.#checkComponent(name, given.value as ComponentItem, declared.declarations);
-        return given;
+        const component = given.value as ComponentItem;
+        this.#checkComponent(name, component, declared);
+        const shown = component.kind === 'defined' ? { ...component, shownAs: declared } : component;
+        return { sort: 'component', value: shown };
       }
       if (this.isOpen) return { sort: 'component', value: { ...declared, kind: 'declared' } };
     }
@@ -249,17 +255,20 @@ export class DeclaredTypes {
   }
 
   /**
-   * Throws `module_invalid` if a component imports what its declared type does not, or lacks an export of it. What it is
-   * given is checked where it is instantiated.
+   * Throws `module_invalid` unless the component `given` may stand where one of the type `declared` is wanted: given the imports
+   * that the type has, it exports what the type exports.
    */
-  #checkComponent(name: string, given: ComponentItem, declared: readonly Declaration[]): void {
-    const own = namesOf(given.kind === 'defined' ? given.definitions : given.declarations);
-    const wanted = namesOf(declared);
-    const quoted = JSON.stringify(name.slice(0, 60));
-    for (const [one, sort] of own.import)
-      if (wanted.import.get(one) !== sort) this.#evaluation.fail(`the component ${quoted} imports a ${sort} ${one}`);
-    for (const [one, sort] of wanted.export)
-      if (own.export.get(one) !== sort) this.#evaluation.fail(`the component ${quoted} exports no ${sort} ${one}`);
+  #checkComponent(name: string, given: ComponentItem, declared: Declarations): void {
+    const imports = new Map<string, Entry>();
+    this.declared(declared, name, { args: null, imports });
+    try {
+      const exports =
+        given.kind === 'defined' ? this.#instantiate(given, imports) : this.declared(given, name, { args: imports });
+      this.declared(declared, name, { instance: { exports }, args: imports });
+    } catch (error) {
+      if (!(error instanceof PlatformError) || error.code !== 'module_invalid') throw error;
+      this.#evaluation.fail(`the component ${JSON.stringify(name.slice(0, 60))}: ${error.details.join(' ')}`);
+    }
   }
 
   /** Throws `module_invalid` unless `given` is a type within a bound: equal to `equal`, or a resource (null). */
@@ -275,8 +284,19 @@ export class DeclaredTypes {
           ? sameWitType(given.type, equal.type)
           : given.kind === 'func' && equal.kind === 'func'
             ? sameFunction(given.type, equal.type)
-            : given.kind === equal.kind;
+            : this.#isWithin(name, given, equal);
     if (!isEqual) this.#evaluation.fail(`the type ${name.slice(0, 60)} is not the one that is declared`);
+  }
+
+  /** Returns whether two types with declarations are of one kind. Throws `module_invalid` if `given` lacks what `equal` declares. */
+  #isWithin(name: string, given: TypeItem, equal: TypeItem): boolean {
+    if (given.kind === 'instance type' && equal.kind === 'instance type') {
+      this.declared(equal, name, { instance: { exports: this.declared(given, name, { args: null }) } });
+      return true;
+    }
+    if (given.kind !== 'component type' || equal.kind !== 'component type') return false;
+    this.#checkComponent(name, { ...given, kind: 'declared' }, equal);
+    return true;
   }
 
   #hostResource(interfaceName: string, name: string): ResourceItem {
@@ -299,7 +319,9 @@ export class DeclaredTypes {
     given: Given,
     named: NamedTypes | null = null,
   ): ReadonlyMap<string, Entry> {
-    const into = { scope, named, exports: new Exports(this.#evaluation.subject), imports: new ExternNames('import') };
+    const isOpen = (given.instance ?? given.args ?? null) === null;
+    const exports = new Exports(this.#evaluation.subject, { isOpen });
+    const into = { scope, named, exports, imports: new ExternNames('import', isOpen) };
     for (const declaration of declarations) {
       this.#evaluation.step();
       this.#declare(into, declaration, interfaceName, given);
@@ -311,7 +333,7 @@ export class DeclaredTypes {
     { scope, named, exports, imports }: Declaring,
     declaration: Declaration,
     interfaceName: string,
-    { instance: given = null, args = null }: Given,
+    { instance: given = null, args = null, imports: into }: Given,
   ): void {
     switch (declaration.kind) {
       case 'core type':
@@ -327,7 +349,10 @@ export class DeclaredTypes {
         this.#evaluation.push(scope, this.alias(scope, declaration));
         return;
       case 'import':
-        this.#open(() => this.import({ scope, imports, named, args }, declaration));
+        this.#open(() => {
+          const entry = this.import({ scope, imports, named, args }, declaration);
+          into?.set(declaration.name, entry);
+        });
         return;
       case 'export': {
         const { name, attributes, of } = declaration;
@@ -355,15 +380,6 @@ export class DeclaredTypes {
       this.isOpen = before;
     }
   }
-}
-
-/** Returns the sorts of the imports and exports among definitions, by name. */
-function namesOf(definitions: readonly (Definition | Declaration)[]) {
-  const names = { import: new Map<string, Sort>(), export: new Map<string, Sort>() };
-  for (const one of definitions)
-    if (one.kind === 'import' || one.kind === 'export')
-      names[one.kind].set(one.name, 'of' in one ? one.of.kind : one.sort);
-  return names;
 }
 
 function hasResources(type: TypeItem): boolean {

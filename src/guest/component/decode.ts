@@ -19,7 +19,7 @@ export function decodeComponent(bytes: Uint8Array, subject: string): readonly De
   return new Decoder(reader).component(0);
 }
 
-/** Version of the binary format; the layer byte, which follows in the file, is 1 for components. */
+/** Version of the binary format, two bytes; the layer, which follows in two more, is 1 for components. */
 const version = 0x0d;
 
 class Decoder {
@@ -37,8 +37,9 @@ class Decoder {
     const start = reader.pos;
     if (reader.end - start < 8 || !isComponent(reader.bytes.subarray(start, reader.end)))
       reader.fail('no component begins here', start);
-    if (reader.bytes[start + 4] !== version || reader.bytes[start + 5] !== 0)
-      reader.fail(`version ${reader.bytes[start + 4]} of the component format, not ${version}`, start + 4);
+    const [low, high, , layer] = reader.bytes.subarray(start + 4, start + 8);
+    if (low !== version || high !== 0 || layer !== 0)
+      reader.fail(`version ${low} of the component format, not ${version}`, start + 4);
     reader.pos = start + 8;
     const definitions: Definition[] = [];
     const end = reader.end;

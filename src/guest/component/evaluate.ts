@@ -42,7 +42,9 @@ class Evaluator {
 
   constructor(subject: string) {
     this.#evaluation = new Evaluation(subject);
-    this.#types = new DeclaredTypes(this.#evaluation);
+    this.#types = new DeclaredTypes(this.#evaluation, ({ definitions, scope }, args) =>
+      this.#withoutInstances(() => this.#instantiate(definitions, scope, args)),
+    );
     this.#canons = new CanonDefinitions(this.#evaluation);
   }
 
@@ -50,6 +52,7 @@ class Evaluator {
     const exports = this.#instantiate(definitions, null, null);
     const imports = definitions.flatMap((one) => (one.kind === 'import' ? [one.name] : []));
     const instances = [...this.#instances];
+    const allInstances = [...instances];
     const definers = new Map(this.#types.definers);
     this.#types.isOpen = true;
     // A component is valid by what it declares, for all arguments. The list grows while it is read: components nest.
@@ -58,10 +61,12 @@ class Evaluator {
       this.#checked.add(nested);
       this.#instances.length = 0;
       this.#instantiate(nested, scope, null);
+      allInstances.push(...this.#instances);
     }
     const unusedModules = [...this.#modules].filter((bytes) => !this.#usedModules.has(bytes));
     return {
       instances,
+      allInstances,
       exports,
       imports,
       definers,
@@ -69,6 +74,14 @@ class Evaluator {
       coreAliases: this.#evaluation.coreAliases,
       unusedModules,
     };
+  }
+
+  /** Calls `act`, and forgets the core instances that it has added. */
+  #withoutInstances<T>(act: () => T): T {
+    const before = this.#instances.length;
+    const result = act();
+    this.#instances.length = before;
+    return result;
   }
 
   /**
@@ -84,8 +97,8 @@ class Evaluator {
     if (this.#componentInstances > componentCaps.instances)
       throw tooLargeComponent(this.#evaluation.subject, 'instances of nested components', componentCaps.instances);
     const scope = newScope(outer, this.#componentInstances, true);
-    const exports = new Exports(this.#evaluation.subject);
-    const imports = new ExternNames('import');
+    const exports = new Exports(this.#evaluation.subject, { isOpen: args === null });
+    const imports = new ExternNames('import', args === null);
     const named = args === null ? this.#types.namedTypes() : null;
     for (const definition of definitions) {
       this.#evaluation.step();
@@ -129,7 +142,7 @@ class Evaluator {
         this.#addComponent(scope, definition.definitions);
         return;
       case 'bundle': {
-        const exports = new Exports(this.#evaluation.subject, 'bundle');
+        const exports = new Exports(this.#evaluation.subject, { of: 'bundle' });
         for (const named of definition.exports) {
           this.#evaluation.step();
           exports.add(named, this.#evaluation.entry(scope, named));
@@ -145,11 +158,7 @@ class Evaluator {
           if (given.has(named.name)) this.#evaluation.fail('two arguments of an instance have one name');
           given.set(named.name, this.#evaluation.entry(scope, named));
         }
-        const exports =
-          component.kind === 'defined'
-            ? this.#instantiate(component.definitions, component.scope, given)
-            : this.#types.declared(component, `$instance ${scope.spaces.instance.length}`, { args: given });
-        spaces.instance.push({ exports });
+        spaces.instance.push({ exports: this.#exportsOf(component, given, `$instance ${spaces.instance.length}`) });
         return;
       }
       case 'alias':
@@ -162,6 +171,15 @@ class Evaluator {
         this.#canons.add(scope, definition.canon);
         return;
     }
+  }
+
+  /** Returns the exports of an instance of `component`, as its type shows them. `name` stands for the instance in names of resources. */
+  #exportsOf(component: ComponentItem, args: ReadonlyMap<string, Entry>, name: string): ReadonlyMap<string, Entry> {
+    if (component.kind === 'declared') return this.#types.declared(component, name, { args });
+    const { definitions, scope, shownAs } = component;
+    if (shownAs !== undefined) this.#types.declared(shownAs, name, { args });
+    const exports = this.#instantiate(definitions, scope, args);
+    return shownAs === undefined ? exports : this.#types.declared(shownAs, name, { instance: { exports }, args });
   }
 
   #addComponent(scope: Scope, definitions: readonly Definition[]): void {

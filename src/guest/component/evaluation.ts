@@ -86,9 +86,13 @@ export class Exports {
   readonly #names: ExternNames;
   readonly #subject: string;
 
-  constructor(subject: string, of: 'component' | 'bundle' = 'component') {
+  /** `isOpen`: nothing is given for imports. */
+  constructor(
+    subject: string,
+    { of = 'component', isOpen = true }: { readonly of?: 'component' | 'bundle'; readonly isOpen?: boolean } = {},
+  ) {
     this.#subject = subject;
-    this.#names = new ExternNames(of === 'bundle' ? 'bundled export' : 'export');
+    this.#names = new ExternNames(of === 'bundle' ? 'bundled export' : 'export', isOpen);
   }
 
   /** Throws `module_invalid` for a name that is none, or is there. */

@@ -5,7 +5,7 @@
  */
 import type { Entry } from './graph.ts';
 import type { ExternName, NameAttributes } from './model.ts';
-import type { FunctionType, WitType } from './wit.ts';
+import type { FunctionType, ResourceType, WitType } from './wit.ts';
 
 const label = '(?:[a-z][0-9a-z]*|[A-Z][0-9A-Z]*)(?:-(?:[0-9a-z]+|[0-9A-Z]+))*';
 const words = '[a-z][0-9a-z]*(?:-[0-9a-z]+)*';
@@ -94,11 +94,14 @@ function quoted(name: string): string {
  */
 export class ExternNames {
   readonly #what: 'import' | 'export' | 'bundled export';
+  readonly #isOpen: boolean;
   readonly #keys = new Set<string>();
   readonly #entries = new Map<string, Entry>();
 
-  constructor(what: 'import' | 'export' | 'bundled export') {
+  /** `isOpen`: nothing is given for imports, so a type that has several names is one object for each of them. */
+  constructor(what: 'import' | 'export' | 'bundled export', isOpen: boolean) {
     this.#what = what;
+    this.#isOpen = isOpen;
   }
 
   /** Adds `entry`. Returns what is wrong with its name; null: nothing. */
@@ -125,20 +128,23 @@ export class ExternNames {
     return this.#what === 'import' && isDependency.test(name);
   }
 
-  #annotationProblem({ kind, resource: label }: Annotation, { params, result }: FunctionType): string | null {
+  #annotationProblem({ kind, resource: label }: Annotation, { params, result, async }: FunctionType): string | null {
     const found = this.#entries.get(label);
     if (found?.sort !== 'type' || found.value.kind !== 'resource')
       return `there is no resource ${quoted(label)} beside it`;
-    const { id } = found.value.resource;
+    const { resource } = found.value;
+    const isSame = (one: ResourceType) => (this.#isOpen ? one === resource : one.id === resource.id);
     const isHandle = (type: WitType | null | undefined, of: 'own' | 'borrow'): boolean =>
-      typeof type === 'object' && type !== null && type.kind === of && type.resource.id === id;
+      typeof type === 'object' && type !== null && type.kind === of && isSame(type.resource);
     if (kind === 'method') {
       const [self] = params;
       return self?.name === 'self' && isHandle(self.type, 'borrow')
         ? null
         : 'its first parameter is not a borrowed self';
     }
-    if (kind === 'static' || isHandle(result, 'own')) return null;
+    if (kind === 'static') return null;
+    if (async) return 'a constructor is not asynchronous';
+    if (isHandle(result, 'own')) return null;
     const isFallible = typeof result === 'object' && result?.kind === 'result' && isHandle(result.ok, 'own');
     return isFallible ? null : 'it does not return the resource';
   }

@@ -112,10 +112,22 @@ export type TypeItem =
       readonly hasHandles: boolean;
     };
 
+/** The declarations of a type, and the scope in which they stand. */
+export interface Declarations {
+  readonly declarations: readonly Declaration[];
+  readonly scope: Scope;
+}
+
 export type ComponentItem =
-  | { readonly kind: 'defined'; readonly definitions: readonly Definition[]; readonly scope: Scope }
+  | {
+      readonly kind: 'defined';
+      readonly definitions: readonly Definition[];
+      readonly scope: Scope;
+      /** The type that an import or export says it has; absent: its own. */
+      readonly shownAs?: Declarations;
+    }
   /** A component of which only the type is known: an import of a component that is never instantiated. */
-  | { readonly kind: 'declared'; readonly declarations: readonly Declaration[]; readonly scope: Scope };
+  | (Declarations & { readonly kind: 'declared' });
 
 export interface InstanceItem {
   readonly exports: ReadonlyMap<string, Entry>;
@@ -173,6 +185,8 @@ export interface Part {
 export interface Graph {
   /** Core instances in the order of instantiation. */
   readonly instances: readonly CoreInstance[];
+  /** Those, and the core instances of components that are never instantiated. */
+  readonly allInstances: readonly CoreInstance[];
   readonly exports: ReadonlyMap<string, Entry>;
   /** Numbers of the component instances that define the components' own resources, by resource id. */
   readonly definers: ReadonlyMap<string, number>;

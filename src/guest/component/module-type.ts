@@ -102,12 +102,12 @@ function readLimits(reader: ComponentReader): Limits32 {
  * module lacks or that is less; null: nothing.
  */
 export function moduleTypeProblem(type: ModuleType, module: Module): string | null {
-  for (const [key, wanted] of importsOf(module)) {
-    const given = type.imports.get(key);
+  for (const { module: from, name, type: wanted } of importTypes(module)) {
+    const given = type.imports.get(`${from}\0${name}`);
     if (given === undefined || !fits(given, wanted))
-      return `an imported core module imports the ${wanted.kind} ${quoted(key.slice(key.indexOf('\0') + 1))}`;
+      return `an imported core module imports the ${wanted.kind} ${quoted(name)}`;
   }
-  const found = new Map(module.exports.map((one) => [one.name, exportOf(module, one)]));
+  const found = exportTypes(module);
   for (const [name, wanted] of type.exports) {
     const given = found.get(name);
     if (given === undefined || !fits(given, wanted))
@@ -116,7 +116,10 @@ export function moduleTypeProblem(type: ModuleType, module: Module): string | nu
   return null;
 }
 
-function importsOf(module: Module): (readonly [string, CoreType])[] {
+/** Returns the types of the imports of `module`. */
+export function importTypes(
+  module: Module,
+): readonly { readonly module: string; readonly name: string; readonly type: CoreType }[] {
   const tables = module.tables.filter(({ imported }) => imported);
   const memories = module.memories.filter(({ imported }) => imported);
   const globals = module.globals.filter(({ imported }) => imported);
@@ -124,14 +127,19 @@ function importsOf(module: Module): (readonly [string, CoreType])[] {
   let tags = 0;
   return [
     ...module.functionImports.map(({ module: from, name, type }) => {
-      return [`${from}\0${name}`, { kind: 'function', type: module.types[type] ?? null }] as const;
+      return { module: from, name, type: { kind: 'function', type: module.types[type] ?? null } } as const;
     }),
     ...module.otherImports.map(({ module: from, name, kind }) => {
-      if (kind === 'tag') return [`${from}\0${name}`, tagOf(module, tags++)] as const;
+      if (kind === 'tag') return { module: from, name, type: tagOf(module, tags++) };
       const one = kind === 'table' ? tables.shift() : kind === 'memory' ? memories.shift() : globals.shift();
-      return [`${from}\0${name}`, toCoreType(kind, one)] as const;
+      return { module: from, name, type: toCoreType(kind, one) };
     }),
   ];
+}
+
+/** Returns the types of the exports of `module`, by name. */
+export function exportTypes(module: Module): ReadonlyMap<string, CoreType> {
+  return new Map(module.exports.map((one) => [one.name, exportOf(module, one)]));
 }
 
 function exportOf(module: Module, { kind, index }: Module['exports'][number]): CoreType {
@@ -158,7 +166,7 @@ function toCoreType(
 }
 
 /** Returns whether `given` may stand where `wanted` is imported. */
-function fits(given: CoreType, wanted: CoreType): boolean {
+export function fits(given: CoreType, wanted: CoreType): boolean {
   switch (given.kind) {
     case 'table':
       return (

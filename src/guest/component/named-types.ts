@@ -5,7 +5,7 @@
  *
  * Spec: component-model, Explainer.md "External Visibility of Types".
  */
-import type { Entry, InstanceItem, TypeItem } from './graph.ts';
+import type { Entry, InstanceItem, ResourceItem, TypeItem } from './graph.ts';
 import type { FunctionType, WitType } from './wit.ts';
 
 /** Returns the exports of an instance of a type. */
@@ -24,6 +24,9 @@ export function renamed(item: TypeItem): TypeItem {
 export class NamedTypes {
   readonly #imported = new Set<object>();
   readonly #exported = new Set<object>();
+  /** Ids of the resources that imports have brought, and of those that exports have. */
+  readonly #importedIds = new Set<string>();
+  readonly #ownIds = new Set<string>();
   readonly #exportsOf: ExportsOf;
 
   constructor(exportsOf: ExportsOf) {
@@ -38,9 +41,20 @@ export class NamedTypes {
     if (!this.#mayBeNamed(what, entry.value)) return false;
     const identity = identityOf(entry.value);
     if (identity === null) return true;
+    if (entry.value.kind === 'resource') this.#noteOwner(what, entry.value.resource.id);
     if (what === 'import') this.#imported.add(identity);
     this.#exported.add(identity);
     return true;
+  }
+
+  #noteOwner(what: 'import' | 'export', id: string): void {
+    if (what === 'import') this.#importedIds.add(id);
+    else if (!this.#importedIds.has(id)) this.#ownIds.add(id);
+  }
+
+  /** Returns whether an import may name `item`: outside, nobody knows the resources that the component itself brings. */
+  #isFromOutside({ component, resource }: ResourceItem): boolean {
+    return component === null && !this.#ownIds.has(resource.id);
   }
 
   #mayBeNamed(what: 'import' | 'export', item: TypeItem): boolean {
@@ -51,6 +65,8 @@ export class NamedTypes {
         return this.#areNamed(what, item.type);
       case 'instance type':
         return this.#instanceIsNamed(what, this.#exportsOf(item));
+      case 'resource':
+        return what === 'export' || this.#isFromOutside(item);
       default:
         return true;
     }

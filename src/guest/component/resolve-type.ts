@@ -49,6 +49,8 @@ export class TypeResolver {
         async: definition.async,
       };
       this.#check();
+      if (type.result !== null && hasBorrows(type.result))
+        throw invalidComponent(this.#subject, 'a function that returns a borrowed resource');
       return { kind: 'func', type, hasHandles: this.#hasHandles };
     }
     const type = this.#value(definition);
@@ -95,6 +97,7 @@ export class TypeResolver {
         };
       case 'list': {
         const { length } = definition;
+        this.#some(length ?? 1, 'a list of fixed length without elements');
         const of = this.#ref(definition.of);
         // Counts every element of the list like a member of a tuple: each has core values and memory of its own.
         if (length !== null) this.#parts += this.#parts * Math.max(0, length - 1);

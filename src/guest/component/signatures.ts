@@ -1,11 +1,12 @@
 /**
  * Checks the types of the core functions that a component lifts and names in options, whether they are called or not, the exports of
- * core modules that aliases name, and the core modules that no instance is made of.
+ * core modules that aliases name, what core modules are given, and the core modules that no instance is made of.
  */
 import type { FuncType } from '../../protocol/module.ts';
 import type { Module } from '../wasm/format/model.ts';
 import { readModule } from '../wasm/format/read-module.ts';
 import { formatType, sameType } from '../wasm/inspect/imports.ts';
+import { canonType, checkArguments } from './core-arguments.ts';
 import type { CoreModules } from './core-modules.ts';
 import { type CoreItem, type Graph, unknownModule } from './graph.ts';
 import { invalidComponent } from './refusals.ts';
@@ -30,9 +31,10 @@ export function checkSignatures(graph: Graph, modules: CoreModules, subject: str
     }
     return found;
   };
-  /** Returns the type of a core function; null for one of the canonical ABI, whose type is checked where it is imported. */
+  /** Returns the type of a core function; null if only the type of its module is known. */
   const typeOf = (item: CoreItem): FuncType | null => {
-    if (item.kind === 'canon' || item.instance.module === unknownModule) return null;
+    if (item.kind === 'canon') return canonType(item.canon);
+    if (item.instance.module === unknownModule) return null;
     const module = modules.read(item.instance.module);
     const index = functionsOf(module).get(item.name);
     if (index === undefined)
@@ -50,8 +52,9 @@ export function checkSignatures(graph: Graph, modules: CoreModules, subject: str
     if (found !== null && !sameType(found, type))
       throw invalidComponent(subject, `${what} is ${formatType(found)}, not ${formatType(type)}`);
   }
-  for (const bytes of new Set(graph.instances.map(({ module }) => module)))
+  for (const bytes of new Set(graph.allInstances.map(({ module }) => module)))
     checkImportNames(modules.read(bytes), subject);
+  checkArguments(graph.allInstances, modules, subject);
   for (const bytes of graph.unusedModules) {
     const own = bytes as Uint8Array<ArrayBuffer>; // no SharedArrayBuffer: from a message or file
     if (!WebAssembly.validate(own))

@@ -67,6 +67,7 @@ function refusal(act: () => unknown): string {
 
 const nothingElse = {
   exports: new Map(),
+  allInstances: [],
   definers: new Map(),
   imports: [],
   signatures: [],
