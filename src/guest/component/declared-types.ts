@@ -52,6 +52,8 @@ interface Declaring {
 interface Given {
   readonly instance?: InstanceItem | null;
   readonly args?: ReadonlyMap<string, Entry> | null;
+  /** Whether what is given is shown with the types that are declared, as an export is; else with its own, as an argument is. */
+  readonly isShown?: boolean;
   /** Takes the imports that the type declares. */
   readonly imports?: Map<string, Entry>;
 }
@@ -194,20 +196,27 @@ export class DeclaredTypes {
   #ascribed(scope: Scope, name: string, as: External, entry: Entry): Entry {
     if (as.kind !== entry.sort)
       this.#evaluation.fail(`${JSON.stringify(name.slice(0, 60))} is a ${entry.sort}, not a ${as.kind}`);
-    return this.#imported(scope, '$root', name, as, entry);
+    return this.#imported(scope, '$root', name, as, entry, true);
   }
 
   /**
-   * Returns the entry for an import declared as `of`: `given`, with the declared type, after a check against the declaration; the
-   * host's entry if `given` is null. `interfaceName` is the interface that contains the declaration.
+   * Returns the entry for an import declared as `of`: `given` after a check against the declaration, with the declared type if it
+   * `isShown`; the host's entry if `given` is null. `interfaceName` is the interface that contains the declaration.
    */
-  #imported(scope: Scope, interfaceName: string, name: string, of: External, given: Entry | null): Entry {
+  #imported(
+    scope: Scope,
+    interfaceName: string,
+    name: string,
+    of: External,
+    given: Entry | null,
+    isShown = false,
+  ): Entry {
     if (of.kind === 'type') {
       const equal = of.equal === null ? null : this.#evaluation.get(scope, 'type', of.equal);
       if (given === null)
         return { sort: 'type', value: equal === null ? this.#hostResource(interfaceName, name) : renamed(equal) };
       this.#checkBound(name, given.value as TypeItem, equal);
-      return equal?.kind === 'value' ? { sort: 'type', value: renamed(equal) } : given;
+      return isShown && equal?.kind === 'value' ? { sort: 'type', value: renamed(equal) } : given;
     }
     if (of.kind === 'func') {
       const declared = this.#evaluation.get(scope, 'type', of.type);
@@ -218,6 +227,7 @@ export class DeclaredTypes {
         this.#evaluation.fail(
           `${name.slice(0, 60)} is a ${formatFunction(type)}, not a ${formatFunction(declared.type)}`,
         );
+      if (!isShown) return given;
       return { sort: 'func', value: { ...(given.value as FunctionItem), type: declared.type } };
     }
     if (of.kind === 'instance') {
@@ -225,6 +235,7 @@ export class DeclaredTypes {
       if (declared.kind !== 'instance type') throw this.#evaluation.fail(`type ${of.type} is no type of an instance`);
       const exports = this.declared(declared, name, {
         instance: given === null ? null : (given.value as InstanceItem),
+        isShown,
       });
       return { sort: 'instance', value: { exports } };
     }
@@ -333,7 +344,7 @@ export class DeclaredTypes {
     { scope, named, exports, imports }: Declaring,
     declaration: Declaration,
     interfaceName: string,
-    { instance: given = null, args = null, imports: into }: Given,
+    { instance: given = null, args = null, isShown = false, imports: into }: Given,
   ): void {
     switch (declaration.kind) {
       case 'core type':
@@ -360,7 +371,7 @@ export class DeclaredTypes {
         if (given !== null && actual?.sort !== of.kind)
           this.#evaluation.fail(`an instance lacks the ${of.kind} ${JSON.stringify(name.slice(0, 60))}`);
         const inner = of.kind === 'instance' ? `${interfaceName}/${name}` : interfaceName;
-        const imported = () => this.#imported(scope, inner, of.kind === 'instance' ? inner : name, of, actual);
+        const imported = () => this.#imported(scope, inner, of.kind === 'instance' ? inner : name, of, actual, isShown);
         const entry = given === null ? this.#open(imported) : imported();
         exports.add({ name, attributes }, entry);
         if (named?.add('export', entry) === false) this.#unnamed(name, 'exported');

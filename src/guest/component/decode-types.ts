@@ -62,7 +62,9 @@ export function readType(reader: DefinitionReader, depth: number): TypeDefinitio
       return { kind: 'func', params, result: named === 0 ? reader.typeRef() : null, async: form === 0x43 };
     }
     case 0x3f: {
-      if (reader.u8('representation') !== 0x7f) reader.fail('a resource that is no i32', reader.pos - 1);
+      const representation = reader.u8('representation');
+      if (representation === 0x7e) throw unsupportedComponent(reader.subject, 'a resource of 64 bits');
+      if (representation !== 0x7f) reader.fail('a resource that is no i32', reader.pos - 1);
       return { kind: 'resource', destructor: reader.optional() ? reader.u32('function index') : null };
     }
     case 0x41:

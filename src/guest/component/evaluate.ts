@@ -179,7 +179,9 @@ class Evaluator {
     const { definitions, scope, shownAs } = component;
     if (shownAs !== undefined) this.#types.declared(shownAs, name, { args });
     const exports = this.#instantiate(definitions, scope, args);
-    return shownAs === undefined ? exports : this.#types.declared(shownAs, name, { instance: { exports }, args });
+    return shownAs === undefined
+      ? exports
+      : this.#types.declared(shownAs, name, { instance: { exports }, args, isShown: true });
   }
 
   #addComponent(scope: Scope, definitions: readonly Definition[]): void {
