@@ -103,7 +103,7 @@ describe('decoding', () => {
     ['an unknown attribute of a name', imports([2, 'a', vector([[3, 'a']]), 1, 0])],
     ['an unknown type', types([0x01])],
     ['an unknown sort', exports([0, 'a', 9, 0, 0])],
-    ['a resource that is no i32', types([0x3f, 0x7e, 0])],
+    ['a resource that is no i32', types([0x3f, 0x7d, 0])],
     ['a name that is not UTF-8', imports([0, 1, 0xff, 1, 0])],
     ['a module where a component should be', nested(emptyModule)],
   ];
@@ -118,6 +118,7 @@ describe('decoding', () => {
   });
 
   const unsupported: readonly (readonly [string, Uint8Array])[] = [
+    ['a resource of 64 bits', types([0x3f, 0x7e, 0])],
     ['a start function', section(9, bytes(0, 0, 0))],
     ['a value', section(12, bytes(0))],
     ['an imported value', imports([0, 'v', 2, 0, 0])],
