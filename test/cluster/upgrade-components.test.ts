@@ -21,7 +21,7 @@ onCluster('components in a rolling upgrade to a later linker', () => {
   beforeAll(async () => {
     [next, cluster] = await Promise.all([
       copyPrograms([
-        { file: 'src/bin/program-version.ts', from: "'0.1.0'", to: `'${nextVersion}'` },
+        { file: 'src/protocol/program-version.ts', from: "'0.1.0'", to: `'${nextVersion}'` },
         {
           file: 'src/guest/component/recognise.ts',
           from: `LINKER_VERSION = ${LINKER_VERSION};`,
