@@ -1,7 +1,7 @@
 /**
- * A bystander beside attackers: `npm run bench -- attacks [section…]`, sections: plain instances code sockets dripping search.
- * Each row is the 99th percentile of what another user sees during an attack, and its ratio to the quiet time before
- * (aim: at most 3). SECONDS: length of each measurement. One runner, loopback only.
+ * A bystander beside attackers: `npm run bench -- attacks [section…]`, sections: plain instances code sockets dripping
+ * search. Each row is the 99th percentile of what another user sees during an attack, and its ratio to the quiet time
+ * before (aim: at most 3). SECONDS: length of each measurement. One runner, loopback only.
  *
  * - instances: a module with the largest table that is accepted, whose every call traps and needs a new instance
  * - plain: four ordinary calls at a time of a neighbour's function: what any traffic costs, to compare with

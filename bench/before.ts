@@ -3,8 +3,8 @@
  * The commit is checked out into a temporary folder and installed there with `npm ci`.
  *
  * - hello: requests a second and latencies of the same functions, whole platforms with one runner each
- * - push: the same `git push` of a new module to each in turn: time, and processor time of the platform's processes but for
- *   runners and the vet child that waits for the next push
+ * - push: the same `git push` of a new module to each in turn: time, and processor time of the platform's processes but
+ *   for runners and the vet child that waits for the next push
  * - wasm: bench/wasm.ts of each checkout, one after the other
  *
  * From the environment: ROUNDS, SECONDS (of a round), LOADER (load.ts).

@@ -1,8 +1,8 @@
 /**
  * A cluster on one machine, with a real PostgreSQL, NATS, one control and three nodes of one runner each.
  * `npm run bench -- cluster [push calls cold logs takeover many]`
- * From the environment: ROUNDS, CALLS (of a round), FUNCTIONS and HELD (of `many`). All processes share the machine, so calls a second do not grow
- * with nodes here; processor time of a call must stay the same.
+ * From the environment: ROUNDS, CALLS (of a round), FUNCTIONS and HELD (of `many`). All processes share the machine, so
+ * calls a second do not grow with nodes here; processor time of a call must stay the same.
  *
  * - push: from the command to `live on 3 of 3 nodes`, beside the same push to a platform on this machine alone
  * - calls: through 1, 2 and 3 nodes in turn, with the processor time of all processes, of this one too
@@ -35,7 +35,9 @@ const calls = Number(process.env.CALLS ?? 2_000);
 /** Calls at a time on each node. */
 const clients = 8;
 const linesPerCall = 50;
-/** Longest wait for lines that have not been stored: a buffer that was full has dropped them, and none comes any more. */
+/**
+ * Longest wait for lines that have not been stored: a buffer that was full has dropped them, and none comes any more.
+ */
 const storedWithinMs = 30_000;
 const functions = Number(process.env.FUNCTIONS ?? 10_000);
 const held = Number(process.env.HELD ?? 500);

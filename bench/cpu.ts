@@ -188,7 +188,8 @@ async function memory(): Promise<void> {
 async function cold(): Promise<void> {
   const fleet = new TestFleet({ runners: 1 });
   await fleet.start();
-  // Each is measured once: the engine keeps the code of a module that it has seen for as long as nothing has been collected.
+  // Each is measured once: the engine keeps the code of a module that it has seen for as long as nothing has been
+  // collected.
   const victims = Array.from({ length: 40 }, (_, n) => deploymentOf(`cold${n}`, moduleOf(225, n), { ownerId: 'one' }));
   for (const victim of victims) await fleet.deploy(victim);
   // Declared to fill the budget together: a load drops one of them, and a collection follows each fourth.

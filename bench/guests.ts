@@ -2,8 +2,8 @@
  * Guests that real compilers made: what memory that grows costs a call. `npm run bench -- guests [NAME…]`; a name
  * chooses the guests that begin with it.
  * Built from the sources in bench/guests by its build.sh. Each guest that grows is measured with a reserve and
- * without (`exact-memory`), and against its twin that does not grow. Processor time of a call tells more than requests/s
- * where other programs are running. From the environment as for `invoke`.
+ * without (`exact-memory`), and against its twin that does not grow. Processor time of a call tells more than
+ * requests/s where other programs are running. From the environment as for `invoke`.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -54,7 +54,10 @@ const guests = Object.fromEntries(
   Object.entries(all).filter(([name]) => wanted.length === 0 || wanted.some((word) => name.startsWith(word))),
 );
 
-/** Go's programs have megabytes and are not committed: guests/build.sh makes them where Go is installed, here if need be. */
+/**
+ * Go's programs have megabytes and are not committed: guests/build.sh makes them where Go is installed, here if need
+ * be.
+ */
 async function goGuests(): Promise<Record<string, Measured>> {
   const isBuilt = () => ['go.wasm', 'go-reactor.wasm'].every((name) => existsSync(fileOf(name)));
   if (!isBuilt()) spawnSync('sh', [fileURLToPath(fileOf('build.sh')), 'go']);

@@ -3,13 +3,14 @@
  * `npm run bench -- logs [cost stored platform tails hello]`; LINES of `cost` (default 1,000,000), BENCH_LINES lines of
  * `stored` (10,000,000), SECONDS of `platform` (30), RATE of `platform` in lines/s (50,000), ROUNDS of `hello` (5).
  *
- * - cost: processor time of a line in this process: packed and written to a channel as in a runner; read from the channel
- *   and stored as in control, with SQLite's threads and merging; bytes of the file
+ * - cost: processor time of a line in this process: packed and written to a channel as in a runner; read from the
+ *   channel and stored as in control, with SQLite's threads and merging; bytes of the file
  * - stored: a handler with a day's lines: the newest page, and searches of the last hour
  * - platform: a function that writes lines, with a reader of its live log: lines stored and lost, latency
  * - tails: the same with TAILS readers of the live log (20) and a tenth of the lines
- * - hello: what a line for each call costs: of the platform (the default; a sample above 200 calls/s), and of the function;
- *   in calls/s, and in processor time of all processes, the load's included, which tells it on a busy machine too
+ * - hello: what a line for each call costs: of the platform (the default; a sample above 200 calls/s), and of the
+ *   function; in calls/s, and in processor time of all processes, the load's included, which tells it on a busy machine
+ *   too
  */
 import { execFile } from 'node:child_process';
 import { randomBytes, randomInt } from 'node:crypto';

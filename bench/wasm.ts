@@ -4,8 +4,9 @@
  *     npm run bench -- wasm [FILE.wasm ...]
  *
  * Run time: original and rewritten module in one process, rounds interleaved: medians, and ratios of the same round, of
- * rounds 1 to 41; then the least time of rounds 42 to 150, when V8 has inlined all that it will. Rewriting: real modules of 10 to 20 MB from bench/node_modules (npm --prefix bench
- * install), or the files given. Nothing here is a gate in tests.
+ * rounds 1 to 41; then the least time of rounds 42 to 150, when V8 has inlined all that it will. Rewriting: real
+ * modules of 10 to 20 MB from bench/node_modules (npm --prefix bench install), or the files given. Nothing here is a
+ * gate in tests.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';

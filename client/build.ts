@@ -1,6 +1,6 @@
 /**
- * Writes what the API client has from the OpenAPI document: `node client/build.ts`. operations.js is how each operation is
- * sent, api.d.ts what it takes and answers. test/client/client.test.ts fails where they are not what this writes.
+ * Writes what the API client has from the OpenAPI document: `node client/build.ts`. operations.js is how each operation
+ * is sent, api.d.ts what it takes and answers. test/client/client.test.ts fails where they are not what this writes.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * The API of Trisiel for JavaScript programs, Node 20 or later. Types are in client.d.ts; operations.js and api.d.ts are
- * written from the OpenAPI document (build.ts). Plain JavaScript, since Node strips no types in installed packages.
+ * The API of Trisiel for JavaScript programs, Node 20 or later. Types are in client.d.ts; operations.js and api.d.ts
+ * are written from the OpenAPI document (build.ts). Plain JavaScript, since Node strips no types in installed packages.
  */
 import { WebSocket } from 'ws';
 import { operations } from './operations.js';
@@ -124,9 +124,9 @@ async function* pages(target, id, input, options) {
 }
 
 /**
- * Yields frames of a handler's log, live: lines above the cursor `after`, then new ones as they come. A lost connection is
- * made again at the last cursor, so no line is missed and none comes twice. Ends with the signal; throws TrisielError
- * where another attempt would be refused too.
+ * Yields frames of a handler's log, live: lines above the cursor `after`, then new ones as they come. A lost connection
+ * is made again at the last cursor, so no line is missed and none comes twice. Ends with the signal; throws
+ * TrisielError where another attempt would be refused too.
  */
 async function* tail(target, name, { after = 0, signal, ...query }) {
   let cursor = after;

@@ -1,9 +1,9 @@
 /**
- * Writes the parts of pages that come from the code: `node docs/build.ts`. Here those of docs/abi/<abi>.md, which list an
- * ABI's system calls: signatures come from the rows, the text from the comment above each row, so that neither can say
- * something else than the code. Those of docs/reference and docs/languages are made by the files beside this one. The API
- * client is written too, and the signatures that vet children read.
- * test/docs/abi.test.ts and test/docs/reference.test.ts fail where a page is not what this writes.
+ * Writes the parts of pages that come from the code: `node docs/build.ts`. Here those of docs/abi/<abi>.md, which list
+ * an ABI's system calls: signatures come from the rows, the text from the comment above each row, so that neither can
+ * say something else than the code. Those of docs/reference and docs/languages are made by the files beside this one.
+ * The API client is written too, and the signatures that vet children read. test/docs/abi.test.ts and
+ * test/docs/reference.test.ts fail where a page is not what this writes.
  */
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -30,7 +30,10 @@ export function pageOf(abi: AbiName): string {
   return `docs/abi/${abi}.md`;
 }
 
-/** Returns the page as it should be: `page` with the list of system calls written anew. Throws where it has no place for it. */
+/**
+ * Returns the page as it should be: `page` with the list of system calls written anew. Throws where it has no place for
+ * it.
+ */
 export function withCalls(abi: AbiName, page: string): string {
   return withPart(page, callsOf(abi), pageOf(abi));
 }

@@ -1,6 +1,7 @@
 /**
- * Makes the pictures of the book: `npm run docs:pictures [NAME…]`. Recordings of a terminal (tmux) and pictures of pages
- * (Chromium) are taken from a platform that this script starts, fills and stops, so that they show what the code does now.
+ * Makes the pictures of the book: `npm run docs:pictures [NAME…]`. Recordings of a terminal (tmux) and pictures of
+ * pages (Chromium) are taken from a platform that this script starts, fills and stops, so that they show what the code
+ * does now.
  */
 import { execFile } from 'node:child_process';
 import { chmod, copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -25,7 +26,10 @@ interface Scene {
   readonly home: string;
 }
 
-/** Pictures by the names of their files, in the order in which they are taken: each finds what the ones before have done. */
+/**
+ * Pictures by the names of their files, in the order in which they are taken: each finds what the ones before have
+ * done.
+ */
 export const pictures: Readonly<Record<string, (scene: Scene, file: string) => Promise<void>>> = {
   'push.svg': (scene, file) =>
     recorded(scene, file, 'A push that answers with the URL of the function, and a call of it', async (pane, take) => {
@@ -136,7 +140,10 @@ async function setUp(home: string, platform: PlatformChild): Promise<Scene> {
   return { platform, variables, home };
 }
 
-/** Writes the pictures whose names are given to the folder `into`, and takes those before them, which they need; without names, all. */
+/**
+ * Writes the pictures whose names are given to the folder `into`, and takes those before them, which they need; without
+ * names, all.
+ */
 export async function takePictures(names: readonly string[], into: string): Promise<void> {
   if (browserMissing !== null) throw new Error(browserMissing);
   const all = Object.entries(pictures);

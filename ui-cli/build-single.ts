@@ -1,7 +1,7 @@
 /**
- * `npm run build:single [FILE]`: makes `wasmcloud` one executable file (dist/wasmcloud), which needs no Node.js, no npm and
- * no other file, for machines of the kind that it is built on. Node.js puts the code and the scaffolds into a copy of itself
- * (https://nodejs.org/api/single-executable-applications.html).
+ * `npm run build:single [FILE]`: makes `wasmcloud` one executable file (dist/wasmcloud), which needs no Node.js, no npm
+ * and no other file, for machines of the kind that it is built on. Node.js puts the code and the scaffolds into a copy
+ * of itself (https://nodejs.org/api/single-executable-applications.html).
  */
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';

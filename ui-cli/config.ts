@@ -49,7 +49,9 @@ export async function readConfig(file: string): Promise<Config> {
   return parseConfig(text, file);
 }
 
-/** Parses the config. Throws `bad_request` for any other content of `file`, so that it is never overwritten silently. */
+/**
+ * Parses the config. Throws `bad_request` for any other content of `file`, so that it is never overwritten silently.
+ */
 export function parseConfig(text: string, file: string): Config {
   let value: unknown;
   try {

@@ -10,7 +10,10 @@ export interface Environment {
   readonly server: string | null;
   readonly token: string | null;
   readonly configFile: string;
-  /** Absolute path of bin/wasmcloud.js, or of the program as one file: git runs it for credentials, the terminal interface for local runs. */
+  /**
+   * Absolute path of bin/wasmcloud.js, or of the program as one file: git runs it for credentials, the terminal
+   * interface for local runs.
+   */
   readonly launcher: string;
   /** Command as the user types it (command-name.ts), for hints. */
   readonly command: string;

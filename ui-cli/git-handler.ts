@@ -47,8 +47,9 @@ export function handlersOfRemotes(remotes: readonly Remote[], server: string): r
 }
 
 /**
- * Gives the remotes of the repository around `folder` that lead to the handler `from` at `server` the URL of the handler
- * `to`, credentials in the URL included. Returns the names of these remotes; none in a folder without a repository.
+ * Gives the remotes of the repository around `folder` that lead to the handler `from` at `server` the URL of the
+ * handler `to`, credentials in the URL included. Returns the names of these remotes; none in a folder without a
+ * repository.
  */
 export async function moveRemotes(
   folder: string,

@@ -28,8 +28,8 @@ if (words[0] === 'git-credential') {
   const { runGitCredential } = await import('./git-credential-run.ts');
   await runGitCredential(environment, words[1] ?? '');
 } else {
-  // Keeps compiled code beside the bundle, where only its owner can write; on failure none is kept. A single file has no
-  // folder of its own.
+  // Keeps compiled code beside the bundle, where only its owner can write; on failure none is kept. A single file has
+  // no folder of its own.
   if (typeof WASMCLOUD_VERSION === 'string' && !isSingleFile) enableCompileCache(join(import.meta.dirname, 'cache'));
   const { runCommandLine } = await import('./program.ts');
   process.exitCode = await runCommandLine(environment, words);

@@ -39,7 +39,9 @@ export async function runCommand(
   options: {
     /** Whether the command takes one FILE. */
     readonly takesFile: boolean;
-    /** Names of options. A `path` option takes a path and may be given several times; a `text` option takes any value. */
+    /**
+     * Names of options. A `path` option takes a path and may be given several times; a `text` option takes any value.
+     */
     readonly options: Readonly<Record<string, 'flag' | 'path' | 'text'>>;
   },
   run: (args: CommandArguments) => Promise<number>,

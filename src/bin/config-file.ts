@@ -53,9 +53,9 @@ export function settingNames(): readonly string[] {
 
 /**
  * Returns the settings of this process. `file`: path of the file; absent: the one that TRISIEL_CONFIG names, else
- * trisiel.toml in the working directory. An empty variable counts as unset. Throws `bad_request` that names the file and
- * the line for a file that cannot be read, an unknown key, a value of the wrong type; the error's details have the further
- * keys and values.
+ * trisiel.toml in the working directory. An empty variable counts as unset. Throws `bad_request` that names the file
+ * and the line for a file that cannot be read, an unknown key, a value of the wrong type; the error's details have the
+ * further keys and values.
  */
 export function loadSettings(env: Environment, file?: string): LoadedSettings {
   const named = file ?? (env[configVariable] || undefined);
@@ -75,7 +75,9 @@ export function loadSettings(env: Environment, file?: string): LoadedSettings {
   };
 }
 
-/** Returns the known name with the fewest differences from `name`, at most a third of its length; null: none is near. */
+/**
+ * Returns the known name with the fewest differences from `name`, at most a third of its length; null: none is near.
+ */
 export function nearestSetting(name: string): string | null {
   const wanted = withoutFile(name.toUpperCase().slice(0, 64));
   const rated = knownSettings()

@@ -1,4 +1,7 @@
-/** Reads the server's settings, which are environment variables or stand in a file (config-file.ts): once, with one clear line for a value that does not parse. */
+/**
+ * Reads the server's settings, which are environment variables or stand in a file (config-file.ts): once, with one
+ * clear line for a value that does not parse.
+ */
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
@@ -149,22 +152,24 @@ const nodeReaders: Readers<NodeConfig> = {
 };
 
 /**
- * Returns the settings of `trisiel serve`. A variable that is unset or empty has its default; a variable that may hold a
- * secret can be given as a file instead, named by NAME_FILE. Throws `bad_request` that names the variable, its value (no
- * secret) and what would be right.
+ * Returns the settings of `trisiel serve`. A variable that is unset or empty has its default; a variable that may hold
+ * a secret can be given as a file instead, named by NAME_FILE. Throws `bad_request` that names the variable, its value
+ * (no secret) and what would be right.
  */
 export function readConfig(env: Environment): ServerConfig {
   return readAll(serverReaders, env);
 }
 
-/** Returns the settings of `trisiel node`. Throws `bad_request` as readConfig does, also where TRISIEL_JOIN is not set. */
+/**
+ * Returns the settings of `trisiel node`. Throws `bad_request` as readConfig does, also where TRISIEL_JOIN is not set.
+ */
 export function readNodeConfig(env: Environment): NodeConfig {
   return readAll(nodeReaders, env);
 }
 
 /**
- * Returns one line for each setting that a start would refuse: a start of `trisiel node` where TRISIEL_JOIN is set, else
- * one of `trisiel serve`.
+ * Returns one line for each setting that a start would refuse: a start of `trisiel node` where TRISIEL_JOIN is set,
+ * else one of `trisiel serve`.
  */
 export function configProblems(env: Environment): readonly string[] {
   const isNode = [env.TRISIEL_JOIN, env.TRISIEL_JOIN_FILE].some((value) => (value ?? '') !== '');

@@ -44,8 +44,8 @@ export async function joinOthers(options: {
 }
 
 /**
- * Stores for all controls what an earlier version, or a move from SQLite, left on this disk alone. What cannot be stored
- * is reported and stays; the next start tries again. Never rejects.
+ * Stores for all controls what an earlier version, or a move from SQLite, left on this disk alone. What cannot be
+ * stored is reported and stays; the next start tries again. Never rejects.
  */
 export async function shareOld(options: {
   readonly many: Pick<ManyControls, 'homes' | 'artifacts'>;

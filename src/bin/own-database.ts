@@ -21,8 +21,9 @@ export interface OwnDatabase {
 }
 
 /**
- * Opens the database; one of an earlier version is backed up and brought up to date. Throws `unavailable` where it cannot
- * be reached, is of a newer version, belongs to another data folder, or is held by a living control with a copy of the folder.
+ * Opens the database; one of an earlier version is backed up and brought up to date. Throws `unavailable` where it
+ * cannot be reached, is of a newer version, belongs to another data folder, or is held by a living control with a copy
+ * of the folder.
  */
 export async function openOwnDatabase({
   config,

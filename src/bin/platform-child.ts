@@ -37,8 +37,8 @@ const logCharsMax = 4 * 1024 * 1024;
 const ownPrograms = fileURLToPath(new URL('.', import.meta.url));
 
 /**
- * Starts `serve` with `env` added to this process's environment, and with the flags `nodeFlags` of Node. `programs`: folder
- * `src/bin` of another version; absent: of this one. Rejects when the platform exits before it is ready.
+ * Starts `serve` with `env` added to this process's environment, and with the flags `nodeFlags` of Node. `programs`:
+ * folder `src/bin` of another version; absent: of this one. Rejects when the platform exits before it is ready.
  */
 export async function startPlatformChild(
   env: Readonly<Record<string, string>>,

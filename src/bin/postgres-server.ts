@@ -1,6 +1,6 @@
 /**
- * Starts a PostgreSQL server for the demo of a cluster and for tests: in a temporary folder, on a free port of 127.0.0.1;
- * it ends with the process that started it, however that process ends.
+ * Starts a PostgreSQL server for the demo of a cluster and for tests: in a temporary folder, on a free port of
+ * 127.0.0.1; it ends with the process that started it, however that process ends.
  */
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';

@@ -1,6 +1,6 @@
 /**
- * The runner process: control starts it with a channel. Arguments: descriptors of the mark file and, if there is one, of
- * the file for log lines that no control takes.
+ * The runner process: control starts it with a channel. Arguments: descriptors of the mark file and, if there is one,
+ * of the file for log lines that no control takes.
  */
 import { setFlagsFromString } from 'node:v8';
 import { inliningFlags } from '../guest/kernel/engine-flags.ts';

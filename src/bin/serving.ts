@@ -14,7 +14,10 @@ export interface Serving {
   runUrl(): string;
   /** Returns the URL of functions that the line about the start of this control shows. */
   readyUrl(): string;
-  /** Returns where calls of queues and schedules of `label` go, and the key that the runners there know; null: nothing serves it. */
+  /**
+   * Returns where calls of queues and schedules of `label` go, and the key that the runners there know; null: nothing
+   * serves it.
+   */
   target(label: string): CallTarget | null;
   /** Returns whether a request to control's port is for this station. */
   handles(request: IncomingMessage): boolean;
@@ -26,8 +29,8 @@ export interface Serving {
   /** Leaves runners of this machine to the next control, for at most `lifetimeMs`; stops taking reports of nodes. */
   leave(lifetimeMs: number): Promise<void>;
   /**
-   * Words that a push says after `live`, such as ` on 3 of 3 nodes`; '': there is one place only. `placed`: null where the
-   * manifest asks nothing of nodes.
+   * Words that a push says after `live`, such as ` on 3 of 3 nodes`; '': there is one place only. `placed`: null where
+   * the manifest asks nothing of nodes.
    */
   places(placed: PlacedHandler | null): string;
   /** Removes what is not needed any more. Called periodically. */

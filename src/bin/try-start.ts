@@ -45,9 +45,9 @@ export interface TrialOptions {
 const stackShown = 5;
 
 /**
- * Tries the start of `compiled`, whose `plan` has a start function or `_initialize`. Throws `module_invalid` when no call
- * under `limits` could get past it. Returns when the start has returned, and also when nothing is known: it made a system
- * call, or reached a limit of the trial that is not one of its calls.
+ * Tries the start of `compiled`, whose `plan` has a start function or `_initialize`. Throws `module_invalid` when no
+ * call under `limits` could get past it. Returns when the start has returned, and also when nothing is known: it made a
+ * system call, or reached a limit of the trial that is not one of its calls.
  */
 export async function tryStart(compiled: WebAssembly.Module, plan: InstancePlan, options: TrialOptions): Promise<void> {
   const { name, abis, limits, trial = trialLimits } = options;

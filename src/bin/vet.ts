@@ -1,10 +1,10 @@
 /**
  * The vet child: reads, checks, meters, confines, compiles and measures one module, and takes its snapshot when the
- * manifest asks for one; then it waits to be killed. Guest code runs for two reasons, in the kernel of a runner: for the
- * snapshot, without network, kv and queues; and to see whether the module can start, without any system call. A module
- * that makes the engine use up memory or time takes down this process only.
- * src/control/deploy/vet/vet-child.ts starts it with the permission model and without lazy compilation, so that a
- * function that cannot be compiled in time shows here and not in its first request.
+ * manifest asks for one; then it waits to be killed. Guest code runs for two reasons, in the kernel of a runner: for
+ * the snapshot, without network, kv and queues; and to see whether the module can start, without any system call. A
+ * module that makes the engine use up memory or time takes down this process only. src/control/deploy/vet/vet-child.ts
+ * starts it with the permission model and without lazy compilation, so that a function that cannot be compiled in time
+ * shows here and not in its first request.
  */
 
 import { createHash } from 'node:crypto';

@@ -12,8 +12,8 @@ export interface BusAddress {
 const defaultPort = 4222;
 
 /**
- * Returns the address. All servers get the user and password of the first one. Throws `bad_request`, with a message that
- * does not show the value, which may hold a password.
+ * Returns the address. All servers get the user and password of the first one. Throws `bad_request`, with a message
+ * that does not show the value, which may hold a password.
  */
 export function parseBusUrl(text: string, name: string): BusAddress {
   const urls = text.split(',').map((one) => (URL.canParse(one.trim()) ? new URL(one.trim()) : null));

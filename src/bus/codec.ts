@@ -55,8 +55,8 @@ export function encodeMessage(kind: string, body: unknown): Uint8Array {
 }
 
 /**
- * Returns the message that `data` holds. Throws `bad_request` when it is damaged, of a version that this program does not
- * know, or of none of `kinds`.
+ * Returns the message that `data` holds. Throws `bad_request` when it is damaged, of a version that this program does
+ * not know, or of none of `kinds`.
  */
 export function decodeMessage(data: Uint8Array, kinds: readonly string[]): DecodedMessage {
   const { version, kind, bytes, body, end } = readHead(data);

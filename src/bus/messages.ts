@@ -81,7 +81,9 @@ export type ControlAlive = z.infer<typeof controlAliveSchema>;
 export const prepareSchema = z.object({ specId: z.string().max(200), control: z.string().max(300) });
 export const preparedSchema = z.object({
   error: z.string().nullable(),
-  /** Whether it failed because the node could not reach the control; absent: it did not, or an earlier version answers. */
+  /**
+   * Whether it failed because the node could not reach the control; absent: it did not, or an earlier version answers.
+   */
   isOutage: z.boolean().optional(),
 });
 export type Prepared = z.infer<typeof preparedSchema>;
@@ -139,8 +141,8 @@ const blockSchema = z.object({
 const sender = { origin: z.string().min(1).max(400), number: whole };
 
 /**
- * What a node reports of its runners. The parts that place a record or count are checked; the stores check the figures in
- * them, which come from runners with hostile guests.
+ * What a node reports of its runners. The parts that place a record or count are checked; the stores check the figures
+ * in them, which come from runners with hostile guests.
  */
 export const reportSchema = z.object({
   items: z.array(

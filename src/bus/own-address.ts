@@ -11,8 +11,9 @@ export function localHost(host: string): string {
 }
 
 /**
- * Returns the address at which other machines reach a server that listens on `host`. For a server on all interfaces that
- * is the first address that is neither internal nor link-local, of IPv4 before IPv6; the local one where there is none.
+ * Returns the address at which other machines reach a server that listens on `host`. For a server on all interfaces
+ * that is the first address that is neither internal nor link-local, of IPv4 before IPv6; the local one where there is
+ * none.
  */
 export function outerHost(host: string, interfaces: Interfaces = networkInterfaces()): string {
   if (host !== '0.0.0.0' && host !== '::') return host;

@@ -6,7 +6,9 @@ import { emptyProfile, type GasProfile, plausibleProfile, sumOfProfiles } from '
 /** Bytes of a profile's JSON: as many contexts and names as one may have take less. */
 const jsonBytesMax = 16 * 1024 * 1024;
 
-/** Returns a profile in at most `bytesMax` bytes; of a larger one the gas of the last contexts counts for their callers. */
+/**
+ * Returns a profile in at most `bytesMax` bytes; of a larger one the gas of the last contexts counts for their callers.
+ */
 export async function packProfile(profile: GasProfile, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
   for (let nodesMax = profile.nodes.length; ; nodesMax = Math.floor(nodesMax / 2)) {
     const kept = nodesMax === profile.nodes.length ? profile : sumOfProfiles([profile], Math.max(1, nodesMax));

@@ -1,6 +1,6 @@
 /**
- * One node of a cluster: a fleet of runners that follows what the controls release. It joins with a token, keeps what is
- * released and its code on the disk, says every second that it lives, and passes on what runners ask and report.
+ * One node of a cluster: a fleet of runners that follows what the controls release. It joins with a token, keeps what
+ * is released and its code on the disk, says every second that it lives, and passes on what runners ask and report.
  *
  *     joining --> loading --> serving --drained, removed, replaced or cut off--> ended
  */
@@ -64,7 +64,9 @@ export interface NodeAgentOptions {
   readonly traces: { readonly sampling: TraceSampling; readonly take: NonNullable<FleetOptions['onSpans']> } | null;
   readonly programFolder: string;
   readonly version: string;
-  /** Milliseconds for which a start looks for a control, before it goes on with what is kept; absent: nodeLimits.joinMs. */
+  /**
+   * Milliseconds for which a start looks for a control, before it goes on with what is kept; absent: nodeLimits.joinMs.
+   */
   readonly joinMs?: number;
   /** Flags of Node for the runners, for tests. */
   readonly nodeFlags?: readonly string[];
@@ -177,8 +179,8 @@ export class NodeAgent {
   }
 
   /**
-   * Resolves when the runners serve. Throws `unauthorized` when the token is not valid, `unavailable` when no control can
-   * be reached and nothing is kept from an earlier start, or when the port cannot be had.
+   * Resolves when the runners serve. Throws `unauthorized` when the token is not valid, `unavailable` when no control
+   * can be reached and nothing is kept from an earlier start, or when the port cannot be had.
    */
   async start(): Promise<void> {
     const { dataFolder, report } = this.#options;
@@ -229,8 +231,8 @@ export class NodeAgent {
   }
 
   /**
-   * Ends the node. `end`: lets its runners finish their calls, and ends them; `stay`: leaves them to the next start, for at
-   * most `graceMs`.
+   * Ends the node. `end`: lets its runners finish their calls, and ends them; `stay`: leaves them to the next start,
+   * for at most `graceMs`.
    */
   async stop({ runners, graceMs }: { readonly runners: 'end' | 'stay'; readonly graceMs: number }): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
@@ -255,8 +257,8 @@ export class NodeAgent {
   }
 
   /**
-   * Begins to hear other nodes. Where it matters who lives and none is known from before, resolves when each has had the
-   * time to say so: otherwise this node would hold every function at first.
+   * Begins to hear other nodes. Where it matters who lives and none is known from before, resolves when each has had
+   * the time to say so: otherwise this node would hold every function at first.
    */
   async #meet(bus: Bus, id: string): Promise<void> {
     const text = this.#cache.fact('peers');

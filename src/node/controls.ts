@@ -238,7 +238,9 @@ function isNotFound(error: unknown): boolean {
   return error instanceof PlatformError && error.code === 'not_found';
 }
 
-/** Returns the error that a problem document describes. Throws Error when another server than a control has answered. */
+/**
+ * Returns the error that a problem document describes. Throws Error when another server than a control has answered.
+ */
 function errorOf(status: number, bytes: Uint8Array): PlatformError {
   let problem: unknown;
   try {

@@ -151,14 +151,18 @@ export class Follower implements Pick<ReleaseFeed, 'changes' | 'current'> {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Asks a control for changes. Resolves when those that were stored before the call are passed on. Rejects as `releases` does. */
+  /**
+   * Asks a control for changes. Resolves when those that were stored before the call are passed on. Rejects as
+   * `releases` does.
+   */
   follow(): Promise<void> {
     return this.#loop.wake();
   }
 
   /**
-   * Looks again who holds placed functions, after nodes have come or gone, and passes on what has changed. Resolves when it
-   * is passed on. A function that this node should hold and cannot fetch now stays where it was, and `mustPlace` holds.
+   * Looks again who holds placed functions, after nodes have come or gone, and passes on what has changed. Resolves
+   * when it is passed on. A function that this node should hold and cannot fetch now stays where it was, and
+   * `mustPlace` holds.
    */
   async place(): Promise<void> {
     this.#mustPlace = false;
@@ -350,7 +354,10 @@ export class Follower implements Pick<ReleaseFeed, 'changes' | 'current'> {
   }
 }
 
-/** Returns what an entry asks of nodes; null: nothing. While two versions share the calls, the live one's placement holds. */
+/**
+ * Returns what an entry asks of nodes; null: nothing. While two versions share the calls, the live one's placement
+ * holds.
+ */
 function placedOf(content: Released | null | undefined): PlacedHandler | null {
   if (content?.kind !== 'release' || content.spec.placement === undefined) return null;
   return { handlerId: content.spec.handlerId, placement: content.spec.placement };

@@ -9,9 +9,10 @@ import { nodeLimits } from './limits.ts';
 import type { ReleaseCache } from './release-cache.ts';
 
 /**
- * Asks the controls, for up to `joinMs` milliseconds, and keeps the answer. When none can be reached, returns the answer of an
- * earlier start with the same token, unless the last contact is longer ago than `nodeLimits.cutOffMs`. Throws `unauthorized`
- * when the token is not valid, `unavailable` when no control can be reached and nothing may be gone on with.
+ * Asks the controls, for up to `joinMs` milliseconds, and keeps the answer. When none can be reached, returns the
+ * answer of an earlier start with the same token, unless the last contact is longer ago than `nodeLimits.cutOffMs`.
+ * Throws `unauthorized` when the token is not valid, `unavailable` when no control can be reached and nothing may be
+ * gone on with.
  */
 export async function joinCluster({
   controls,

@@ -18,7 +18,10 @@ export const nodeLimits = {
   askSeconds: 5,
   /** Milliseconds for a connection to a control. */
   connectMs: 1_000,
-  /** Milliseconds for the answer of one control to a request of a runner; then another control is asked, if that is safe. */
+  /**
+   * Milliseconds for the answer of one control to a request of a runner; then another control is asked, if that is
+   * safe.
+   */
   answerMs: 5_000,
   /** Milliseconds for a request in all. */
   requestMs: 10_000,
@@ -26,7 +29,9 @@ export const nodeLimits = {
   blobMs: 60_000,
   /** Milliseconds for which a control that did not answer is asked last. */
   restMs: 5_000,
-  /** Milliseconds for which a blob stays on the disk after it was last used, also when no Release needs it: a push may. */
+  /**
+   * Milliseconds for which a blob stays on the disk after it was last used, also when no Release needs it: a push may.
+   */
   blobKeptMs: 15 * 60_000,
   /** Connections to one control. */
   connections: 64,
@@ -34,7 +39,10 @@ export const nodeLimits = {
   requests: 2_000,
   /** Milliseconds without an answer of a control after which answers are marked as stale. */
   staleMs: 3_000,
-  /** Milliseconds without contact to the bus and to controls after which a node stops: nobody could change or stop its functions. */
+  /**
+   * Milliseconds without contact to the bus and to controls after which a node stops: nobody could change or stop its
+   * functions.
+   */
   cutOffMs: 60 * 60_000,
   /** Bytes of log lines and usage in one message; a single batch may take more. */
   reportBytes: 700 * 1024,

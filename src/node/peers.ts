@@ -1,7 +1,7 @@
 /**
- * The nodes that live, as this node hears them over the bus, and which of them hold a function. Counts by this node's own
- * monotonic clock, as controls do. While there is no connection nothing is known, so what was known last stays: calls go
- * on. What was known is kept over a restart too, until each node's lease has ended.
+ * The nodes that live, as this node hears them over the bus, and which of them hold a function. Counts by this node's
+ * own monotonic clock, as controls do. While there is no connection nothing is known, so what was known last stays:
+ * calls go on. What was known is kept over a restart too, until each node's lease has ended.
  */
 import type { Bus } from '../bus/bus.ts';
 import { busLimits, subjects } from '../bus/limits.ts';

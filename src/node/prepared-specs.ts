@@ -13,8 +13,8 @@ export class PreparedSpecs {
   readonly #answers = new Map<string, Promise<Prepared>>();
 
   /**
-   * `prepare`: fetches a spec from a control and lets the runners compile it; `onOutage`: is called when that control could
-   * not be reached.
+   * `prepare`: fetches a spec from a control and lets the runners compile it; `onOutage`: is called when that control
+   * could not be reached.
    */
   constructor(options: {
     readonly prepare: (specId: string, control: string) => Promise<void>;

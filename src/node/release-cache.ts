@@ -1,6 +1,7 @@
 /**
  * Keeps what is released on the node's disk, so that a node which starts while no control can be reached serves what it
- * served before. A file of SQLite, readable by its owner only: contents hold variables of functions, which may be secret.
+ * served before. A file of SQLite, readable by its owner only: contents hold variables of functions, which may be
+ * secret.
  */
 import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';

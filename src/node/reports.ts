@@ -53,8 +53,8 @@ export class Reports {
   }
 
   /**
-   * Stores lines, as LogSink.appendBlocks does. A batch without id gets one of this node. Blocks are looked at here: a control
-   * refuses a message with one that it cannot read, and what came with it.
+   * Stores lines, as LogSink.appendBlocks does. A batch without id gets one of this node. Blocks are looked at here: a
+   * control refuses a message with one that it cannot read, and what came with it.
    */
   async logs(blocks: readonly LogBlock[], dropped: DroppedLines = {}, id?: LogBatchId): Promise<LogAppendResult> {
     const { nodeId, bootId } = this.#options;
@@ -77,7 +77,8 @@ export class Reports {
   }
 
   /**
-   * Stores usage; resolves when NATS has it, or when there is no room for it. Leaves out records and counts that name no
+   * Stores usage; resolves when NATS has it, or when there is no room for it. Leaves out records and counts that name
+   * no
    * Deployment: a control refuses a message with one.
    */
   async usage(records: readonly PendingInvocationRecord[], counts: readonly UsageCount[]): Promise<void> {

@@ -3,7 +3,10 @@ import { connect } from 'node:net';
 import { nodeLimits } from './limits.ts';
 import type { Tried } from './peers.ts';
 
-/** Connects to the port of an http: or https: URL, and ends the connection. Resolves within nodeLimits.tryMs; never rejects. */
+/**
+ * Connects to the port of an http: or https: URL, and ends the connection. Resolves within nodeLimits.tryMs; never
+ * rejects.
+ */
 export function tryPort(url: string): Promise<Tried> {
   const { hostname, port, protocol } = new URL(url);
   const usual = protocol === 'https:' ? 443 : 80;

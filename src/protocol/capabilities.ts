@@ -19,8 +19,8 @@ export function interfacesOf(imports: readonly { readonly module: string }[]): r
 }
 
 /**
- * Returns what `next` may do and `before` may not, one sentence each, of patterns and interfaces: a person who puts `next`
- * in the place of `before` sees that it brings more than code. Empty: nothing.
+ * Returns what `next` may do and `before` may not, one sentence each, of patterns and interfaces: a person who puts
+ * `next` in the place of `before` sees that it brings more than code. Empty: nothing.
  */
 export function newCapabilities(before: Capabilities, next: Capabilities): readonly string[] {
   const imported = next.interfaces.filter((name) => !before.interfaces.includes(name));

@@ -3,7 +3,9 @@
 /** Greatest value of each bucket, ascending; a last bucket without a bound follows. */
 export type Bounds = readonly number[];
 
-/** Bounds in seconds of how long calls take: a function in memory takes less than 1 ms, the longest deadline is minutes. */
+/**
+ * Bounds in seconds of how long calls take: a function in memory takes less than 1 ms, the longest deadline is minutes.
+ */
 export const callSeconds: Bounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 /** Bounds in units of gas of one call. */
 export const callGas: Bounds = [1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10];

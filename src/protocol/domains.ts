@@ -33,16 +33,16 @@ export const domainLimits = {
   /** Milliseconds for one handshake with the front, in which the front may get the certificate. */
   handshakeMs: 10_000,
   /**
-   * Milliseconds after which a domain without a certificate is checked again: an hour. Each handshake may make the front
-   * ask an authority again, and authorities count what fails (Let's Encrypt: 5 in an hour for each name).
+   * Milliseconds after which a domain without a certificate is checked again: an hour. Each handshake may make the
+   * front ask an authority again, and authorities count what fails (Let's Encrypt: 5 in an hour for each name).
    */
   certificateMs: 60 * 60_000,
 } as const;
 
 /**
- * State of a domain. `pending`: its owner has not proven yet that it may be served. `verified`: it is served. `failing`: it
- * is served, but the last check has failed. `lost`: its checks have failed for long, or another handler has proven it
- * since; it is not served.
+ * State of a domain. `pending`: its owner has not proven yet that it may be served. `verified`: it is served.
+ * `failing`: it is served, but the last check has failed. `lost`: its checks have failed for long, or another handler
+ * has proven it since; it is not served.
  */
 export const domainStates = ['pending', 'verified', 'failing', 'lost'] as const;
 export type DomainState = (typeof domainStates)[number];
@@ -84,7 +84,9 @@ const txtLabel = '_trisiel';
 /** Label between a claim's token and the platform's domain, in the name that a CNAME record leads to. */
 const cnameLabel = 'domains';
 
-/** Returns the records that prove `domain` for the claim with `token` on a platform whose functions are below `base`. */
+/**
+ * Returns the records that prove `domain` for the claim with `token` on a platform whose functions are below `base`.
+ */
 export function domainRecords(domain: string, token: string, base: string): Pick<DomainView, 'txt' | 'cname'> {
   return {
     txt: { name: `${txtLabel}.${domain}`, value: `trisiel=${token}` },
@@ -93,9 +95,9 @@ export function domainRecords(domain: string, token: string, base: string): Pick
 }
 
 /**
- * Returns the ASCII form of a domain in lower case, without the root's dot: `Bücher.example.` is `xn--bcher-kva.example`
- * (UTS 46). Throws `bad_request` for what is no host name below a top-level domain: addresses, wildcards, single labels,
- * ports, paths.
+ * Returns the ASCII form of a domain in lower case, without the root's dot: `Bücher.example.` is
+ * `xn--bcher-kva.example` (UTS 46). Throws `bad_request` for what is no host name below a top-level domain: addresses,
+ * wildcards, single labels, ports, paths.
  */
 export function normalDomain(text: string): string {
   const domain = text.length > domainLimits.textChars ? '' : asciiHost(text);

@@ -1,8 +1,8 @@
 /** How far two names are apart, for suggestions after a mistyped one. */
 
 /**
- * Returns the number of letters to insert, leave out, replace or exchange with their neighbour that make `left` to `right`
- * (optimal string alignment). Takes time of the product of both lengths, so they have to be bounded.
+ * Returns the number of letters to insert, leave out, replace or exchange with their neighbour that make `left` to
+ * `right` (optimal string alignment). Takes time of the product of both lengths, so they have to be bounded.
  */
 export function editDistance(left: string, right: string): number {
   let beforeLast: number[] = [];

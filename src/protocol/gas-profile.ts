@@ -1,4 +1,7 @@
-/** Gas profiles as plain data: which functions used gas, and through which calls. Runners make them, control adds them up. */
+/**
+ * Gas profiles as plain data: which functions used gas, and through which calls. Runners make them, control adds them
+ * up.
+ */
 
 export const gasProfileLimits = {
   /** Calling contexts of a profile. Gas of further ones counts for the innermost caller that is known. */
@@ -11,7 +14,9 @@ export const gasProfileLimits = {
   seconds: 30,
 } as const;
 
-/** A function in one calling context: index of the caller's node (-1: none), index in `functions`, and gas of its own. */
+/**
+ * A function in one calling context: index of the caller's node (-1: none), index in `functions`, and gas of its own.
+ */
 export type GasNode = readonly [caller: number, fn: number, gas: number];
 
 export interface GasProfile {
@@ -107,7 +112,10 @@ export class CallTree {
     return this.#callers.length >= this.#max;
   }
 
-  /** Returns the node of function `fn` called by node `caller` (-1: none); the caller itself, or node 0, if the tree is full. */
+  /**
+   * Returns the node of function `fn` called by node `caller` (-1: none); the caller itself, or node 0, if the tree is
+   * full.
+   */
   enter(caller: number, fn: number): number {
     const key = `${caller} ${fn}`;
     const known = this.#known.get(key);

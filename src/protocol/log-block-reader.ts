@@ -90,8 +90,8 @@ export function packedLineAt(block: UnpackedBlock, index: number): BlockLine {
 }
 
 /**
- * Returns the fields in `text`, which a runner has written; undefined where it is not a JSON object. Values that are not
- * plain (objects, lists) are left out.
+ * Returns the fields in `text`, which a runner has written; undefined where it is not a JSON object. Values that are
+ * not plain (objects, lists) are left out.
  */
 export function readFields(text: string): LogFields | undefined {
   let value: unknown;

@@ -1,7 +1,7 @@
 /**
  * Packs log lines of one handler into a block: columns, compressed together. A runner packs each batch once; control
- * stores the bytes as they are, unpacks them only for readers and to merge small blocks (log-block-reader.ts), and packs
- * merged blocks and lines of its own.
+ * stores the bytes as they are, unpacks them only for readers and to merge small blocks (log-block-reader.ts), and
+ * packs merged blocks and lines of its own.
  *
  *     head, 10 bytes     version | method | CRC-32 of the columns | bytes of the columns   (numbers little-endian)
  *     columns            as they are, or compressed with zstd
@@ -231,7 +231,9 @@ export function packAll(lines: readonly BlockLine[]): PackedLines[] {
   return blocks;
 }
 
-/** Packs lines of several handlers: those of each handler in their order, handlers in the order of their first lines. */
+/**
+ * Packs lines of several handlers: those of each handler in their order, handlers in the order of their first lines.
+ */
 export function packByHandler(lines: readonly PendingLogLine[]): LogBlock[] {
   const first = lines[0]?.handlerId;
   if (first !== undefined && lines.every(({ handlerId }) => handlerId === first))

@@ -8,9 +8,9 @@ export const fieldLimits = {
 } as const;
 
 /**
- * Returns whether one of `fields` fits `condition`: NAME=VALUE, with the value as String() writes it, or NAME for any value.
- * Names and values may contain `=`, so every way to divide the condition counts: `a=b=c` is the field `a` with `b=c`, the
- * field `a=b` with `c`, or `a=b=c` with any value.
+ * Returns whether one of `fields` fits `condition`: NAME=VALUE, with the value as String() writes it, or NAME for any
+ * value. Names and values may contain `=`, so every way to divide the condition counts: `a=b=c` is the field `a` with
+ * `b=c`, the field `a=b` with `c`, or `a=b=c` with any value.
  */
 export function hasField(fields: LogFields, condition: string): boolean {
   return Object.keys(fields).some(
@@ -29,7 +29,9 @@ export function fieldNames(condition: string): readonly string[] {
   return names;
 }
 
-/** Returns the beginnings of JSON one of which is in the JSON of all fields that fit `condition`: a test before parsing. */
+/**
+ * Returns the beginnings of JSON one of which is in the JSON of all fields that fit `condition`: a test before parsing.
+ */
 export function fieldMarks(condition: string): readonly string[] {
   const [shortest = ''] = condition.split('=', 1);
   const mark = JSON.stringify(shortest);

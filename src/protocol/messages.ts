@@ -35,7 +35,8 @@ export interface PreviewName {
 export interface DeploymentSpec {
   /**
    * Names exactly this spec: the Deployment's id, a dot, and a hash of everything that may change without a new
-   * Deployment (name, owner, variables, limits, policy). So a runner can hold a Deployment with old and new values side by side.
+   * Deployment (name, owner, variables, limits, policy). So a runner can hold a Deployment with old and new values side
+   * by side.
    */
   readonly specId: string;
   readonly handlerId: HandlerId;
@@ -145,7 +146,10 @@ export type ToRunner =
   | { readonly kind: 'stale'; readonly isStale: boolean }
   /** Asks for a `pong` with the same number. */
   | { readonly kind: 'ping'; readonly n: number }
-  /** Carries bytes of the Artifact that the `request` with this id asked for. A `reply` without a value follows the last part. */
+  /**
+   * Carries bytes of the Artifact that the `request` with this id asked for. A `reply` without a value follows the last
+   * part.
+   */
   | { readonly kind: 'part'; readonly id: number; readonly part: ArtifactPart }
   /** Answers the `request` with the same id. */
   | { readonly kind: 'reply'; readonly id: number; readonly ok: true; readonly value: Uint8Array | null }
@@ -221,7 +225,9 @@ export interface UnservedLabel {
   readonly reason: string;
 }
 
-/** Former name of a handler: requests for `label`, and for its previews SLUG--LABEL, are redirected to the name `to`. */
+/**
+ * Former name of a handler: requests for `label`, and for its previews SLUG--LABEL, are redirected to the name `to`.
+ */
 export interface MovedLabel {
   readonly label: string;
   readonly to: string;

@@ -203,8 +203,8 @@ export function withMeasures(module: RewrittenModule & Partial<ModuleMeasures>):
 
 /**
  * Returns an Artifact's name, made from the original bytes, the meter version and, for a component, the linker version,
- * for a source map beside the module some digits of its hash: they decide the rewritten bytes. A snapshot is named by the module with its image, since a start-up may use random
- * numbers and clocks.
+ * for a source map beside the module some digits of its hash: they decide the rewritten bytes. A snapshot is named by
+ * the module with its image, since a start-up may use random numbers and clocks.
  */
 export function artifactName(module: {
   readonly sha256: string;

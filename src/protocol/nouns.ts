@@ -50,8 +50,8 @@ export interface HandlerSettings {
 export type DeploymentState = 'staged' | 'live' | 'retired' | 'failed';
 
 /**
- * Sources of a line. `log`: log_write and log://. `stderr`: standard error. `platform`: deploys and failures. `request`:
- * a call that has ended, or a count of calls.
+ * Sources of a line. `log`: log_write and log://. `stderr`: standard error. `platform`: deploys and failures.
+ * `request`: a call that has ended, or a count of calls.
  */
 export const logStreams = ['log', 'stderr', 'platform', 'request'] as const;
 export type LogStream = (typeof logStreams)[number];

@@ -44,8 +44,8 @@ export const placementLimits = {
 export const labelPattern = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /**
- * End of a path at which a node says whether it holds the function, without calling it: 204, or 421 as for any call. A proxy
- * that cannot send a body twice asks before it sends one.
+ * End of a path at which a node says whether it holds the function, without calling it: 204, or 421 as for any call. A
+ * proxy that cannot send a body twice asks before it sends one.
  */
 export const holderPath = '/.trisiel/holder';
 
@@ -53,15 +53,15 @@ export const holderPath = '/.trisiel/holder';
 export const nodeField = 'trisiel-node';
 
 /**
- * Request field in which a proxy names a node that it could not reach for this call: it is not named again while there is
- * another one. Anybody may send it, and it only chooses among nodes that hold the function.
+ * Request field in which a proxy names a node that it could not reach for this call: it is not named again while there
+ * is another one. Anybody may send it, and it only chooses among nodes that hold the function.
  */
 export const triedField = 'trisiel-tried';
 
 /**
- * Returns those of `nodes` that hold a function, by descending weight: those that have all labels, and of these the first
- * `replicas` by the weight of node and function (rendezvous hashing). So a node that comes or goes moves only functions of
- * its own. The order of `nodes` does not matter; ids are unique.
+ * Returns those of `nodes` that hold a function, by descending weight: those that have all labels, and of these the
+ * first `replicas` by the weight of node and function (rendezvous hashing). So a node that comes or goes moves only
+ * functions of its own. The order of `nodes` does not matter; ids are unique.
  */
 export function holdersOf<T extends PlaceableNode>(
   { handlerId, placement }: PlacedHandler,
@@ -92,7 +92,9 @@ function hashOf(text: string): number {
   return hash;
 }
 
-/** Finalizer of MurmurHash3: each bit of the input changes each bit of the result with a probability of about a half. */
+/**
+ * Finalizer of MurmurHash3: each bit of the input changes each bit of the result with a probability of about a half.
+ */
 function mixed(hash: number): number {
   let bits = hash ^ (hash >>> 16);
   bits = Math.imul(bits, 0x85ebca6b);

@@ -1,6 +1,6 @@
 /**
- * Header fields that begin with `trisiel-` belong to the platform: in an answer they tell callers and proxies what only it
- * knows. No function sets one, those of later versions included.
+ * Header fields that begin with `trisiel-` belong to the platform: in an answer they tell callers and proxies what only
+ * it knows. No function sets one, those of later versions included.
  */
 const prefix = 'trisiel-';
 

@@ -7,9 +7,9 @@ import type { DroppedLines } from './messages.ts';
 const idCharsMax = 100;
 
 /**
- * Returns those of `given` that readers can be expected to unpack, and `dropped` with the lines of the others added. Counts
- * that are none are left out. So a bad block or count of a runner never breaks the batch of others. Only facts and heads are
- * looked at; `given` may hold any values.
+ * Returns those of `given` that readers can be expected to unpack, and `dropped` with the lines of the others added.
+ * Counts that are none are left out. So a bad block or count of a runner never breaks the batch of others. Only facts
+ * and heads are looked at; `given` may hold any values.
  */
 export function plausibleBlocks(
   given: readonly LogBlock[],

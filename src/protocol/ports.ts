@@ -91,8 +91,8 @@ export interface ReleaseFeed {
   /** Announces a label that exists but serves nothing. Returns the change's revision. */
   announce(label: string): Promise<number>;
   /**
-   * Redirects callers of a label, and of the previews SLUG--LABEL, to the handler's present name `to`. A label stops being
-   * redirected when it is released, announced or removed. Returns the change's revision.
+   * Redirects callers of a label, and of the previews SLUG--LABEL, to the handler's present name `to`. A label stops
+   * being redirected when it is released, announced or removed. Returns the change's revision.
    */
   redirect(label: string, to: string): Promise<number>;
   /** Removes a label. Returns the change's revision. */
@@ -148,8 +148,8 @@ export interface Nodes {
   /** Makes the runner that runs this Invocation end it; its caller is answered `cancelled`. */
   cancel(invocation: string): void;
   /**
-   * Returns the gas profile of a function's calls of the next `ms` milliseconds, in all runners. Throws `conflict` if it
-   * is being profiled already, `overloaded` if too many are, `unavailable` if no node of a cluster answers.
+   * Returns the gas profile of a function's calls of the next `ms` milliseconds, in all runners. Throws `conflict` if
+   * it is being profiled already, `overloaded` if too many are, `unavailable` if no node of a cluster answers.
    */
   profile(handlerId: HandlerId, ms: number): Promise<GasProfile>;
 }
@@ -380,7 +380,9 @@ export interface Deployer {
   finishRollout(options: { readonly handlerId: HandlerId; readonly userId: string }): Promise<void>;
   /** Gives the previous version all calls. Throws `not_found` without a gradual release. */
   abortRollout(options: { readonly handlerId: HandlerId; readonly userId: string }): Promise<void>;
-  /** Deploys the pushes of `branch` from now on, and ends the preview of that branch. Throws `bad_request`, `not_found`. */
+  /**
+   * Deploys the pushes of `branch` from now on, and ends the preview of that branch. Throws `bad_request`, `not_found`.
+   */
   changeDeployBranch(options: {
     readonly handlerId: HandlerId;
     readonly branch: string;

@@ -1,4 +1,6 @@
-/** Returns an object with exactly `keys`, each value made by `make(key)`: a schema per field from one list of fields. */
+/**
+ * Returns an object with exactly `keys`, each value made by `make(key)`: a schema per field from one list of fields.
+ */
 export function recordOf<const Key extends string, Value>(
   keys: readonly Key[],
   make: (key: Key) => Value,

@@ -14,7 +14,9 @@ export const requestLineLimits = {
   /** Words of `mask`, followed by the characters of one. */
   maskWords: 50,
   maskChars: 40,
-  /** Lines of one handler in a second for calls that went well, and as many for calls that failed. Others are counted. */
+  /**
+   * Lines of one handler in a second for calls that went well, and as many for calls that failed. Others are counted.
+   */
   perSecond: 200,
   /** Characters of the target in a line, and of the query in a record; the rest is left out, and marked. */
   targetChars: 1_000,
@@ -26,9 +28,9 @@ export const defaultRequestLines: RequestLineSettings = {
 };
 
 /**
- * Returns a request target with the values of query parameters masked whose names contain one of `words`, or that contain
- * such a name themselves: a URL to come back to has a query of its own, a state may be JSON in base64. A name that cannot be decoded is masked too: what
- * it stands for is unknown.
+ * Returns a request target with the values of query parameters masked whose names contain one of `words`, or that
+ * contain such a name themselves: a URL to come back to has a query of its own, a state may be JSON in base64. A name
+ * that cannot be decoded is masked too: what it stands for is unknown.
  */
 export function maskTarget(target: string, words: readonly string[]): string {
   const at = target.indexOf('?');
@@ -66,8 +68,8 @@ export function shortened(target: string): string {
 const decodingsMax = 3;
 
 /**
- * Returns whether a value, decoded as often as it can be, has a secret parameter, as queries, fragments and forms have them, or
- * a key of JSON. Of a long one only the beginning is looked at, since lines and records show no more.
+ * Returns whether a value, decoded as often as it can be, has a secret parameter, as queries, fragments and forms have
+ * them, or a key of JSON. Of a long one only the beginning is looked at, since lines and records show no more.
  */
 function hasSecret(value: string, words: readonly string[]): boolean {
   let text = value.slice(0, requestLineLimits.targetChars);

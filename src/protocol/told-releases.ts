@@ -42,8 +42,8 @@ export class ToldReleases {
   }
 
   /**
-   * Returns the state that `read` returns, and knows its labels from then on. Of a label that changes meanwhile the state may
-   * have the old spec; the change, which is told, has the new one.
+   * Returns the state that `read` returns, and knows its labels from then on. Of a label that changes meanwhile the
+   * state may have the old spec; the change, which is told, has the new one.
    */
   async read(read: () => Promise<ReleaseState>): Promise<ReleaseState> {
     const changed = new Set<string>();

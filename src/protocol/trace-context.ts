@@ -15,7 +15,9 @@ export interface TraceContext {
 const pattern = /^(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
 const noTrace = /^0+$/;
 
-/** Returns the caller's place in a trace; null for a field that is absent or not valid, which is ignored (section 4.2). */
+/**
+ * Returns the caller's place in a trace; null for a field that is absent or not valid, which is ignored (section 4.2).
+ */
 export function readTraceparent(field: string | readonly string[] | undefined): TraceContext | null {
   if (typeof field !== 'string' || field.length > 512) return null;
   const match = pattern.exec(field);

@@ -1,8 +1,8 @@
 /** JSON in which every object names each of its fields once. */
 
 /**
- * Returns the value of `text`, as JSON.parse does. Throws SyntaxError for text that is no JSON, and DuplicateKey where an
- * object has two fields of one name: RFC 8259, 4, leaves open which of them counts, so two readers may read the text
+ * Returns the value of `text`, as JSON.parse does. Throws SyntaxError for text that is no JSON, and DuplicateKey where
+ * an object has two fields of one name: RFC 8259, 4, leaves open which of them counts, so two readers may read the text
  * differently (RFC 7493, 2.3, forbids it). Names are compared as they are meant: `"a"` and `"\u0061"` are one.
  */
 export function parseUniqueJson(text: string): unknown {

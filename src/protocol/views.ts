@@ -366,7 +366,10 @@ export interface ScheduleView extends Omit<ScheduleSettings, 'timeoutMs'> {
 export interface NodeLine {
   readonly id: string;
   readonly name: string;
-  /** `serving`, `starting`, or `away`: silent, or it never joined. What only a live node says is null or 0 while it is away. */
+  /**
+   * `serving`, `starting`, or `away`: silent, or it never joined. What only a live node says is null or 0 while it is
+   * away.
+   */
   readonly state: string;
   /** Base URL of the functions on it. */
   readonly url: string | null;

@@ -91,7 +91,10 @@ export const codeLimits = {
   restMs: 5_000,
   /** Artifacts that wait to be compiled. */
   waiting: 1_000,
-  /** Requests of all functions that wait for code, or for an instance that takes long to make. Owners share these places. */
+  /**
+   * Requests of all functions that wait for code, or for an instance that takes long to make. Owners share these
+   * places.
+   */
   requests: 2_000,
   /** Milliseconds for which a starting runner compiles before it reports that it serves; it continues afterwards. */
   readyMs: 2_000,
@@ -126,8 +129,8 @@ export const restLimits = {
   /** Milliseconds of making an instance from which its owner rests: ten slices. */
   restFromMs: 5,
   /**
-   * Length of the rest, in times of making the instance: one owner's instances hold the thread for less than a hundredth of
-   * the time, so that they are not in the 99th percentile of others' calls.
+   * Length of the rest, in times of making the instance: one owner's instances hold the thread for less than a
+   * hundredth of the time, so that they are not in the 99th percentile of others' calls.
    */
   restFactor: 120,
   /** Milliseconds that a call waits for an instance, a new one or one that another call returns. */
@@ -184,8 +187,8 @@ export const usageLimits = {
   /** Silent successes and refusals per Deployment and second that get a record of their own. */
   recordsPerSecond: 200,
   /**
-   * Successes and refusals of a Deployment with log lines that get records at once: as many as control keeps of a handler.
-   * Followed by how many of them are regained in a second.
+   * Successes and refusals of a Deployment with log lines that get records at once: as many as control keeps of a
+   * handler. Followed by how many of them are regained in a second.
    */
   loggedRecords: 10_000,
   loggedRecordsPerSecond: 1_000,

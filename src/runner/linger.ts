@@ -27,8 +27,8 @@ interface ReadRequest extends IncomingMessage {
 }
 
 /**
- * Says that the last byte of the body has been read. http reports the body's completion after that, when the function may
- * have answered already: then nothing is left to wait for.
+ * Says that the last byte of the body has been read. http reports the body's completion after that, when the function
+ * may have answered already: then nothing is left to wait for.
  */
 export function bodyIsWhole(request: IncomingMessage): void {
   (request as ReadRequest)[whole] = true;

@@ -117,8 +117,8 @@ export class LogBuffer {
   }
 
   /**
-   * Sends what the last `flush` could not, now that the channel has room or `sendFirst` may succeed. Lines that came since
-   * wait for their batch: sent at each answer of control, they would make batches of a few lines.
+   * Sends what the last `flush` could not, now that the channel has room or `sendFirst` may succeed. Lines that came
+   * since wait for their batch: sent at each answer of control, they would make batches of a few lines.
    */
   resume(): void {
     if (this.#isHeldBack) this.flush();

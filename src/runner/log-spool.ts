@@ -1,6 +1,7 @@
 /**
  * Writes log lines into a file that control has opened for this runner: those that do not fit into its buffer while no
- * control is there, and those that it still has when it ends. The next control stores them (src/control/fleet/log-spools.ts).
+ * control is there, and those that it still has when it ends. The next control stores them
+ * (src/control/fleet/log-spools.ts).
  */
 import { writeSync } from 'node:fs';
 import { blockToText, type SpooledLogs, spoolLimits } from '../protocol/takeover.ts';

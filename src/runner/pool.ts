@@ -71,8 +71,8 @@ export class SlotPool implements Evictable {
   }
 
   /**
-   * Resolves with true when a slot comes back that may be taken, with false after `waitMs` milliseconds. `waitMs` null: only
-   * such a slot helps: false at once where none can come or too many wait, and after restLimits.waitMs.
+   * Resolves with true when a slot comes back that may be taken, with false after `waitMs` milliseconds. `waitMs` null:
+   * only such a slot helps: false at once where none can come or too many wait, and after restLimits.waitMs.
    */
   spareWithin(waitMs: number | null): Promise<boolean> {
     const mayCome = !this.#remakesSlowly && this.#taken > 0 && this.#awaiting.size < restLimits.waiting;

@@ -17,7 +17,9 @@ const lastOnConnection = new Set([
   'request_timeout',
 ]);
 
-/** Answers and returns the status. No byte may have been sent before. `cookie`: value of a Set-Cookie field; null: none. */
+/**
+ * Answers and returns the status. No byte may have been sent before. `cookie`: value of a Set-Cookie field; null: none.
+ */
 export function answerProblem(
   response: ServerResponse,
   error: PlatformError,

@@ -21,8 +21,8 @@ export class Profiles {
 
   /**
    * Profiles calls of a function that begin from now on. Resolves with their profile after `ms` milliseconds, at most
-   * gasProfileLimits.seconds. A function that is being profiled already begins anew; the earlier profile has only calls that
-   * began before.
+   * gasProfileLimits.seconds. A function that is being profiled already begins anew; the earlier profile has only calls
+   * that began before.
    */
   take(handlerId: HandlerId, ms: number): Promise<GasProfile> {
     const samplers = new Map<string, GasSampler>();

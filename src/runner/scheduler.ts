@@ -25,7 +25,9 @@ export class Share {
     this.waiting += 1;
   }
 
-  /** Removes the invocation with the fewest waits, of those the first. Returns what resumes it; undefined: none waits. */
+  /**
+   * Removes the invocation with the fewest waits, of those the first. Returns what resumes it; undefined: none waits.
+   */
   shift(): (() => void) | undefined {
     for (const level of this.#levels) {
       const resume = level?.shift();

@@ -1,7 +1,7 @@
 /**
  * Reads a line that is a JSON object: `{"level":"warn","msg":"slow","user":42}` has the level warning, the text `slow`
- * and the field `user`. Nothing of a line gets lost: where a part is no field within the limits, the text stays the whole
- * line, beside the fields that could be taken.
+ * and the field `user`. Nothing of a line gets lost: where a part is no field within the limits, the text stays the
+ * whole line, beside the fields that could be taken.
  */
 import { fieldLimits } from '../protocol/log-fields.ts';
 import { logLevels, type PendingLogLine } from '../protocol/nouns.ts';
@@ -63,8 +63,9 @@ const exactDigits = 15;
 const doubleDigits = 17;
 
 /**
- * Reviver for JSON.parse: a number that a JavaScript number cannot hold, an id above 2^53 for instance, becomes its text.
- * Of more than exactDigits, a number stays one if the JavaScript number has the same digits: 0.10000000000000001 is 0.1.
+ * Reviver for JSON.parse: a number that a JavaScript number cannot hold, an id above 2^53 for instance, becomes its
+ * text. Of more than exactDigits, a number stays one if the JavaScript number has the same digits: 0.10000000000000001
+ * is 0.1.
  */
 function exactNumbers(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
   const source = context?.source;

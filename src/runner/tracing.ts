@@ -173,7 +173,10 @@ function newSpanId(): string {
   return randomBytes(8).toString('hex');
 }
 
-/** Unix milliseconds, with fractions. One clock for all spans, which no change of the system's time moves against each other. */
+/**
+ * Unix milliseconds, with fractions. One clock for all spans, which no change of the system's time moves against each
+ * other.
+ */
 function nowMs(): number {
   return performance.timeOrigin + performance.now();
 }

@@ -1,6 +1,7 @@
 /**
  * Reports to control how Invocations run and end: exact counters per Deployment, a record of each ended Invocation, and
- * which ones run for long. Successes and refusals above a rate leave only counters; those that logged, above a higher one.
+ * which ones run for long. Successes and refusals above a rate leave only counters; those that logged, above a higher
+ * one.
  */
 import {
   bucketOf,

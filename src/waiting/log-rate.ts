@@ -1,4 +1,6 @@
-/** Lets a bounded number of entries into a log, and counts the others: nobody can fill a disk with one kind of failure. */
+/**
+ * Lets a bounded number of entries into a log, and counts the others: nobody can fill a disk with one kind of failure.
+ */
 export class LogRate {
   readonly #most: number;
   readonly #windowMs: number;

@@ -6,7 +6,9 @@
 import { PlatformError } from '../protocol/errors.ts';
 import { BoundedQueue } from './bounded-queue.ts';
 
-/** Bounds on the operations that a Turnstile admits and keeps waiting; each is a number of operations, but for `turnMs`. */
+/**
+ * Bounds on the operations that a Turnstile admits and keeps waiting; each is a number of operations, but for `turnMs`.
+ */
 export interface TurnstileLimits {
   /** Operations that run at once. */
   readonly operations: number;

@@ -17,8 +17,8 @@ export class WakeLoop {
   }
 
   /**
-   * Asks for a round. Resolves when one that began after the call has ended; all calls during a round share the next one.
-   * Rejects as the round does, after which the next call begins anew. After `close` it resolves without a round.
+   * Asks for a round. Resolves when one that began after the call has ended; all calls during a round share the next
+   * one. Rejects as the round does, after which the next call begins anew. After `close` it resolves without a round.
    */
   wake(): Promise<void> {
     this.#isWoken = true;

@@ -1,6 +1,6 @@
 /**
- * A cluster whose machines' clocks are ten minutes apart: of two controls and two nodes, one each is five minutes ahead and
- * one five minutes behind PostgreSQL and NATS. Programs are copies that begin with another clock, runners too.
+ * A cluster whose machines' clocks are ten minutes apart: of two controls and two nodes, one each is five minutes ahead
+ * and one five minutes behind PostgreSQL and NATS. Programs are copies that begin with another clock, runners too.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { PlatformChild } from '../../src/bin/platform-child.ts';

@@ -1,4 +1,7 @@
-/** A node that reaches neither NATS nor a control: it goes on, says that it may be old, and ends after an hour (here 15 s). */
+/**
+ * A node that reaches neither NATS nor a control: it goes on, says that it may be old, and ends after an hour (here 15
+ * s).
+ */
 import { once } from 'node:events';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TestCluster } from '../support/cluster.ts';

@@ -1,6 +1,6 @@
 /**
- * Many functions on three nodes: each node knows all of them, holds the code of those that are called, and pays little for
- * the others. CLUSTER_FUNCTIONS and CLUSTER_HELD: how many are released, and how many each node is called for.
+ * Many functions on three nodes: each node knows all of them, holds the code of those that are called, and pays little
+ * for the others. CLUSTER_FUNCTIONS and CLUSTER_HELD: how many are released, and how many each node is called for.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { KIB } from '../../src/protocol/limits.ts';

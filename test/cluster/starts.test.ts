@@ -1,4 +1,7 @@
-/** Starts of controls and nodes with servers that are away, and with what is not theirs: one clear line, and no secret in it. */
+/**
+ * Starts of controls and nodes with servers that are away, and with what is not theirs: one clear line, and no secret
+ * in it.
+ */
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';

@@ -1,6 +1,6 @@
 /**
- * A rolling upgrade with processes of two versions: controls first, one after the other, then nodes. The next version is
- * a copy of this one with what a next version may have (test/support/next-version.ts).
+ * A rolling upgrade with processes of two versions: controls first, one after the other, then nodes. The next version
+ * is a copy of this one with what a next version may have (test/support/next-version.ts).
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openAsItIs } from '../../src/control/db/database.ts';

@@ -1,6 +1,6 @@
 /**
- * Scripts of component tests (.wast) that fixtures/guests/component/scripts.mjs has compiled: one of our own, or those of the file
- * that COMPONENT_SCRIPTS names, such as the suites of the component-model repository and of Wasmtime.
+ * Scripts of component tests (.wast) that fixtures/guests/component/scripts.mjs has compiled: one of our own, or those
+ * of the file that COMPONENT_SCRIPTS names, such as the suites of the component-model repository and of Wasmtime.
  */
 import { readFileSync } from 'node:fs';
 import { inflateRawSync } from 'node:zlib';
@@ -29,7 +29,9 @@ interface Script {
 const own = new URL('../../fixtures/guests/component/scripts/steps.json', import.meta.url);
 const scripts: readonly Script[] = JSON.parse(readFileSync(process.env.COMPONENT_SCRIPTS ?? own, 'utf8'));
 
-/** Codes of refusals that say nothing about validity: the component is no program, or wants something else of its host. */
+/**
+ * Codes of refusals that say nothing about validity: the component is no program, or wants something else of its host.
+ */
 const noProgram = new Set(['entry_missing', 'imports_unknown']);
 
 /** Returns the vetted program, or why it is refused; null: it is valid, but no program. */

@@ -1,4 +1,7 @@
-/** Every alert of deploy/prometheus fires when what it is for goes on, alone, and none does while all is well (promtool). */
+/**
+ * Every alert of deploy/prometheus fires when what it is for goes on, alone, and none does while all is well
+ * (promtool).
+ */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';

@@ -1,6 +1,6 @@
 /**
- * The image of deploy/container/Containerfile: built by buildah, and run by systemd-nspawn as its configuration says (user,
- * variables, folder, entry point, health check), with a read-only root and one folder as its volume.
+ * The image of deploy/container/Containerfile: built by buildah, and run by systemd-nspawn as its configuration says
+ * (user, variables, folder, entry point, health check), with a read-only root and one folder as its volume.
  */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -79,7 +79,8 @@ describe.skipIf(missing !== null)('the container', () => {
   });
 
   /**
-   * Starts the container with more variables, and with folders shown at places of it; resolves when it serves, or has ended.
+   * Starts the container with more variables, and with folders shown at places of it; resolves when it serves, or has
+   * ended.
    */
   async function start({ env = {}, binds = {} }: Started = {}): Promise<Container> {
     const hosts = join(top, 'hosts');

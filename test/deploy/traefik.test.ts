@@ -1,6 +1,6 @@
 /**
- * The file for Traefik has only options that Traefik 3 documents for its file provider, at their places, and its parts refer
- * to each other. Traefik itself is not run.
+ * The file for Traefik has only options that Traefik 3 documents for its file provider, at their places, and its parts
+ * refer to each other. Traefik itself is not run.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

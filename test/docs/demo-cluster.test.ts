@@ -1,4 +1,7 @@
-/** The demo of a cluster, as docs/cluster.md names it: it plays to its end, and no call fails while processes are killed. */
+/**
+ * The demo of a cluster, as docs/cluster.md names it: it plays to its end, and no call fails while processes are
+ * killed.
+ */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';

@@ -1,6 +1,6 @@
 /**
- * Packages that the platform is delivered with: their licences are known and free to use with the platform's own, and the list of
- * them (SBOM) is whole.
+ * Packages that the platform is delivered with: their licences are known and free to use with the platform's own, and
+ * the list of them (SBOM) is whole.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';

@@ -1,4 +1,7 @@
-/** What leads to places is complete: the map of folders, the index of the book. What is gone test/docs/references.test.ts finds. */
+/**
+ * What leads to places is complete: the map of folders, the index of the book. What is gone
+ * test/docs/references.test.ts finds.
+ */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';

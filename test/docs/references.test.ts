@@ -29,7 +29,9 @@ function read(file: string): string {
   return readFileSync(join(root, file), 'utf8');
 }
 
-/** The comments of a program, without what stands in strings that look like comments (URLs have `//` behind a colon). */
+/**
+ * The comments of a program, without what stands in strings that look like comments (URLs have `//` behind a colon).
+ */
 function comments(source: string): string {
   return [...source.matchAll(/\/\*[\s\S]*?\*\/|(?<![:'"`\w])\/\/[^\n]*/g)].map(([text]) => text).join('\n');
 }

@@ -1,4 +1,7 @@
-/** The script that makes the pictures of the book, against a platform of its own: it plays to its end, and they show what it plays. */
+/**
+ * The script that makes the pictures of the book, against a platform of its own: it plays to its end, and they show
+ * what it plays.
+ */
 import { spawnSync } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

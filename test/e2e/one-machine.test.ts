@@ -1,4 +1,7 @@
-/** Without TRISIEL_DATABASE and TRISIEL_NATS nothing of a cluster exists: no process, port or file, and no connection out. */
+/**
+ * Without TRISIEL_DATABASE and TRISIEL_NATS nothing of a cluster exists: no process, port or file, and no connection
+ * out.
+ */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 import { afterAll, expect, it } from 'vitest';

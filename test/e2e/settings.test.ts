@@ -1,4 +1,7 @@
-/** Settings that are changed without a push, while calls run: the answer to the change comes when they hold, and no call is lost. */
+/**
+ * Settings that are changed without a push, while calls run: the answer to the change comes when they hold, and no call
+ * is lost.
+ */
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import {
@@ -24,7 +27,9 @@ afterAll(async () => {
   await removeTemporaryFolders();
 });
 
-/** Pushes a guest, and calls it without a pause until the function that is returned is awaited: it returns the answers. */
+/**
+ * Pushes a guest, and calls it without a pause until the function that is returned is awaited: it returns the answers.
+ */
 async function underLoad(handler: string, name: string): Promise<() => Promise<ReadonlyMap<string, number>>> {
   const guest = await readFile(new URL(`../../fixtures/guests/cwa/${name}.wasm`, import.meta.url));
   const pushed = await push(platform, ada, await makeRepo({ 'a.wasm': guest }), handler);

@@ -1,7 +1,7 @@
 /**
  * Queues under kill -9 of control and of runners at random moments: every message is acknowledged, exactly those that
- * always fail are dead letters, two consumers work beside each other. The proof is the output queue: a function prints each
- * message that it gets, and an output is published once for each message. QUEUE_MESSAGES sets how many messages.
+ * always fail are dead letters, two consumers work beside each other. The proof is the output queue: a function prints
+ * each message that it gets, and an output is published once for each message. QUEUE_MESSAGES sets how many messages.
  */
 import { once } from 'node:events';
 import { join } from 'node:path';

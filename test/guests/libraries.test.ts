@@ -180,7 +180,10 @@ describe('the example of a library', () => {
     });
   }
 
-  /** Builds a program in the place of a library's example and pushes it; a handler of that name is made for the first one. */
+  /**
+   * Builds a program in the place of a library's example and pushes it; a handler of that name is made for the first
+   * one.
+   */
   async function deploy(handler: string, library: 'c' | 'rust', program: string): Promise<void> {
     const folder = await temporaryFolder();
     cpSync(join(guests, library), folder, { recursive: true });

@@ -1,6 +1,6 @@
 /**
- * What a node that has been taken over can say over NATS, with the user that all nodes have: what only controls may say is
- * refused by the server, and what is no message of a node is refused by whoever hears it.
+ * What a node that has been taken over can say over NATS, with the user that all nodes have: what only controls may say
+ * is refused by the server, and what is no message of a node is refused by whoever hears it.
  */
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';

@@ -22,7 +22,8 @@ it('has as many items as fit, and one that is larger than a message should be go
   const reports = new Reports({ bus, nodeId: 'n1', bootId: 'b1', report: (_message, error) => errors.push(error) });
   const count = { handlerId: handlerIdOf('one'), deployment: 1 } as UsageCount;
   const counts = (length: number) => Array.from({ length }, () => count);
-  // The first leaves at once; the others wait for its turn. 300 counts are reckoned as 300 KiB, at most 700 KiB go together.
+  // The first leaves at once; the others wait for its turn. 300 counts are reckoned as 300 KiB, at most 700 KiB go
+  // together.
   await Promise.all([1, 300, 300, 300, 1_000, 300, 1].map((length) => reports.usage([], counts(length))));
   expect(numbers).toEqual([[1], [2, 3], [4], [5], [6, 7]]);
   expect(errors).toEqual([]);

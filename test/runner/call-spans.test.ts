@@ -1,4 +1,7 @@
-/** Parts of an Invocation's trace that control serves: each kv and queue call is a span, and without a trace there is none. */
+/**
+ * Parts of an Invocation's trace that control serves: each kv and queue call is a span, and without a trace there is
+ * none.
+ */
 import { expect, it } from 'vitest';
 import type { KvService, QueueService } from '../../src/guest/kernel/process.ts';
 import { PlatformError } from '../../src/protocol/errors.ts';

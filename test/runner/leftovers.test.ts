@@ -17,7 +17,9 @@ const soakMinutes = process.env.SOAK_MINUTES === undefined ? null : Number(proce
 const callsTotal = soakMinutes === null ? 100_000 : Number.POSITIVE_INFINITY;
 /** The soak stops here even if fewer calls have been made; what is asserted holds for any number of them. */
 const soakMsMax = soakMinutes === null ? 90_000 : soakMinutes * 60_000;
-/** Bytes by which a runner's memory may differ after a long soak: garbage that is not collected, pages of the allocator. */
+/**
+ * Bytes by which a runner's memory may differ after a long soak: garbage that is not collected, pages of the allocator.
+ */
 const rssSlack = 96 * MIB;
 const keptConnections = 16;
 /** Calls that end their connection, one after another: one in so many. */
@@ -78,8 +80,9 @@ const guest = cwaGuest({
 });
 
 /**
- * Opens what the query says, behind a letter, and leaves it open: the end of the call closes it. Writes one message that is a request, a
- * value, a frame or a message, as the scheme takes it; reads what comes back. The letter t lets it trap then.
+ * Opens what the query says, behind a letter, and leaves it open: the end of the call closes it. Writes one message
+ * that is a request, a value, a frame or a message, as the scheme takes it; reads what comes back. The letter t lets it
+ * trap then.
  */
 const opener = cwaGuest({
   data: [

@@ -6,8 +6,8 @@ import { expect, it, onTestFinished } from 'vitest';
 import { bodyIsWhole, lingerAfterAnswer, lingerBeforeClose } from '../../src/runner/linger.ts';
 
 /**
- * Sends one POST to a server that reads its body and answers in the turn in which the body came. Returns whether http had
- * reported the body's completion by then, and the listeners that the answer has left on the connection.
+ * Sends one POST to a server that reads its body and answers in the turn in which the body came. Returns whether http
+ * had reported the body's completion by then, and the listeners that the answer has left on the connection.
  */
 async function post(read: (asked: IncomingMessage) => void) {
   const answered = Promise.withResolvers<{ isComplete: boolean; listeners: number }>();

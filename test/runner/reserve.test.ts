@@ -47,7 +47,9 @@ const growing = (dirty: string, maximum = 40) => `(module
 const everything = '(memory.fill (i32.const 8) (i32.const 0xa5) (i32.sub (local.get $at) (i32.const 8)))';
 const lastByte = '(i32.store8 (i32.sub (local.get $at) (i32.const 1)) (i32.const 1))';
 
-/** `inputs`: pages to grow by, one life after the other. `slotsMax`: more slots than that, and recycling is not tested. */
+/**
+ * `inputs`: pages to grow by, one life after the other. `slotsMax`: more slots than that, and recycling is not tested.
+ */
 const kinds: Readonly<
   Record<string, { readonly source: string; readonly inputs: readonly number[]; readonly slotsMax: number }>
 > = {

@@ -3,8 +3,8 @@ import { connect } from 'node:net';
 import { expect } from 'vitest';
 
 /**
- * Sends three chunks of a body to `path`, each when the answer has brought the one before, then the end. Fails unless the
- * answer brings them so, and ends after the body.
+ * Sends three chunks of a body to `path`, each when the answer has brought the one before, then the end. Fails unless
+ * the answer brings them so, and ends after the body.
  */
 export async function expectEachPart(port: number, path: string): Promise<void> {
   const socket = connect({ port, host: '127.0.0.1' });

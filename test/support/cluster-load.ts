@@ -13,8 +13,8 @@ export interface Load {
 }
 
 /**
- * Calls `handler` without a pause, `clients` calls at a time on each node of `nodes`. Each call has another query, which
- * the function writes to its log and answers with.
+ * Calls `handler` without a pause, `clients` calls at a time on each node of `nodes`. Each call has another query,
+ * which the function writes to its log and answers with.
  */
 export function startLoad(
   cluster: TestCluster,

@@ -130,8 +130,9 @@ export class ComponentGuest {
   }
 
   /**
-   * Calls a function of asynchronous calls by the name that the linker gives it: `stream.new u8`. A copy that waits is begun
-   * and waited for: the test goes on in between, which no guest does, so its wait may be one that nothing would end.
+   * Calls a function of asynchronous calls by the name that the linker gives it: `stream.new u8`. A copy that waits is
+   * begun and waited for: the test goes on in between, which no guest does, so its wait may be one that nothing would
+   * end.
    */
   async canon(name: string, ...args: readonly number[]): Promise<number | bigint | undefined> {
     if (/^(stream|future)\.(read|write) [^ ]+$/.test(name)) {

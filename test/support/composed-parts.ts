@@ -1,7 +1,7 @@
 /**
- * Two components in one, of which one calls the other, for tests of the code between them (src/guest/component/adapter.ts).
- * The callee, component instance 2, exports `f`; the caller exports `wasi:cli/run`. Each has a memory of one page and a
- * `realloc` that only goes up, from 8192.
+ * Two components in one, of which one calls the other, for tests of the code between them
+ * (src/guest/component/adapter.ts). The callee, component instance 2, exports `f`; the caller exports `wasi:cli/run`.
+ * Each has a memory of one page and a `realloc` that only goes up, from 8192.
  */
 import {
   aliasCore,

@@ -1,11 +1,11 @@
 /**
- * Types the commands of a page the way its reader would, in order, into one shell, against a platform of the test's own.
- * In a block of the language `console` every line that begins with `$ ` is typed, and what it prints is compared with the
- * lines below it; in one of `sh` every line is typed, and has to succeed.
+ * Types the commands of a page the way its reader would, in order, into one shell, against a platform of the test's
+ * own. In a block of the language `console` every line that begins with `$ ` is typed, and what it prints is compared
+ * with the lines below it; in one of `sh` every line is typed, and has to succeed.
  *
- * In the lines below a command, `…` stands for any characters, and a line that is only `…` for any number of lines. Figures
- * that differ from run to run (times, dates, hashes, ids) are compared by their form. The ports 3002 and 3003 of a page
- * are those of the test's platform.
+ * In the lines below a command, `…` stands for any characters, and a line that is only `…` for any number of lines.
+ * Figures that differ from run to run (times, dates, hashes, ids) are compared by their form. The ports 3002 and 3003
+ * of a page are those of the test's platform.
  */
 import { execFile } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
@@ -67,7 +67,10 @@ export function namedFiles(page: string): ReadonlyMap<string, string> {
   );
 }
 
-/** Figures that differ from run to run, by their form: dates, ids of invocations, tokens, hashes, counts, times and sizes. */
+/**
+ * Figures that differ from run to run, by their form: dates, ids of invocations, tokens, hashes, counts, times and
+ * sizes.
+ */
 const figures = new RegExp(
   [
     /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/,
@@ -81,7 +84,10 @@ const figures = new RegExp(
     .join('|'),
 );
 
-/** Returns the pattern of a line as a page shows it. Columns are as wide as their figures, so spaces between them may be others. */
+/**
+ * Returns the pattern of a line as a page shows it. Columns are as wide as their figures, so spaces between them may be
+ * others.
+ */
 function linePattern(line: string): string {
   const literal = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
   const found = [...line.matchAll(new RegExp(figures, 'g'))];
@@ -127,8 +133,8 @@ export class PageShell {
   }
 
   /**
-   * Opens a shell in an empty home folder, with `wasmcloud` and `trisiel` on its PATH as `npm link` puts them there. `words`:
-   * further words of the page that are others here.
+   * Opens a shell in an empty home folder, with `wasmcloud` and `trisiel` on its PATH as `npm link` puts them there.
+   * `words`: further words of the page that are others here.
    */
   static async open(options: {
     home: string;

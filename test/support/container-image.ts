@@ -8,7 +8,9 @@ import { join } from 'node:path';
 import { npmMissing } from './npm-registry.ts';
 
 const root = join(import.meta.dirname, '../..');
-/** Most time that one step of a build may take: steps get packages over the network, and hold up the test's own timers. */
+/**
+ * Most time that one step of a build may take: steps get packages over the network, and hold up the test's own timers.
+ */
 const stepMs = 600_000;
 
 /** What an image says about its processes. */

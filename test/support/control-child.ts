@@ -1,9 +1,8 @@
 /**
  * A control of its own process, so that a test can end it: a fleet that serves the fixture given, on a port that
- * takes reports of earlier runners. Arguments: platform id, boot id, control port, run port, fixture, record file, folder
- * for log lines of ended runners.
- * Prints `ready CONTROL-PORT RUN-PORT PIDS`, then a JSON line for each batch of log lines and usage. SIGTERM leaves
- * the runners to the next control, SIGINT ends them.
+ * takes reports of earlier runners. Arguments: platform id, boot id, control port, run port, fixture, record file,
+ * folder for log lines of ended runners. Prints `ready CONTROL-PORT RUN-PORT PIDS`, then a JSON line for each batch of
+ * log lines and usage. SIGTERM leaves the runners to the next control, SIGINT ends them.
  */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -90,7 +90,9 @@ export class HttpsFront {
     return result.stderr;
   }
 
-  /** Tails the log of a handler over a WebSocket while `work` runs; returns the first line that is not the platform's. */
+  /**
+   * Tails the log of a handler over a WebSocket while `work` runs; returns the first line that is not the platform's.
+   */
   async firstLine(user: TestUser, handler: string, work: () => Promise<unknown>): Promise<string> {
     const { console, port, tls } = this.#options;
     const socket = new WebSocket(`wss://127.0.0.1:${port}/api/v1/handlers/${handler}/logs/stream?after=0`, {

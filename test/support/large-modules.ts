@@ -38,8 +38,8 @@ export function moduleOfSize(size: number, functions: number): Buffer {
 }
 
 /**
- * Makes a module with one table of `entries` that an element segment fills with `functions` functions in turn. Function i
- * returns i + 1; `_start` traps unless the entry in the middle and the last one return what they should.
+ * Makes a module with one table of `entries` that an element segment fills with `functions` functions in turn. Function
+ * i returns i + 1; `_start` traps unless the entry in the middle and the last one return what they should.
  */
 export function moduleOfTable(entries: number, functions: number): Buffer {
   const sleb = (value: number): number[] => {

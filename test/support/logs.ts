@@ -51,7 +51,9 @@ export async function bench(dialect: TestDialect = sqlite): Promise<Bench> {
   };
 }
 
-/** Returns all stored lines in the order of their cursors; `handlerId`: those of one handler. Their handler is its id. */
+/**
+ * Returns all stored lines in the order of their cursors; `handlerId`: those of one handler. Their handler is its id.
+ */
 export async function storedLines(db: Kysely<Schema>, handlerId?: string): Promise<LogLine[]> {
   let query = db.selectFrom('log_blocks').selectAll().orderBy('first_cursor');
   if (handlerId !== undefined) query = query.where('handler_id', '=', handlerId);

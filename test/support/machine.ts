@@ -1,7 +1,7 @@
 /**
- * A bare machine in a folder, on which the commands of docs/install.md are typed as they stand there. Its /opt, /etc, /var
- * and /usr/local/bin are folders below; units are started by the command lines and variables of their files, by which
- * systemd would start them; a name of the documentation's domain is this machine.
+ * A bare machine in a folder, on which the commands of docs/install.md are typed as they stand there. Its /opt, /etc,
+ * /var and /usr/local/bin are folders below; units are started by the command lines and variables of their files, by
+ * which systemd would start them; a name of the documentation's domain is this machine.
  */
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -94,7 +94,9 @@ export class Machine {
     );
   }
 
-  /** Makes commands from now on believe the authority `caFile`, and find names of example.com at `port` of this machine. */
+  /**
+   * Makes commands from now on believe the authority `caFile`, and find names of example.com at `port` of this machine.
+   */
   async trust(caFile: string, hostsOfPort: readonly string[], port: number): Promise<void> {
     const resolved = hostsOfPort.map((host) => `${host}:${port}:127.0.0.1`);
     await writeFile(
@@ -131,10 +133,14 @@ export class Machine {
     });
   }
 
-  /** Types `command` of npm with nothing in its way but a network; returns what npm said where that is missing, else null. */
+  /**
+   * Types `command` of npm with nothing in its way but a network; returns what npm said where that is missing, else
+   * null.
+   */
   async installFromRegistry(command: string): Promise<string | null> {
     const networked = Object.entries(process.env).filter(([name]) => ofNetwork.test(name));
-    // Stands in for the file that sqlite3 fetches ready-made, from a host that may be out of reach where the registry is not.
+    // Stands in for the file that sqlite3 fetches ready-made, from a host that may be out of reach where the registry
+    // is not.
     const headers = existsSync('/usr/include/node/node_api.h') ? { npm_config_nodedir: '/usr' } : {};
     const env = { ...this.#env };
     Object.assign(this.#env, Object.fromEntries(networked), headers);
@@ -148,8 +154,8 @@ export class Machine {
   }
 
   /**
-   * Installs a package as `command` (npm) does. What install scripts would compile or fetch comes from the dependencies of
-   * this project; all packages do where npm has them not in its cache. Returns how they came.
+   * Installs a package as `command` (npm) does. What install scripts would compile or fetch comes from the dependencies
+   * of this project; all packages do where npm has them not in its cache. Returns how they came.
    */
   async install(command: string, archive: string): Promise<'npm' | 'links'> {
     const installed = await this.type(`${command} --offline --ignore-scripts --no-audit --no-fund`);

@@ -49,8 +49,8 @@ function heldBytes(): number {
 }
 
 /**
- * Releases `count` functions and starts three nodes, of one runner each. The first `distinct` functions have code of their
- * own; the others share one Artifact, since making one takes longer than all that is measured.
+ * Releases `count` functions and starts three nodes, of one runner each. The first `distinct` functions have code of
+ * their own; the others share one Artifact, since making one takes longer than all that is measured.
  */
 export async function manyFunctions(count: number, distinct: number): Promise<ManyFunctions> {
   const shared = await sharedParts();

@@ -1,7 +1,7 @@
 /**
  * Ends this process when its event loop stands still: a guest whose checks are missing never gives the thread back, so
- * no timeout of the test runner fires and the run would hang for good. A thread of its own watches and kills the process,
- * which the test runner reports as a failure of the file.
+ * no timeout of the test runner fires and the run would hang for good. A thread of its own watches and kills the
+ * process, which the test runner reports as a failure of the file.
  */
 import { Worker } from 'node:worker_threads';
 

@@ -1,4 +1,6 @@
-/** A copy of the platform's programs with other text in some places: another version, or a machine with another clock. */
+/**
+ * A copy of the platform's programs with other text in some places: another version, or a machine with another clock.
+ */
 import { cp, mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';

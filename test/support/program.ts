@@ -42,8 +42,8 @@ const memory: fc.Arbitrary<Statement> = fc.tuple(local, local).map(([to, from]) 
 }));
 
 /**
- * Grows the memory, which may be refused, and changes its last byte, which must have been 0 where it is new; what a page
- * costs is counted on success.
+ * Grows the memory, which may be refused, and changes its last byte, which must have been 0 where it is new; what a
+ * page costs is counted on success.
  */
 const growth: fc.Arbitrary<Statement> = fc.tuple(local, fc.integer({ min: 0, max: 2 })).map(([to, pages]) => {
   const last = 'memory.size i32.const 16 i32.shl i32.const 1 i32.sub';

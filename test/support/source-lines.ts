@@ -15,8 +15,8 @@ export function withSection(bytes: Uint8Array, name: string, contents: Uint8Arra
 }
 
 /**
- * Returns a source map in which byte N of a module comes from line N of `source`, and with several sources from the next
- * source for each byte.
+ * Returns a source map in which byte N of a module comes from line N of `source`, and with several sources from the
+ * next source for each byte.
  */
 export function sourceMapOf(moduleBytes: number, source: unknown = 'a.ts'): Uint8Array {
   const sources = Array.isArray(source) && source.length > 1 ? source : [source];

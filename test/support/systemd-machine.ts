@@ -1,4 +1,7 @@
-/** A machine of its own in a folder, whose first process is systemd: a container with this machine's /usr, without a network. */
+/**
+ * A machine of its own in a folder, whose first process is systemd: a container with this machine's /usr, without a
+ * network.
+ */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
@@ -43,8 +46,8 @@ export async function makeSystem(folder: string): Promise<void> {
 }
 
 /**
- * Boots the machine to run `script` of its folder as a service, and resolves when it has been turned off, with what its console
- * showed.
+ * Boots the machine to run `script` of its folder as a service, and resolves when it has been turned off, with what its
+ * console showed.
  */
 export async function boot(folder: string, script: string): Promise<string> {
   const unit = `[Unit]\nWants=basic.target\nAfter=basic.target\n[Service]\nType=oneshot\nExecStart=/bin/bash ${script}\n`;

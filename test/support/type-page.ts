@@ -6,7 +6,9 @@ import type { PageBlock } from './page-blocks.ts';
 export interface TypedPage {
   /** Blocks of one page, in its order. */
   readonly blocks: readonly PageBlock[];
-  /** Files of the page by name: each is written when the first command names it, in the folder where that command runs. */
+  /**
+   * Files of the page by name: each is written when the first command names it, in the folder where that command runs.
+   */
   readonly files?: ReadonlyMap<string, string>;
   readonly shellOf: (command: string) => PageShell;
   /** What stands for CODE; null: nothing. */
@@ -20,7 +22,10 @@ export interface TypedPage {
 /** Commands whose answers come a moment after what they tell of. */
 const isLate = /^wasmcloud (?:logs|invocations|release)\b/;
 
-/** Fails where a command fails, or prints something else; one whose shown output has `error: ` has to fail. Returns the files. */
+/**
+ * Fails where a command fails, or prints something else; one whose shown output has `error: ` has to fail. Returns the
+ * files.
+ */
 export async function typePage({ blocks, files = new Map(), ...how }: TypedPage): Promise<ReadonlySet<string>> {
   const written = new Set<string>();
   const page = blocks[0]?.page ?? '';

@@ -1,4 +1,6 @@
-/** wasmcloud as one executable file: it works where there is git, a shell, and neither Node.js nor another file of it. */
+/**
+ * wasmcloud as one executable file: it works where there is git, a shell, and neither Node.js nor another file of it.
+ */
 import { execFile, execFileSync } from 'node:child_process';
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -272,7 +272,9 @@ async function showCalls(context: Context, client: Client, { name, options, call
     for (const record of fresh.filter(wanted)) await show(record);
 }
 
-/** Makes what prints lines and calls. `named`: each line begins with its handler, where lines of several are printed. */
+/**
+ * Makes what prints lines and calls. `named`: each line begins with its handler, where lines of several are printed.
+ */
 function lineWriter(context: Context, named: boolean): Writer {
   const iso = !context.out.stdoutIsTty;
   const paint = (colour: 'red' | 'yellow' | 'dim' | null, text: string) =>

@@ -9,7 +9,9 @@ export interface Binding {
   /** One or two words for the footer; absent: the binding is in the help only. */
   readonly label?: string;
   readonly help: string;
-  /** Operation on the handler of the screen that the action begins; a user whose role does not allow it has no such key. */
+  /**
+   * Operation on the handler of the screen that the action begins; a user whose role does not allow it has no such key.
+   */
   readonly needs?: OperationOn<'handler'>;
   readonly run: (press: KeyPress) => void;
 }

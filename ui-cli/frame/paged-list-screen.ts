@@ -1,7 +1,7 @@
 /**
  * A list screen whose items come in pages. The first page is loaded again and again; a further one is loaded when the
- * selection comes near the last loaded row. While the selection is in a further page nothing is loaded by itself, so that
- * rows do not move under the reader and a long list does not load the server.
+ * selection comes near the last loaded row. While the selection is in a further page nothing is loaded by itself, so
+ * that rows do not move under the reader and a long list does not load the server.
  */
 import type { ItemPage } from '../client/api.ts';
 import { errorLines } from '../text/error-lines.ts';

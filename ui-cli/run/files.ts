@@ -12,8 +12,8 @@ export interface MappedFolder {
 }
 
 /**
- * Returns a function that makes a new file system with `folders` of this machine in it. Throws `not_found` when a folder
- * cannot be read.
+ * Returns a function that makes a new file system with `folders` of this machine in it. Throws `not_found` when a
+ * folder cannot be read.
  */
 export function localFiles(folders: readonly MappedFolder[]): () => FileSystem {
   const mounts = folders.map(({ host, guest }): Mount => {
@@ -26,7 +26,10 @@ export function localFiles(folders: readonly MappedFolder[]): () => FileSystem {
   return () => makeFileSystem({ lower: null, mounts, nowNs: () => BigInt(Date.now()) * 1_000_000n });
 }
 
-/** Returns `SIZE PATH` of each scratch file, SIZE in bytes, sorted by path; an empty directory ends with a slash. null: no files. */
+/**
+ * Returns `SIZE PATH` of each scratch file, SIZE in bytes, sorted by path; an empty directory ends with a slash. null:
+ * no files.
+ */
 export function scratchListing(files: FileSystem | null): string[] {
   if (files === null) return [];
   return walk(files.scratch, '').map(({ path, size }) => `${String(size).padStart(10)} ${visible(path)}`);

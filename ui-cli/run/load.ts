@@ -59,7 +59,10 @@ async function snapshotOf(
   return taken;
 }
 
-/** Vets and rewrites a program as a push does; `lines`: its source lines. Throws PlatformError: module_*, imports_unknown, entry_missing. */
+/**
+ * Vets and rewrites a program as a push does; `lines`: its source lines. Throws PlatformError: module_*,
+ * imports_unknown, entry_missing.
+ */
 export function vetFile(
   program: Uint8Array,
   file: string,

@@ -42,7 +42,9 @@ export interface RunOptions {
   readonly serve: number | null;
   readonly stats: 'lines' | 'json' | null;
   readonly trace: boolean;
-  /** File for the profile of the run's gas: a flame graph if it ends in .svg, else folded stacks; null: none is taken. */
+  /**
+   * File for the profile of the run's gas: a flame graph if it ends in .svg, else folded stacks; null: none is taken.
+   */
   readonly profileFile: string | null;
   readonly listFiles: boolean;
   readonly egressAllow: readonly string[];

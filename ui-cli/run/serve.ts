@@ -108,7 +108,10 @@ export interface ServeOptions {
   /** 0: any free port. */
   readonly port: number;
   readonly signal: AbortSignal;
-  /** Runs the component for one request, until `gone` is aborted: the client has left before it had the answer. Resolves to a text about its end. */
+  /**
+   * Runs the component for one request, until `gone` is aborted: the client has left before it had the answer. Resolves
+   * to a text about its end.
+   */
   readonly run: (http: IncomingHttp, gone: AbortSignal) => Promise<string>;
   /** Writes a line for the user. */
   readonly tell: (line: string) => void;

@@ -29,8 +29,8 @@ function certificateWords(certificate: DomainView['certificate']): string {
 }
 
 /**
- * Returns lines about the state of a domain; where it is not proven, with the records of which it needs one, where callers
- * do not trust it, with what to look at.
+ * Returns lines about the state of a domain; where it is not proven, with the records of which it needs one, where
+ * callers do not trust it, with what to look at.
  */
 export function domainLines(handler: string, view: DomainView): string[] {
   const { domain, state, txt, cname, problem, certificate } = view;

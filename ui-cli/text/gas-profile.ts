@@ -32,7 +32,9 @@ function made(name: string, own: number, calls: ProfileNode[]): ProfileNode {
   return { name, own, total: calls.reduce((sum, { total }) => sum + total, own), calls };
 }
 
-/** Returns folded stacks, `main;parse;next 1200`: a line for each context with gas of its own, in alphabetical order. */
+/**
+ * Returns folded stacks, `main;parse;next 1200`: a line for each context with gas of its own, in alphabetical order.
+ */
 export function foldedStacks(root: ProfileNode): string[] {
   const lines: string[] = [];
   const visit = (node: ProfileNode, above: string): void => {

@@ -1,4 +1,7 @@
-/** Finds the records of an export in its bytes: lines of NDJSON, records of CSV (RFC 4180), whose fields may have line ends. */
+/**
+ * Finds the records of an export in its bytes: lines of NDJSON, records of CSV (RFC 4180), whose fields may have line
+ * ends.
+ */
 
 const quote = 0x22;
 const lineEnd = 0x0a;

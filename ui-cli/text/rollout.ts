@@ -6,8 +6,8 @@ import { visible } from './visible.ts';
 import { wrap } from './width.ts';
 
 /**
- * Returns both versions' figures side by side, and what ends the release. `nowMs` in Unix milliseconds; no line is wider
- * than `width` cells.
+ * Returns both versions' figures side by side, and what ends the release. `nowMs` in Unix milliseconds; no line is
+ * wider than `width` cells.
  */
 export function rolloutLines(rollout: RolloutView, nowMs: number, width: number): readonly string[] {
   const { from, to, percent, header, errorPercent, startedMs, figures } = rollout;

@@ -163,8 +163,8 @@ export class SecondFactor {
   }
 
   /**
-   * Returns the time step whose code is `code` (totp.ts), after the last one used; null: none. Throws `conflict` without a
-   * secret, `unavailable` when the secret cannot be unsealed.
+   * Returns the time step whose code is `code` (totp.ts), after the last one used; null: none. Throws `conflict`
+   * without a secret, `unavailable` when the secret cannot be unsealed.
    */
   #stepOf(
     row: { readonly id: string; readonly totp_sealed: string | null; readonly totp_last_step: number | null },

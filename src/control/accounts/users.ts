@@ -1,4 +1,6 @@
-/** Lists, changes and deletes the users of the platform for administrators: suspension, administrator rights, limits. */
+/**
+ * Lists, changes and deletes the users of the platform for administrators: suspension, administrator rights, limits.
+ */
 
 import type { Kysely } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
@@ -97,9 +99,9 @@ export class Users {
   }
 
   /**
-   * Deletes a user at once: credentials, roles and offers go; versions that the user pushed stay, under a name that nobody
-   * chose, and the user's own name is free. Throws `not_found`, and `conflict` when the user owns functions (deleted ones
-   * until they are purged) or queues, or is the last administrator who can log in.
+   * Deletes a user at once: credentials, roles and offers go; versions that the user pushed stay, under a name that
+   * nobody chose, and the user's own name is free. Throws `not_found`, and `conflict` when the user owns functions
+   * (deleted ones until they are purged) or queues, or is the last administrator who can log in.
    */
   async remove(name: string): Promise<void> {
     const id = await this.#db.transaction().execute(async (trx) => {

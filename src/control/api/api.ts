@@ -394,8 +394,9 @@ async function answer(
 }
 
 /**
- * Returns what makes a POST with an Idempotency-Key happen once; null for every other request, and for an operation that
- * reads its body itself. Throws `bad_request` for a key that cannot be one, and without a Token: keys belong to users.
+ * Returns what makes a POST with an Idempotency-Key happen once; null for every other request, and for an operation
+ * that reads its body itself. Throws `bad_request` for a key that cannot be one, and without a Token: keys belong to
+ * users.
  */
 function keyedRequest(
   { id, method, bodyTypes }: Operation,

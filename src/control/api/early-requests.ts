@@ -16,7 +16,9 @@ export class EarlyRequests {
     else refuse(response);
   };
 
-  /** Keeps the requests of `server`, which does not listen yet, until answer(). Above earlyRequestsMax they get a 503. */
+  /**
+   * Keeps the requests of `server`, which does not listen yet, until answer(). Above earlyRequestsMax they get a 503.
+   */
   constructor(server: Server) {
     this.#server = server;
     server.on('request', this.#keep);

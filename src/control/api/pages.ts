@@ -125,7 +125,9 @@ export function pages(options: PagesOptions): Router {
   return router;
 }
 
-/** Answers with a file of the book in a coding that the client accepts. Browsers keep it and ask about it again (ETag). */
+/**
+ * Answers with a file of the book in a coding that the client accepts. Browsers keep it and ask about it again (ETag).
+ */
 function sendFile(ctx: Koa.Context, { type, representations }: BookFile): void {
   const accepted = ctx.acceptsEncodings(...representations.map(({ coding }) => coding));
   const sent = representations.find(({ coding }) => coding === accepted) ?? representations.at(-1);

@@ -1,6 +1,6 @@
 /**
- * Answers a proxy that asks before it gets a certificate on demand (Caddy's `ask`): `GET /tls/ask?domain=HOST`. 200: the
- * host is one of the platform's; 404: it is not.
+ * Answers a proxy that asks before it gets a certificate on demand (Caddy's `ask`): `GET /tls/ask?domain=HOST`. 200:
+ * the host is one of the platform's; 404: it is not.
  */
 import Router from '@koa/router';
 import type Koa from 'koa';

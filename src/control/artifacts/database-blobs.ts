@@ -82,7 +82,9 @@ export class DatabaseBlobs implements Blobs {
     await this.write(name, [bytes]);
   }
 
-  /** Stores the bytes of `source` under `name`, in constant memory; a content that is there stays and counts as young. */
+  /**
+   * Stores the bytes of `source` under `name`, in constant memory; a content that is there stays and counts as young.
+   */
   async write(name: string, source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {
     const leave = await this.#turns.enter();
     try {

@@ -43,8 +43,8 @@ interface Table {
 }
 
 /**
- * Moves the rows, or goes on with a move. Returns the tables. Throws `conflict` when the target is not empty, or holds a
- * move of another platform; `unavailable` when the source is of another version; `internal` when the sides differ at
+ * Moves the rows, or goes on with a move. Returns the tables. Throws `conflict` when the target is not empty, or holds
+ * a move of another platform; `unavailable` when the source is of another version; `internal` when the sides differ at
  * the end.
  */
 export async function moveDatabase(options: MoveDatabaseOptions): Promise<readonly MovedTable[]> {

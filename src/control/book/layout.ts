@@ -1,4 +1,6 @@
-/** Lays out a page of the book: search, the pages, what is on this page, the text, and the pages before and after it. */
+/**
+ * Lays out a page of the book: search, the pages, what is on this page, the text, and the pages before and after it.
+ */
 import { escapeHtml, type Page } from './html.ts';
 import type { Heading } from './markdown.ts';
 import { type BookUrls, bookFiles } from './urls.ts';

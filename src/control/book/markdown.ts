@@ -1,6 +1,6 @@
 /**
- * Renders Markdown (GitHub's) as HTML that runs nothing: HTML in it is shown as text, links and pictures lead only where
- * the caller says, and to http(s).
+ * Renders Markdown (GitHub's) as HTML that runs nothing: HTML in it is shown as text, links and pictures lead only
+ * where the caller says, and to http(s).
  */
 import { Marked, type Token, type Tokens } from 'marked';
 import { highlighted } from './highlight.ts';

@@ -93,8 +93,8 @@ export class CallStore {
   }
 
   /**
-   * Fails an asynchronous call that waits. `shownId`: the id as `list` shows it. Returns whether it waited: one that runs
-   * ends with its Invocation. Throws `not_found`, and `conflict` when it has ended.
+   * Fails an asynchronous call that waits. `shownId`: the id as `list` shows it. Returns whether it waited: one that
+   * runs ends with its Invocation. Throws `not_found`, and `conflict` when it has ended.
    */
   async cancelWaiting(handlerId: HandlerId, shownId: string): Promise<boolean> {
     const { state } = await this.#find(handlerId, shownId);

@@ -186,7 +186,9 @@ interface SizedCall extends WaitingCall {
   readonly bytes: number;
 }
 
-/** Returns the result of firstCallsQuery without second runs of serial schedules, owners and their handlers in turns. */
+/**
+ * Returns the result of firstCallsQuery without second runs of serial schedules, owners and their handlers in turns.
+ */
 async function firstCalls(
   db: Kysely<Schema>,
   handlers: readonly WaitingHandler[],
@@ -233,7 +235,9 @@ function mayBeMade({ or, not, exists, selectFrom, eb }: ExpressionBuilder<Schema
   ]);
 }
 
-/** Returns the items in turns: the first of each owner, then the second of each…; `compare` orders those of an owner. */
+/**
+ * Returns the items in turns: the first of each owner, then the second of each…; `compare` orders those of an owner.
+ */
 function inTurns<T>(items: readonly T[], ownerOf: (item: T) => string, compare: (a: T, b: T) => number): T[] {
   const turns = new Map<string, number>();
   const sorted = [...items].sort(compare).map((item) => {

@@ -6,7 +6,9 @@ export const leaseLimits = {
   ttlMs: 15_000,
   /** Milliseconds between two renewals. */
   renewMs: 5_000,
-  /** Milliseconds between two renewals where other controls watch for lost ones (src/control/queues/lost-controls.ts). */
+  /**
+   * Milliseconds between two renewals where other controls watch for lost ones (src/control/queues/lost-controls.ts).
+   */
   watchedRenewMs: 1_000,
 } as const;
 

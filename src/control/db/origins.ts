@@ -1,4 +1,7 @@
-/** Stores which batches of log lines or usage have been stored, by sender, so that one that is sent again is stored once. */
+/**
+ * Stores which batches of log lines or usage have been stored, by sender, so that one that is sent again is stored
+ * once.
+ */
 import type { Kysely, Transaction } from 'kysely';
 import type { LogBatchId } from '../../protocol/ports.ts';
 import type { Schema } from './schema.ts';
@@ -7,8 +10,8 @@ import type { Schema } from './schema.ts';
 const keptMs = 24 * 60 * 60_000;
 
 /**
- * Stores that the batch `id` is stored; `trx` is the transaction that stores it. Returns false when this batch, or a later
- * one of its origin, had been stored before. `nowMs` in Unix milliseconds.
+ * Stores that the batch `id` is stored; `trx` is the transaction that stores it. Returns false when this batch, or a
+ * later one of its origin, had been stored before. `nowMs` in Unix milliseconds.
  */
 export async function advanceOrigin(trx: Transaction<Schema>, id: LogBatchId, nowMs: number): Promise<boolean> {
   const row = await trx

@@ -8,7 +8,10 @@ import type { Kysely } from 'kysely';
 import type { HandlerId } from '../../protocol/names.ts';
 import type { Schema } from './schema.ts';
 
-/** Locks a user's row until the transaction ends, for limits per user. Returns whether the user exists and was not deleted. */
+/**
+ * Locks a user's row until the transaction ends, for limits per user. Returns whether the user exists and was not
+ * deleted.
+ */
 export async function lockUser(trx: Kysely<Schema>, userId: string): Promise<boolean> {
   // `no key`: other transactions can write rows that refer to the user meanwhile.
   const row = await trx

@@ -18,8 +18,8 @@ export interface Schema {
      */
     credential_epoch: Generated<number>;
     /**
-     * When the user was deleted; null: never. The row stays, without a credential and under a name that nobody chose: versions
-     * that the user pushed refer to it.
+     * When the user was deleted; null: never. The row stays, without a credential and under a name that nobody chose:
+     * versions that the user pushed refer to it.
      */
     deleted_ms: number | null;
     /** The user's own limits; null: the platform's limit holds. */
@@ -87,7 +87,9 @@ export interface Schema {
     handler_id: HandlerId;
     /** ASCII form, in lower case. */
     domain: string;
-    /** Part of the records that prove the claim. Each claim has its own, so records of a removed claim prove nothing. */
+    /**
+     * Part of the records that prove the claim. Each claim has its own, so records of a removed claim prove nothing.
+     */
     token: string;
     created_ms: number;
     /** Last check, followed by the first that succeeded; null: none. */
@@ -172,7 +174,9 @@ export interface Schema {
     header: string | null;
     error_percent: number;
     started_ms: number;
-    /** RolloutFigures of both versions in the minute of the start, before it, as JSON (src/control/deploy/rollouts.ts). */
+    /**
+     * RolloutFigures of both versions in the minute of the start, before it, as JSON (src/control/deploy/rollouts.ts).
+     */
     baseline: string;
   };
   /** Bytes that a handler stores, as last measured (src/control/quota). */
@@ -415,7 +419,9 @@ export interface Schema {
   };
   /** Holder of the right to act for `name` until `expires_ms`. `epoch` grows with each new holder. */
   leases: { name: string; holder: string; epoch: number; expires_ms: number };
-  /** Controls on this database (src/control/db/membership.ts). Each is alive until `expires_ms` by the database's clock. */
+  /**
+   * Controls on this database (src/control/db/membership.ts). Each is alive until `expires_ms` by the database's clock.
+   */
   controls: {
     /** Id of the control's data folder. */
     control_id: string;
@@ -468,9 +474,14 @@ export interface Schema {
    * one's.
    */
   log_expired: { handler_id: HandlerId; last_cursor: number; lines: number };
-  /** How much of a handler's log is kept; null: what holds for the server. A handler without a row has no value of its own. */
+  /**
+   * How much of a handler's log is kept; null: what holds for the server. A handler without a row has no value of its
+   * own.
+   */
   log_retention: { handler_id: HandlerId; days: number | null; bytes: number | null };
-  /** Number of the last batch of log lines or usage stored for a sender; batches with numbers up to it have been stored. */
+  /**
+   * Number of the last batch of log lines or usage stored for a sender; batches with numbers up to it have been stored.
+   */
   log_origins: { origin: string; number: number; stored_ms: number };
   /** Nodes of a cluster (src/control/nodes). */
   nodes: {

@@ -30,8 +30,8 @@ export interface SharedClockOptions {
 }
 
 /**
- * Returns the wall clock for a database of one control, and the database's clock for one that controls share. Rejects when
- * the database does not answer. While it does not answer later, the clock goes on by `elapsedMs`.
+ * Returns the wall clock for a database of one control, and the database's clock for one that controls share. Rejects
+ * when the database does not answer. While it does not answer later, the clock goes on by `elapsedMs`.
  */
 export async function openSharedClock({ db, wallMs, elapsedMs, report }: SharedClockOptions): Promise<SharedClock> {
   if (!db.isShared) return { now: wallMs, close: async () => {} };
@@ -78,7 +78,10 @@ async function askAhead(db: Kysely<Schema>, elapsedMs: () => number): Promise<Bo
   return { leastMs: Number(ms) - elapsedMs(), mostMs: Number(ms) - beginMs };
 }
 
-/** Returns the value within `bounds` that is nearest to `aheadMs`, so that a slow answer changes nothing; null: their middle. */
+/**
+ * Returns the value within `bounds` that is nearest to `aheadMs`, so that a slow answer changes nothing; null: their
+ * middle.
+ */
 function nearest(aheadMs: number | null, { leastMs, mostMs }: Bounds): number {
   if (aheadMs === null) return (leastMs + mostMs) / 2;
   return Math.min(mostMs, Math.max(leastMs, aheadMs));

@@ -78,9 +78,9 @@ export class Vacuum {
 }
 
 /**
- * Rewrites a file that was made without incremental vacuum, which needs as much free disk as the file has data, and calls
- * `onRewrite` before. Returns false for a file that needs no rewriting. Throws SqlError on failure; the file is then
- * unchanged.
+ * Rewrites a file that was made without incremental vacuum, which needs as much free disk as the file has data, and
+ * calls `onRewrite` before. Returns false for a file that needs no rewriting. Throws SqlError on failure; the file is
+ * then unchanged.
  */
 export async function allowGivingBack(db: Kysely<Schema>, onRewrite: () => void): Promise<boolean> {
   const { rows } = await sql<{ auto_vacuum: number }>`pragma auto_vacuum`.execute(db);

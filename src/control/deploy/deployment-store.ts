@@ -135,8 +135,8 @@ export class DeploymentStore {
 
   /**
    * Makes `deploymentId` the handler's live Deployment. `from`: state that it must be in, so that nothing is released
-   * twice. Returns the Deployment that it replaces; throws `conflict` when the state is another, or when the push cannot
-   * be recorded.
+   * twice. Returns the Deployment that it replaces; throws `conflict` when the state is another, or when the push
+   * cannot be recorded.
    */
   async release(
     deploymentId: string,

@@ -1,7 +1,7 @@
 /**
  * Looks for controls that have ended, and takes over those of their repositories with a push in progress, so that its
- * Deployments are finished or failed: within the lease of a control and one look, at most 3.5 s after it was killed. Their
- * other repositories are taken over when somebody asks for them.
+ * Deployments are finished or failed: within the lease of a control and one look, at most 3.5 s after it was killed.
+ * Their other repositories are taken over when somebody asks for them.
  */
 import type { LostControl } from '../git/leased-homes.ts';
 

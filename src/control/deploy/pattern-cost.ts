@@ -35,8 +35,8 @@ type Item =
 type Sequence = readonly Item[];
 
 /**
- * Returns the most steps that matching the pattern `source` against a URL of urlCharsMax characters can take, or why the
- * pattern is refused. `source` must compile with the flag u.
+ * Returns the most steps that matching the pattern `source` against a URL of urlCharsMax characters can take, or why
+ * the pattern is refused. `source` must compile with the flag u.
  */
 export function matchingCost(source: string): number | Refused {
   try {

@@ -105,8 +105,8 @@ export class Releases {
       // The handler may have been renamed or deleted during the push.
       const { name: handler } = await handlers.existing(row.handler_id);
       const spec = await specs.specOf(row, handler, known);
-      // Compiles again when variables or the name have changed since, or after a restart of control: runners never switch
-      // to a spec that is not compiled.
+      // Compiles again when variables or the name have changed since, or after a restart of control: runners never
+      // switch to a spec that is not compiled.
       await this.#prepare(row, spec);
       // Pin and release are independent; Recovery adds a missing pin.
       const pinned = repositories
@@ -180,10 +180,10 @@ export class Releases {
   }
 
   /**
-   * Serves a handler and its previews under the name `to`, and redirects callers of the name before. `rename` changes the
-   * name in the database, and returns former names that became free. Runners compile before it and switch after it, the
-   * new labels first, so that a call finds one of the two names at any time. Returns the name before. Throws as `rename`
-   * does, `not_found`, `vet_failed`; nothing has changed if it throws before `rename` has returned.
+   * Serves a handler and its previews under the name `to`, and redirects callers of the name before. `rename` changes
+   * the name in the database, and returns former names that became free. Runners compile before it and switch after it,
+   * the new labels first, so that a call finds one of the two names at any time. Returns the name before. Throws as
+   * `rename` does, `not_found`, `vet_failed`; nothing has changed if it throws before `rename` has returned.
    */
   async rename(
     handlerId: HandlerId,

@@ -29,7 +29,8 @@ export class RelinkStore {
       .selectAll('deployments')
       .where('deployments.state', '=', 'live')
       .where('handlers.deleted_ms', 'is', null)
-      // Artifacts of components, without those of this version, which nearly all are: a look must not read them each time.
+      // Artifacts of components, without those of this version, which nearly all are: a look must not read them each
+      // time.
       .where('deployments.artifact', 'like', '%-l%')
       .where('deployments.artifact', 'not like', `%-l${LINKER_VERSION}`)
       .where('deployments.artifact', 'not like', `%-l${LINKER_VERSION}-%`)

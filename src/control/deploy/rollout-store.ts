@@ -16,7 +16,10 @@ export class RolloutStore {
   readonly #randomBytes: RandomBytes;
   readonly #records: PushRecords | null;
 
-  /** `now`: clock in Unix milliseconds. `records`: record the push of a staged Deployment in the transaction that starts it. */
+  /**
+   * `now`: clock in Unix milliseconds. `records`: record the push of a staged Deployment in the transaction that starts
+   * it.
+   */
   constructor(options: {
     readonly db: Database;
     readonly now: () => number;

@@ -128,7 +128,9 @@ function revisionOf(values: {
   return createHash('sha256').update(JSON.stringify(canonical)).digest('hex').slice(0, 12);
 }
 
-/** Returns the Artifact of a Deployment that was linked anew; null: it has the one of its push, which its id stands for. */
+/**
+ * Returns the Artifact of a Deployment that was linked anew; null: it has the one of its push, which its id stands for.
+ */
 function relinkedOf({ artifact, relinked_ms }: DeploymentRow): string | null {
   return (relinked_ms ?? null) === null ? null : artifact;
 }

@@ -77,9 +77,9 @@ export class Domains {
   }
 
   /**
-   * Claims a domain for a handler and checks it at once. A domain that the handler has claimed before keeps its records.
-   * Throws `bad_request` (no domain, or one of the platform itself), `limit_exceeded`, `conflict` (another handler is
-   * served under it).
+   * Claims a domain for a handler and checks it at once. A domain that the handler has claimed before keeps its
+   * records. Throws `bad_request` (no domain, or one of the platform itself), `limit_exceeded`, `conflict` (another
+   * handler is served under it).
    */
   async add(handler: Claimant, text: string): Promise<DomainView> {
     const { db, now, newToken, base, ownHosts } = this.#options;
@@ -107,8 +107,8 @@ export class Domains {
 
   /**
    * Looks the records of a domain up, and serves the handler under the domain where they prove it. Throws
-   * `bad_request`, `not_found`, `rate_limited`, `conflict` (another handler is served under it, and its records are still
-   * there).
+   * `bad_request`, `not_found`, `rate_limited`, `conflict` (another handler is served under it, and its records are
+   * still there).
    */
   async check(handlerId: HandlerId, text: string): Promise<DomainView> {
     const row = await this.#row(handlerId, normalDomain(text));

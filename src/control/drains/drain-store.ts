@@ -72,10 +72,10 @@ export class DrainStore {
   }
 
   /**
-   * Makes a drain of a handler, or of the server (null), which hands on lines that are written from now on; or gives one
-   * other settings: it goes on where it was. `ownerId`: owner of the handler for whom the request was permitted. Throws
-   * `limit_exceeded`, and `not_found` if the handler has got another owner meanwhile: the new owner's log would go to a
-   * receiver of the earlier one.
+   * Makes a drain of a handler, or of the server (null), which hands on lines that are written from now on; or gives
+   * one other settings: it goes on where it was. `ownerId`: owner of the handler for whom the request was permitted.
+   * Throws `limit_exceeded`, and `not_found` if the handler has got another owner meanwhile: the new owner's log would
+   * go to a receiver of the earlier one.
    */
   async put(
     handler: { readonly id: string; readonly ownerId: string } | null,
@@ -124,8 +124,8 @@ export class DrainStore {
   }
 
   /**
-   * Returns ids of the drains that no back-off keeps from sending: those of a handler with lines after their cursor, and
-   * all of the server.
+   * Returns ids of the drains that no back-off keeps from sending: those of a handler with lines after their cursor,
+   * and all of the server.
    */
   async due(): Promise<readonly string[]> {
     const rows = await this.#db.reader
@@ -158,7 +158,10 @@ export class DrainStore {
     return rows.map(({ id }) => id);
   }
 
-  /** Returns a drain with its settings; null if it is gone, or if its settings cannot be opened, which is a failed attempt. */
+  /**
+   * Returns a drain with its settings; null if it is gone, or if its settings cannot be opened, which is a failed
+   * attempt.
+   */
   async open(id: string): Promise<DueDrain | null> {
     const row = await this.#db.reader
       .selectFrom('drains')
@@ -211,8 +214,8 @@ export class DrainStore {
   }
 
   /**
-   * Returns how many stored lines the drains of each kind have not handed on. Lines of requests count, which most drains
-   * leave out; a block of which some lines were handed on does not.
+   * Returns how many stored lines the drains of each kind have not handed on. Lines of requests count, which most
+   * drains leave out; a block of which some lines were handed on does not.
    */
   async waiting(): Promise<ReadonlyMap<string, number>> {
     const rows = await this.#db.reader

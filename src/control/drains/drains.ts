@@ -1,7 +1,7 @@
 /**
- * Hands log lines on to receivers outside: each drain reads the stored log from its cursor, sends a batch, and moves the
- * cursor when the receiver has taken it. So a line is sent at least once, whatever ends in between; what waits is the
- * log itself, which retention bounds.
+ * Hands log lines on to receivers outside: each drain reads the stored log from its cursor, sends a batch, and moves
+ * the cursor when the receiver has taken it. So a line is sent at least once, whatever ends in between; what waits is
+ * the log itself, which retention bounds.
  *
  * Of several controls with one database one does this, which holds the lease `drains`.
  */
@@ -187,9 +187,9 @@ export class Drains {
 
   /**
    * Hands on the lines that follow the cursor `after` in the log of one handler, and stores how far the drain has come.
-   * Returns null if the drain was removed meanwhile. A batch that is too large for the receiver is tried again with half of
-   * its lines; a single line is lost then. Throws DrainFailure for everything else that the sender throws: an error that
-   * passed would end the turn without a back-off, and its owner would see none.
+   * Returns null if the drain was removed meanwhile. A batch that is too large for the receiver is tried again with
+   * half of its lines; a single line is lost then. Throws DrainFailure for everything else that the sender throws: an
+   * error that passed would end the turn without a back-off, and its owner would see none.
    */
   async #handPage(drain: DueDrain, behind: Behind, after: number): Promise<LogPage | null> {
     const { store, logs, egress, hostName, now } = this.#options;

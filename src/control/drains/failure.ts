@@ -1,4 +1,6 @@
-/** Why lines could not be handed over. The message is shown to the drain's owner, so it repeats nothing of the request. */
+/**
+ * Why lines could not be handed over. The message is shown to the drain's owner, so it repeats nothing of the request.
+ */
 
 import { NetworkFailure } from '../../guest/kernel/net/failure.ts';
 import { messageOf } from '../../protocol/errors.ts';

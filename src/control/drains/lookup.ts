@@ -12,8 +12,8 @@ import { DrainFailure } from './failure.ts';
 
 export const lookupLimits = {
   /**
-   * Names that the system looks up at a time. getaddrinfo holds one of the four pool threads of the process, for seconds
-   * if the name server is slow, and files and compression need these threads.
+   * Names that the system looks up at a time. getaddrinfo holds one of the four pool threads of the process, for
+   * seconds if the name server is slow, and files and compression need these threads.
    */
   atOnce: 2,
   /** Names that wait for that, one for each drain that sends. A name waits on when its drain has given up. */
@@ -28,7 +28,9 @@ export const lookupLimits = {
 export interface LookupSources {
   /** Asks the system. Default: getaddrinfo. */
   readonly system?: Lookup;
-  /** Returns all addresses that name servers give; rejects with the code of Node's dns. Default: those of the system. */
+  /**
+   * Returns all addresses that name servers give; rejects with the code of Node's dns. Default: those of the system.
+   */
   readonly network?: Lookup;
   /** Returns the text of the file of hosts. Default: /etc/hosts. */
   readonly hosts?: () => Promise<string>;
@@ -38,8 +40,8 @@ export interface LookupSources {
 const unknownCodes = new Set(['ENOTFOUND', 'ENODATA']);
 
 /**
- * Returns a lookup that asks the file of hosts, then name servers, and the system for names that neither knows. It rejects
- * with DrainFailure if `lookupLimits.waiting` names wait for the system already, and as its sources do.
+ * Returns a lookup that asks the file of hosts, then name servers, and the system for names that neither knows. It
+ * rejects with DrainFailure if `lookupLimits.waiting` names wait for the system already, and as its sources do.
  */
 export function queuedLookup(sources: LookupSources = {}): Lookup {
   const {

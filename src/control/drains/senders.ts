@@ -19,7 +19,10 @@ export interface Sending {
   readonly nowMs: number;
 }
 
-/** Resolves with the number of lines that the receiver has refused for good, when it has taken all others. Rejects when it has not taken them. */
+/**
+ * Resolves with the number of lines that the receiver has refused for good, when it has taken all others. Rejects when
+ * it has not taken them.
+ */
 export type Sender = (lines: readonly LogLine[], sending: Sending) => Promise<number>;
 
 export const senders: Readonly<Record<DrainKind, Sender>> = {
@@ -89,7 +92,9 @@ function otlpValue(value: LogFields[string]): object {
   return Number.isSafeInteger(value) ? { intValue: String(value) } : { doubleValue: value };
 }
 
-/** Returns the number of records that a receiver of OTLP has refused (partial success): sending them again is of no use. */
+/**
+ * Returns the number of records that a receiver of OTLP has refused (partial success): sending them again is of no use.
+ */
 function rejectedIn(answer: string, most: number): number {
   try {
     // Number and the catch below bear anything else.
@@ -137,7 +142,9 @@ async function sendS3(lines: readonly LogLine[], { egress, settings, nowMs }: Se
   return 0;
 }
 
-/** RFC 5424 over TLS (RFC 5425). There is no acknowledgement: lines count as taken when the connection has ended well. */
+/**
+ * RFC 5424 over TLS (RFC 5425). There is no acknowledgement: lines count as taken when the connection has ended well.
+ */
 async function sendSyslog(lines: readonly LogLine[], { egress, settings, hostName }: Sending): Promise<number> {
   const url = new URL(settings.url);
   const host = parseHost(url.hostname);

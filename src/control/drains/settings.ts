@@ -65,8 +65,8 @@ export const drainSettingsSchema = z.strictObject({
 export type DrainSettings = z.infer<typeof drainSettingsSchema>;
 
 /**
- * Returns where a drain leads, for people: without what may be secret, which is the query, and of a webhook the path too
- * (many services take a key there).
+ * Returns where a drain leads, for people: without what may be secret, which is the query, and of a webhook the path
+ * too (many services take a key there).
  */
 export function shownTarget({ kind, url: text, bucket, prefix }: DrainSettings): string {
   const { protocol, host, pathname, search } = new URL(text);

@@ -222,8 +222,8 @@ export class RunnerFleet implements Nodes {
   }
 
   /**
-   * Makes every runner know `spec`, whose code it loads when the function is first called. Resolves when all know it, or
-   * have ended; a runner that knows it already does nothing.
+   * Makes every runner know `spec`, whose code it loads when the function is first called. Resolves when all know it,
+   * or have ended; a runner that knows it already does nothing.
    */
   async admit(spec: DeploymentSpec): Promise<void> {
     this.#prepared.set(spec.specId, spec);

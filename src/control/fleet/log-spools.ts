@@ -1,7 +1,7 @@
 /**
  * Files in which runners leave log lines when no control takes them (src/runner/log-spool.ts), one for each runner:
- * `RUNNER.PID`. A runner gets its file open, because it may open none. Control stores what an ended runner of an earlier
- * control has left, and removes the file.
+ * `RUNNER.PID`. A runner gets its file open, because it may open none. Control stores what an ended runner of an
+ * earlier control has left, and removes the file.
  */
 import { closeSync, createReadStream, mkdirSync, openSync, renameSync } from 'node:fs';
 import { readdir, rm, stat } from 'node:fs/promises';
@@ -11,8 +11,8 @@ import type { LogSink } from '../../protocol/ports.ts';
 import { blockOfText, type LogBlockText, spoolLimits } from '../../protocol/takeover.ts';
 
 /**
- * Checks the shape: the log checks the facts of blocks, like those of a runner's channel. A guest that has broken out of
- * its runner can write anything into the file.
+ * Checks the shape: the log checks the facts of blocks, like those of a runner's channel. A guest that has broken out
+ * of its runner can write anything into the file.
  */
 const recordSchema = z.object({
   series: z.enum(['sent', 'spooled']),
@@ -55,7 +55,10 @@ export class LogSpools {
     };
   }
 
-  /** Removes the file of a runner of this control that has ended, if it is empty: the runner has handed over all its lines. */
+  /**
+   * Removes the file of a runner of this control that has ended, if it is empty: the runner has handed over all its
+   * lines.
+   */
   async ended(runnerId: string, pid: number): Promise<void> {
     const name = `${runnerId}.${pid}`;
     this.#own.delete(name);
@@ -66,8 +69,8 @@ export class LogSpools {
 
   /**
    * Stores the lines in the files of earlier runners, but for those among `alive`, and removes the files. A file whose
-   * lines cannot be stored stays for the next time; what was stored of it is known by its number. Returns how many files are
-   * left. Throws the first failure after every file has been looked at.
+   * lines cannot be stored stays for the next time; what was stored of it is known by its number. Returns how many
+   * files are left. Throws the first failure after every file has been looked at.
    */
   async deliver(alive: readonly number[]): Promise<number> {
     let left = 0;

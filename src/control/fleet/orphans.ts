@@ -1,6 +1,6 @@
 /**
- * Runners of an earlier control: lets them close when the new ones serve, takes what they report and leave in files, and
- * ends those that hang. The record of this control's own runners is kept for the next control.
+ * Runners of an earlier control: lets them close when the new ones serve, takes what they report and leave in files,
+ * and ends those that hang. The record of this control's own runners is kept for the next control.
  */
 import { messageOf } from '../../protocol/errors.ts';
 import { blockOfText } from '../../protocol/takeover.ts';

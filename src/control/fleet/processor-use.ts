@@ -11,7 +11,8 @@ export interface ProcessorUse {
   readonly cpuMs: number;
   /**
    * Whether one of its threads wants the processor or the disk; false when all sleep or have been stopped. Not the main
-   * thread alone: on a busy machine it sleeps until a compiler or collector thread, of lower priority, has had its turn.
+   * thread alone: on a busy machine it sleeps until a compiler or collector thread, of lower priority, has had its
+   * turn.
    */
   readonly wantsToRun: boolean;
 }

@@ -15,8 +15,8 @@ export class Profiling {
   #last = 0;
 
   /**
-   * Returns the profile of calls that begin within the next `ms` milliseconds. A runner that ends meanwhile has an empty
-   * one. Throws `conflict` if the function is being profiled, `overloaded` if too many are.
+   * Returns the profile of calls that begin within the next `ms` milliseconds. A runner that ends meanwhile has an
+   * empty one. Throws `conflict` if the function is being profiled, `overloaded` if too many are.
    */
   async take(runners: readonly RunnerProcess[], handlerId: HandlerId, ms: number): Promise<GasProfile> {
     if (this.#handlers.has(handlerId)) throw new PlatformError('conflict', 'this function is being profiled already');

@@ -13,7 +13,10 @@ export interface StderrOptions {
   readonly nowMs?: () => number;
 }
 
-/** Calls `onLine` for each line until the stream ends. Keeps one line at most, however much comes without an end of a line. */
+/**
+ * Calls `onLine` for each line until the stream ends. Keeps one line at most, however much comes without an end of a
+ * line.
+ */
 export function readStderr(stream: Readable, options: StderrOptions): void {
   const { charsMax, linesMax, windowMs, onLine, nowMs = () => performance.now() } = options;
   const rate = new LogRate({ most: linesMax, windowMs, nowMs });

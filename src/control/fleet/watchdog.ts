@@ -9,7 +9,9 @@ import type { ProcessorUse } from './processor-use.ts';
 export interface Glance {
   /** Count that changes while guests get their turns and calls end; null before the first one. */
   readonly progress: number | null;
-  /** Whether it has not told yet that it serves: it loads libraries and code, and hardly a guest has run. Absent: false. */
+  /**
+   * Whether it has not told yet that it serves: it loads libraries and code, and hardly a guest has run. Absent: false.
+   */
   readonly isStarting?: boolean;
   /** Processor use; null: the system does not tell it. */
   readonly use: ProcessorUse | null;

@@ -116,7 +116,9 @@ export class Access {
     return this.#notDeleted(await handlerAccess.handlerFor(actor, 'gitFetch', name, { deleted: true, former: true }));
   }
 
-  /** Returns the handler to push to, null if the push may create it. Throws `name_invalid`, `not_found`, `forbidden`. */
+  /**
+   * Returns the handler to push to, null if the push may create it. Throws `name_invalid`, `not_found`, `forbidden`.
+   */
   async pusher({ name }: GitRoute, actor: Actor): Promise<GitHandler | null> {
     checkHandlerName(name);
     const handler = await this.#options.handlerAccess.pushTarget(actor, name).catch((error: unknown) => {

@@ -120,7 +120,9 @@ export class Forwarder {
     }
   }
 
-  /** Returns false, with nothing read or written, when the control cannot be reached or does not begin to answer a GET. */
+  /**
+   * Returns false, with nothing read or written, when the control cannot be reached or does not begin to answer a GET.
+   */
   async #pass(exchange: Exchange, home: Home, repositoryId: string): Promise<boolean> {
     const { user, client } = exchange;
     const leave = await this.#turnstile.enter({ userId: user.id, exclusive: null, signal: client });

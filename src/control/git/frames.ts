@@ -39,7 +39,9 @@ export class FrameReader {
     this.#bytes.push(chunk);
   }
 
-  /** Returns the next whole frame, undefined while it is incomplete. Throws `bad_request` on a damaged or too large one. */
+  /**
+   * Returns the next whole frame, undefined while it is incomplete. Throws `bad_request` on a damaged or too large one.
+   */
   next(): Frame | undefined {
     if (this.#bytes.length < 8) return undefined;
     const lengths = this.#bytes.peek(8);

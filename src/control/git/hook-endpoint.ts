@@ -1,7 +1,7 @@
 /**
- * Answers git's pre-receive hook on a Unix socket in a folder of mode 0700. Each push has a fresh secret that only its own
- * hook can read (a file of mode 0600 in the repository). The hook decides nothing: it lists and reads objects of the
- * quarantine when control asks, prints control's text, and exits as control says.
+ * Answers git's pre-receive hook on a Unix socket in a folder of mode 0700. Each push has a fresh secret that only its
+ * own hook can read (a file of mode 0600 in the repository). The hook decides nothing: it lists and reads objects of
+ * the quarantine when control asks, prints control's text, and exits as control says.
  */
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';

@@ -112,9 +112,9 @@ export class LeasedHomes implements RepoHome {
   }
 
   /**
-   * Takes the repository for this control if it has no home, or if its home is lost and everything accepted is recorded.
-   * Returns its home after that, which may be another control. `isNew`: there are no files of it here, so a repository
-   * without a home is empty, and thereby recorded.
+   * Takes the repository for this control if it has no home, or if its home is lost and everything accepted is
+   * recorded. Returns its home after that, which may be another control. `isNew`: there are no files of it here, so a
+   * repository without a home is empty, and thereby recorded.
    */
   async take(id: string, isNew: boolean): Promise<Home> {
     const known = await this.locate(id);

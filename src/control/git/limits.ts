@@ -24,7 +24,9 @@ export interface GitLimits {
    * refusal arrives.
    */
   readonly turnMs: number;
-  /** Turns of one push. It takes another one where its name has come to belong to another repository while it waited. */
+  /**
+   * Turns of one push. It takes another one where its name has come to belong to another repository while it waited.
+   */
   readonly turnsPerPush: number;
   /** Pushes whose pack is arriving. They hold a connection and a file each, but no git process. */
   readonly receiving: number;

@@ -1,4 +1,6 @@
-/** Packs the objects of a push for other controls, and stores packs of them, by git's own pack-objects and index-pack. */
+/**
+ * Packs the objects of a push for other controls, and stores packs of them, by git's own pack-objects and index-pack.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';

@@ -1,7 +1,7 @@
 /**
  * Sends git's answer to a push to the client. Text for the person who pushes is sent at once; the report is held back
- * until what the push brought has been released, so that a report ends every answer, with a reason above it when git gives
- * none or was killed.
+ * until what the push brought has been released, so that a report ends every answer, with a reason above it when git
+ * gives none or was killed.
  */
 import type { ServerResponse } from 'node:http';
 import { Writable } from 'node:stream';

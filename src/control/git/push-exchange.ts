@@ -1,8 +1,8 @@
 /**
  * Handles one POST to git-receive-pack: reads its commands whole, then its pack, waits for its turn, then gives git the
- * pack, with a hook that talks to the deploy station. When git has moved the refs and has ended, the deploy station makes
- * the Releases. Once a ref is known, every outcome of the push is a report in git's own format, so that the client shows it
- * beside each ref.
+ * pack, with a hook that talks to the deploy station. When git has moved the refs and has ended, the deploy station
+ * makes the Releases. Once a ref is known, every outcome of the push is a report in git's own format, so that the
+ * client shows it beside each ref.
  */
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
@@ -202,7 +202,9 @@ export class PushExchange {
     finish();
   }
 
-  /** Throws as Access does when who pushes may not push to this handler any more, which has another name by now perhaps. */
+  /**
+   * Throws as Access does when who pushes may not push to this handler any more, which has another name by now perhaps.
+   */
   async #stillMay(handlerId: string): Promise<void> {
     const { access } = this.#deps;
     const { route, req } = this.#exchange;

@@ -117,7 +117,10 @@ export class Repositories {
     return join(this.#folder, `${id}${suffix}`);
   }
 
-  /** Makes the repository unless it is there already; returns its path. Throws `conflict` where another control holds it. */
+  /**
+   * Makes the repository unless it is there already; returns its path. Throws `conflict` where another control holds
+   * it.
+   */
   async create(id: string): Promise<string> {
     const path = this.pathOf(id);
     if (this.#keeper !== null) await this.#keeper.ready(this.#kept(id));
@@ -206,8 +209,8 @@ export class Repositories {
 
   /**
    * Keeps the commit of Deployment `number`, which was pushed as `ref`, for ever: `git fetch wasmcloud
-   * 'refs/deployments/*'`. Does nothing where another control holds the repository: the one that takes it next makes the
-   * pins.
+   * 'refs/deployments/*'`. Does nothing where another control holds the repository: the one that takes it next makes
+   * the pins.
    */
   async pin(id: string, { number, commit, ref }: PinnedCommit): Promise<void> {
     if (!oidPattern.test(commit) || !Number.isSafeInteger(number)) throw new TypeError('not a commit to pin');

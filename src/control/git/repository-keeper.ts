@@ -123,8 +123,8 @@ export class RepositoryKeeper implements PushRecords {
   }
 
   /**
-   * Makes the copy on this disk agree with the record, and takes the repository if no living control has it. Resolves at
-   * once when that is known already. Throws `conflict` where another control has it.
+   * Makes the copy on this disk agree with the record, and takes the repository if no living control has it. Resolves
+   * at once when that is known already. Throws `conflict` where another control has it.
    */
   async ready(repository: KeptRepository): Promise<void> {
     const { id, path } = repository;
@@ -220,7 +220,8 @@ export class RepositoryKeeper implements PushRecords {
         .executeTakeFirstOrThrow();
       if (Number(count) > keeperLimits.steps) this.#foldLater(repository);
     } catch (error) {
-      // The push is recorded and has happened. The copy counts as not clean, so the next start compares it with the record.
+      // The push is recorded and has happened. The copy counts as not clean, so the next start compares it with the
+      // record.
       this.#options.report(`what follows the record of a push to ${id} failed`, error);
     }
   }
@@ -261,7 +262,9 @@ export class RepositoryKeeper implements PushRecords {
     throw elsewhere();
   }
 
-  /** Settles what an earlier home had begun, once: later, Deployments that are staged are those of pushes that run here. */
+  /**
+   * Settles what an earlier home had begun, once: later, Deployments that are staged are those of pushes that run here.
+   */
   async #settleOnce(id: string, { epoch }: Home): Promise<void> {
     this.#held.add(id);
     if (this.#settled.get(id) === epoch) return;

@@ -10,7 +10,10 @@ import { PlatformError } from '../../protocol/errors.ts';
 /** Descriptors: three pairs for git's pipes, one for its start, and some that other threads open just then. */
 const spareMax = 16;
 
-/** Takes `spareMax` descriptors and returns the function that gives them back. Throws `unavailable` where there are fewer. */
+/**
+ * Takes `spareMax` descriptors and returns the function that gives them back. Throws `unavailable` where there are
+ * fewer.
+ */
 export function takeSpareDescriptors(): () => void {
   const taken: number[] = [];
   const release = (): void => {

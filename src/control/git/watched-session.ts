@@ -65,8 +65,8 @@ export class WatchedSession implements PushSession {
   }
 
   /**
-   * Takes a push back that git was allowed to make and that is not recorded: git has not moved all refs, or the record has
-   * failed.
+   * Takes a push back that git was allowed to make and that is not recorded: git has not moved all refs, or the record
+   * has failed.
    */
   async settle(): Promise<void> {
     if (this.#record === null || !this.accepted || this.#isSettled) return;

@@ -7,8 +7,8 @@ import type { Schema } from '../db/schema.ts';
 const askedAtOnce = 500;
 
 /**
- * Returns those of `ids` that are handlers, deleted ones included (their last invocations may still write). An id may be
- * any text: PostgreSQL refuses a query whose text contains NUL, so such an id is not asked for.
+ * Returns those of `ids` that are handlers, deleted ones included (their last invocations may still write). An id may
+ * be any text: PostgreSQL refuses a query whose text contains NUL, so such an id is not asked for.
  */
 export async function existingHandlers(db: Kysely<Schema>, ids: Iterable<HandlerId>): Promise<ReadonlySet<HandlerId>> {
   const asked = [...new Set(ids)].filter((id) => !id.includes('\0'));

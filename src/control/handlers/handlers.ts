@@ -253,8 +253,8 @@ export class Handlers {
 
   /**
    * Throws `limit_exceeded` when a user has as many handlers as the user's own limit, or else the platform's, allows.
-   * `restored`: a deleted handler comes back. Throws `unauthorized` for a user who was deleted meanwhile. Requires the lock on the
-   * user.
+   * `restored`: a deleted handler comes back. Throws `unauthorized` for a user who was deleted meanwhile. Requires the
+   * lock on the user.
    */
   async checkRoom(
     trx: Kysely<Schema>,
@@ -315,9 +315,9 @@ export class Handlers {
   }
 
   /**
-   * Removes `name` from the former names, once a handler of `ownerId` has the name. Throws `name_taken` where it was the
-   * name of another user's handler within `handlerLimits.formerNameMs`. Runs after the statement that gives the name:
-   * that statement waits for a transaction that renames the earlier holder, and this one then sees what it wrote.
+   * Removes `name` from the former names, once a handler of `ownerId` has the name. Throws `name_taken` where it was
+   * the name of another user's handler within `handlerLimits.formerNameMs`. Runs after the statement that gives the
+   * name: that statement waits for a transaction that renames the earlier holder, and this one then sees what it wrote.
    */
   async #takeName(trx: Kysely<Schema>, name: string, ownerId: string): Promise<void> {
     const held = await trx

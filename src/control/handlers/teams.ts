@@ -85,7 +85,10 @@ export class Teams {
     this.#tellLost(handlerId, row.user_id);
   }
 
-  /** Offers a handler to a user; an earlier offer is replaced. Throws `not_found` (no such user), `conflict` (the owner). */
+  /**
+   * Offers a handler to a user; an earlier offer is replaced. Throws `not_found` (no such user), `conflict` (the
+   * owner).
+   */
   async offer(handler: Handler, userName: string): Promise<TransferView> {
     const { db, now } = this.#options;
     const userId = await this.#userId(userName);
@@ -144,9 +147,9 @@ export class Teams {
   }
 
   /**
-   * Makes the user to whom a handler is offered its owner. The earlier owner then has no role, and the handler no drains:
-   * they lead to receivers that the earlier owner chose.
-   * Throws `not_found` (no valid offer), `limit_exceeded` (the user has as many handlers as allowed).
+   * Makes the user to whom a handler is offered its owner. The earlier owner then has no role, and the handler no
+   * drains: they lead to receivers that the earlier owner chose. Throws `not_found` (no valid offer), `limit_exceeded`
+   * (the user has as many handlers as allowed).
    */
   async accept(handlerName: string, userId: string): Promise<Handler> {
     const { db, handlers, now } = this.#options;

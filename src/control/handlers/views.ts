@@ -1,4 +1,6 @@
-/** Reads handlers and Deployments in the form in which the API shows them, with one or two queries for all of a list. */
+/**
+ * Reads handlers and Deployments in the form in which the API shows them, with one or two queries for all of a list.
+ */
 import { z } from 'zod';
 import { interfacesOf } from '../../protocol/capabilities.ts';
 import { PlatformError } from '../../protocol/errors.ts';

@@ -1,6 +1,6 @@
 /**
- * Finds lines in blocks, and merges blocks. Pure: runs in the main thread where little is to be unpacked, else in the thread
- * of block-thread.ts.
+ * Finds lines in blocks, and merges blocks. Pure: runs in the main thread where little is to be unpacked, else in the
+ * thread of block-thread.ts.
  */
 import { type BlockLine, type PackedLines, packLines } from '../../protocol/log-block.ts';
 import {
@@ -60,7 +60,9 @@ export function searchBlocks(search: BlockSearch): BlockSearchResult {
   return { lines, bytes, isFull: false };
 }
 
-/** Unpacks a block of an export, or of live lines: all its lines in order. A damaged block gives one line that says so. */
+/**
+ * Unpacks a block of an export, or of live lines: all its lines in order. A damaged block gives one line that says so.
+ */
 export function allLines(stored: StoredBlock, handler: string): LogLine[] {
   const all = { filter: { requests: true }, after: 0, upTo: Number.MAX_SAFE_INTEGER };
   return linesOf(stored, { handler, ...all }).map((line) => line());

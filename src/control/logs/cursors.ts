@@ -23,7 +23,9 @@ export class CursorsTaken extends Error {
   }
 }
 
-/** Cursors reserved by one durable write; each start skips those that are left. Has nothing to do with blocks of lines. */
+/**
+ * Cursors reserved by one durable write; each start skips those that are left. Has nothing to do with blocks of lines.
+ */
 export const cursorBlock = 100_000;
 
 const lastKey = 'log_cursor';
@@ -62,9 +64,9 @@ export class Cursors {
   }
 
   /**
-   * Takes `count` cursors in the transaction that stores their lines; returns the first. Returns `last`, the last cursor
-   * given, when they are not reserved, because other controls have taken some meanwhile; then no line may be stored, and
-   * the transaction has to be rolled back.
+   * Takes `count` cursors in the transaction that stores their lines; returns the first. Returns `last`, the last
+   * cursor given, when they are not reserved, because other controls have taken some meanwhile; then no line may be
+   * stored, and the transaction has to be rolled back.
    */
   async take(trx: Transaction<Schema>, count: number): Promise<{ readonly first: number } | { readonly last: number }> {
     const { value } = await trx

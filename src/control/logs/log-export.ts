@@ -62,7 +62,10 @@ export async function* exportLogLines(
   });
 }
 
-/** Returns a line as JSON, its fields in the order of the CSV's columns; status and fields are left out where there are none. */
+/**
+ * Returns a line as JSON, its fields in the order of the CSV's columns; status and fields are left out where there are
+ * none.
+ */
 function ndjsonOf({
   handler: _,
   cursor,

@@ -11,7 +11,9 @@ import { compileRegex } from './regex.ts';
 /** Characters of a search text; longer ones are not typed by people. */
 export const grepCharsMax = 500;
 
-/** Returns the number of the level that a reader typed: a level's name, or a number from 0 to 999. Throws `bad_request`. */
+/**
+ * Returns the number of the level that a reader typed: a level's name, or a number from 0 to 999. Throws `bad_request`.
+ */
 export function parseLevel(text: string): number {
   const named = levelByName(text);
   if (named !== undefined) return named;
@@ -30,7 +32,9 @@ export function parseStatus(text: string): StatusRange {
     : { from: base + Number(rest), to: base + Number(rest) };
 }
 
-/** Returns the condition on a field that a reader typed, as `hasField` reads it. Throws `bad_request` for an empty one. */
+/**
+ * Returns the condition on a field that a reader typed, as `hasField` reads it. Throws `bad_request` for an empty one.
+ */
 export function parseField(text: string): string {
   if (text === '') throw new PlatformError('bad_request', 'field is NAME=VALUE, or NAME for any value');
   return text;
@@ -51,7 +55,9 @@ export function classesOf({ from, to }: StatusRange): readonly number[] {
   return Array.from({ length: Math.max(0, Math.floor(to / 100) - first + 1) }, (_, at) => first + at);
 }
 
-/** Returns whether a filter has to look at lines that it then leaves out. Requests are left out by their column alone. */
+/**
+ * Returns whether a filter has to look at lines that it then leaves out. Requests are left out by their column alone.
+ */
 export function isSearch(filter: LogFilter): boolean {
   const { grep, regex, fields, level, invocation, deployment, stream, status, preview, sinceMs, untilMs } = filter;
   return (

@@ -163,7 +163,9 @@ interface Window {
   readonly chars: number;
 }
 
-/** Returns the first of `heads` that may match, at least one if any does, with about `rows` lines and `chars` of text. */
+/**
+ * Returns the first of `heads` that may match, at least one if any does, with about `rows` lines and `chars` of text.
+ */
 function windowOf(
   heads: readonly BlockHead[],
   {
@@ -191,7 +193,9 @@ function windowOf(
   return { heads: chosen, edge: isBackward ? last.first_cursor - 1 : last.last_cursor, rows, chars };
 }
 
-/** Returns the blocks of `heads`, from memory where they are all there; null when one is not stored as its head says. */
+/**
+ * Returns the blocks of `heads`, from memory where they are all there; null when one is not stored as its head says.
+ */
 async function load(
   source: BlockSource,
   handlerId: HandlerId,

@@ -298,8 +298,8 @@ export class LogStore implements LogSink, LogFeed {
   }
 
   /**
-   * Removes lines that are too old and senders of batches that have been silent for long, and moves lines that a control
-   * of an earlier version has stored meanwhile; once an hour is often enough.
+   * Removes lines that are too old and senders of batches that have been silent for long, and moves lines that a
+   * control of an earlier version has stored meanwhile; once an hour is often enough.
    */
   async prune(): Promise<void> {
     if (this.#db.isShared) await moveOldLines(this.#db, { cursors: this.#cursors, onMoving: () => {} });

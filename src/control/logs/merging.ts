@@ -15,8 +15,8 @@ import type { mergeBlocks } from './block-search.ts';
 
 export const mergeLimits = {
   /**
-   * Lines, and UTF-16 units of text, from which a block has rank 1, 2 and 3. Blocks of rank 3 are not merged: a full batch of a
-   * busy handler (logLimits.batchLines) must be one, or all its lines are packed twice.
+   * Lines, and UTF-16 units of text, from which a block has rank 1, 2 and 3. Blocks of rank 3 are not merged: a full
+   * batch of a busy handler (logLimits.batchLines) must be one, or all its lines are packed twice.
    */
   ranks: [
     { lines: 16, chars: 2 * KIB },

@@ -3,8 +3,9 @@
  * any moment loses nothing and the next start goes on. Lines keep their cursors.
  *
  * On PostgreSQL a control of the earlier version may still write rows. Readers of this version do not see rows, so they
- * may have passed the cursors of those rows; and blocks must not overlap. So rows above the cursor at which this version
- * first opened the log (setting `log_rows_end`) get new cursors, as do those among blocks: readers see them as new lines.
+ * may have passed the cursors of those rows; and blocks must not overlap. So rows above the cursor at which this
+ * version first opened the log (setting `log_rows_end`) get new cursors, as do those among blocks: readers see them as
+ * new lines.
  */
 import { type Selectable, sql, type Transaction } from 'kysely';
 import { KIB } from '../../protocol/limits.ts';

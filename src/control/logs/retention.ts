@@ -1,6 +1,6 @@
 /**
- * Keeps the newest blocks of each handler, in small steps between the inserts: by bytes whenever a handler has grown, by
- * age once an hour.
+ * Keeps the newest blocks of each handler, in small steps between the inserts: by bytes whenever a handler has grown,
+ * by age once an hour.
  */
 import { MIB } from '../../protocol/limits.ts';
 import type { HandlerId } from '../../protocol/names.ts';
@@ -173,8 +173,8 @@ export class LogRetention {
   }
 
   /**
-   * Removes a handler's blocks that end at `cursor` or before, in steps. Returns whether everything has gone. A block that
-   * merging has meanwhile made of older and newer ones ends after `cursor` and stays.
+   * Removes a handler's blocks that end at `cursor` or before, in steps. Returns whether everything has gone. A block
+   * that merging has meanwhile made of older and newer ones ends after `cursor` and stays.
    */
   async #deleteUpTo(handlerId: HandlerId, cursor: number): Promise<boolean> {
     while (!this.#closed) {

@@ -1,6 +1,6 @@
 /**
- * Tells whether the wall clock may be used to remove what is old. A clock that jumps ahead and back again would cost every
- * log, also if control is restarted in between; so what it showed last is stored.
+ * Tells whether the wall clock may be used to remove what is old. A clock that jumps ahead and back again would cost
+ * every log, also if control is restarted in between; so what it showed last is stored.
  */
 import type { Database } from '../db/database.ts';
 

@@ -1,4 +1,6 @@
-/** Keeps figures for Prometheus (docs/metrics.md): of this process, of runners, and of handlers up to a number of them. */
+/**
+ * Keeps figures for Prometheus (docs/metrics.md): of this process, of runners, and of handlers up to a number of them.
+ */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { CountedDistribution, lagSeconds, statusClasses } from '../../protocol/distributions.ts';
 import type { NodeView } from '../../protocol/ports.ts';
@@ -10,7 +12,10 @@ import type { NamedFigures, UsageStore } from '../usage/usage-store.ts';
 import { Exposition, type ExpositionFormat, expositionFormat, expositionTypes, labelsText } from './exposition.ts';
 import { type RunnerCounter, type RunnerGauges, RunnerTotals } from './runner-totals.ts';
 
-/** Milliseconds between two looks at what runners have counted. What they count in the last one before their end is lost. */
+/**
+ * Milliseconds between two looks at what runners have counted. What they count in the last one before their end is
+ * lost.
+ */
 const lookMs = 1_000;
 
 const runnerGauges: readonly (readonly [name: string, help: string, of: keyof RunnerGauges])[] = [

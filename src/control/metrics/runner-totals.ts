@@ -1,6 +1,6 @@
 /**
- * Sums up what runners have counted. A runner tells its counts since its own start; a total grows by what has come since
- * the last look, so that it never goes back when a runner ends.
+ * Sums up what runners have counted. A runner tells its counts since its own start; a total grows by what has come
+ * since the last look, so that it never goes back when a runner ends.
  */
 import { type Bounds, coldSeconds, type Distribution, emptyBuckets, lagSeconds } from '../../protocol/distributions.ts';
 import type { RunnerCounts } from '../../protocol/messages.ts';
@@ -40,7 +40,10 @@ export class RunnerTotals {
     this.#nodes = nodes;
   }
 
-  /** Adds what runners have counted since the last look. What a runner counts after the last look before its end is lost. */
+  /**
+   * Adds what runners have counted since the last look. What a runner counts after the last look before its end is
+   * lost.
+   */
   look(): void {
     const last = new Map<string, RunnerCounts>();
     for (const { runnerId, stats } of this.#nodes().flatMap(({ runners }) => runners)) {

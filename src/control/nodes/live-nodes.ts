@@ -23,8 +23,8 @@ export const liveNodeLimits = {
   /** Milliseconds after which a node that lives and has not compiled a spec counts as failing. */
   prepareMs: 70_000,
   /**
-   * Milliseconds without a connection after which a push is refused: time to connect to another server. Together with the
-   * time in which the bus notices that NATS hangs it stays below outageLimits.pushRefusedMs.
+   * Milliseconds without a connection after which a push is refused: time to connect to another server. Together with
+   * the time in which the bus notices that NATS hangs it stays below outageLimits.pushRefusedMs.
    */
   awayMs: 1_000,
   /** Milliseconds for which a node may be unable to reach this control before a push is refused. */
@@ -105,7 +105,9 @@ export class LiveNodes implements Nodes {
     return this.#options.bus.publish(subjects.all, kinds.command, command);
   }
 
-  /** Resolves when `isDone` holds; it is asked at every change of a node. Resolves after `ms` milliseconds in any case. */
+  /**
+   * Resolves when `isDone` holds; it is asked at every change of a node. Resolves after `ms` milliseconds in any case.
+   */
   async until(isDone: () => boolean, ms: number): Promise<void> {
     const endMs = performance.now() + ms;
     while (!isDone() && performance.now() < endMs) await this.#changed(endMs - performance.now());
@@ -117,8 +119,8 @@ export class LiveNodes implements Nodes {
   }
 
   /**
-   * Returns the number of nodes that hold a function and serve the newest Release for which `applied` has waited, and the
-   * number of nodes that should hold it.
+   * Returns the number of nodes that hold a function and serve the newest Release for which `applied` has waited, and
+   * the number of nodes that should hold it.
    */
   holding(placed: PlacedHandler): { readonly serving: number; readonly wanted: number } {
     const holders = this.#holders(placed);
@@ -127,9 +129,9 @@ export class LiveNodes implements Nodes {
   }
 
   /**
-   * Returns the address of a node that serves, another one each time; null: none serves. Nodes that are cut off from all
-   * controls come last, and those at whose port nothing listens. `placed`: only nodes that hold this function count; null:
-   * all nodes hold it.
+   * Returns the address of a node that serves, another one each time; null: none serves. Nodes that are cut off from
+   * all controls come last, and those at whose port nothing listens. `placed`: only nodes that hold this function
+   * count; null: all nodes hold it.
    */
   pick(
     placed: PlacedHandler | null = null,
@@ -267,8 +269,8 @@ export class LiveNodes implements Nodes {
   }
 
   /**
-   * Resolves with `loaded` when the node has compiled it, with `gone` when the node ends or reaches no control any more.
-   * Throws `vet_failed` when it cannot be compiled, `unavailable` when the node does not reach this control.
+   * Resolves with `loaded` when the node has compiled it, with `gone` when the node ends or reaches no control any
+   * more. Throws `vet_failed` when it cannot be compiled, `unavailable` when the node does not reach this control.
    */
   async #prepareIn({ id, url }: Alive, specId: string): Promise<'loaded' | 'gone'> {
     const { bus, controlUrl } = this.#options;

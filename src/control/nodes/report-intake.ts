@@ -152,7 +152,8 @@ export class ReportIntake {
 
   /**
    * Stores batches of usage. Returns false when the database does not work at the moment: the message is given again. A
-   * batch that can never be stored is reported and lost: given again, it would hold up everything that its node reports.
+   * batch that can never be stored is reported and lost: given again, it would hold up everything that its node
+   * reports.
    */
   async #storeUsage(batches: readonly UsageBatch[]): Promise<boolean> {
     if (batches.length === 0) return true;

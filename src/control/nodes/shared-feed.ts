@@ -188,9 +188,9 @@ export class SharedReleaseFeed implements ReleaseFeed {
   }
 
   /**
-   * Returns rows above `after` that no later one has replaced, at most `rows`, oldest first, for a node. `revision`: the
-   * one up to which the node knows everything with them. It is less than `after` when the database has been restored to
-   * an earlier state.
+   * Returns rows above `after` that no later one has replaced, at most `rows`, oldest first, for a node. `revision`:
+   * the one up to which the node knows everything with them. It is less than `after` when the database has been
+   * restored to an earlier state.
    */
   async rowsAfter(
     after: number,
@@ -225,7 +225,9 @@ export class SharedReleaseFeed implements ReleaseFeed {
       .execute();
   }
 
-  /** Tells the changes that are stored and not told yet. Resolves when all that were stored before the call are told. */
+  /**
+   * Tells the changes that are stored and not told yet. Resolves when all that were stored before the call are told.
+   */
   follow(): Promise<void> {
     return this.#loop.wake();
   }

@@ -148,7 +148,8 @@ async function sqliteLines(view: Kysely<Schema>, page: Messages): Promise<Buffer
  * which its type `text` cannot hold.
  */
 async function postgresLines(view: Kysely<Schema>, page: Messages): Promise<string | null> {
-  // The driver takes U+FDD0 for its escape of NUL (dialects/nul-text.ts), so those of a body are escaped, as in columns.
+  // The driver takes U+FDD0 for its escape of NUL (dialects/nul-text.ts), so those of a body are escaped, as in
+  // columns.
   const text = sql<string>`replace(convert_from(body, 'UTF8'), chr(64976), chr(64976) || '1')`;
   // A statement that fails would end the view.
   await sql`savepoint lines`.execute(view);
@@ -163,7 +164,9 @@ async function postgresLines(view: Kysely<Schema>, page: Messages): Promise<stri
   }
 }
 
-/** Returns JSON made by PostgreSQL with its NULs escaped: the driver gives those of columns back as they were stored. */
+/**
+ * Returns JSON made by PostgreSQL with its NULs escaped: the driver gives those of columns back as they were stored.
+ */
 function withNul(json: string): string {
   return json.includes('\0') ? json.replaceAll('\0', '\\u0000') : json;
 }

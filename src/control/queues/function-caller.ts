@@ -85,7 +85,10 @@ const bodiless = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT'
  */
 const lateMs = 15_000;
 
-/** Addresses that are tried for one call while nothing listens there: nodes of which it is not known yet that they have gone. */
+/**
+ * Addresses that are tried for one call while nothing listens there: nodes of which it is not known yet that they have
+ * gone.
+ */
 const targetsMax = 3;
 
 /** Bytes of an answer that are read: the captured output, or a problem document. */
@@ -94,7 +97,9 @@ const answerBytes = 2 * 1024 * 1024;
 export class FunctionCaller {
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 256, maxFreeSockets: 64 });
   readonly #options: {
-    /** Returns an address at which runners answer calls of a label, and the key that they know; null: there are none. */
+    /**
+     * Returns an address at which runners answer calls of a label, and the key that they know; null: there are none.
+     */
     readonly target: (label: string) => CallTarget | null;
     readonly domain: string;
   };

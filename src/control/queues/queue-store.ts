@@ -23,7 +23,9 @@ export interface QueueRow {
 /** What all queues together hold. */
 export interface Backlog {
   readonly messages: number;
-  /** Unix milliseconds at which the oldest message was published that waits in a queue with a consumer; null: none does. */
+  /**
+   * Unix milliseconds at which the oldest message was published that waits in a queue with a consumer; null: none does.
+   */
   readonly oldestMs: number | null;
 }
 

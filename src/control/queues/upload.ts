@@ -92,8 +92,8 @@ export async function upload(
 }
 
 /**
- * Yields each line without its end; null for a line that is too long, after which it ends. The bytes of a line are valid
- * until the next one is asked for.
+ * Yields each line without its end; null for a line that is too long, after which it ends. The bytes of a line are
+ * valid until the next one is asked for.
  */
 async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array | null> {
   // The begin of a line whose end has not come: `length` bytes of `begun`, which grows by doubling.

@@ -60,8 +60,8 @@ export async function findMessages(trx: Transaction<Schema>, queueId: string, mo
 }
 
 /**
- * Makes the query for messages that are due and not set aside, after a position. `is_behind`: whether another one of its
- * group comes before the message, or is in flight.
+ * Makes the query for messages that are due and not set aside, after a position. `is_behind`: whether another one of
+ * its group comes before the message, or is in flight.
  */
 export function dueMessages(
   trx: Transaction<Schema>,

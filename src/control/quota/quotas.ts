@@ -188,8 +188,8 @@ export class Quotas {
   }
 
   /**
-   * Runs `publish`, which stores `bytes` in a user's queues, if the user has so much left, and counts them. Returns what
-   * `publish` returns. Throws `limit_exceeded` without running it.
+   * Runs `publish`, which stores `bytes` in a user's queues, if the user has so much left, and counts them. Returns
+   * what `publish` returns. Throws `limit_exceeded` without running it.
    */
   async publishing<T>(userId: string, bytes: number, publish: () => Promise<T>): Promise<T> {
     await this.admit(userId, bytes).catch(async (error: unknown) => {

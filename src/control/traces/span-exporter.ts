@@ -1,7 +1,7 @@
 /**
- * Hands spans of runners to a receiver of traces, by OTLP over HTTP (docs/tracing.md). OpenTelemetry's exporter does the
- * sending; it reads address, headers and time limits from OTEL_EXPORTER_OTLP_…, tries again where that may help, and
- * runners never see any of it.
+ * Hands spans of runners to a receiver of traces, by OTLP over HTTP (docs/tracing.md). OpenTelemetry's exporter does
+ * the sending; it reads address, headers and time limits from OTEL_EXPORTER_OTLP_…, tries again where that may help,
+ * and runners never see any of it.
  */
 import { type SpanContext, SpanKind, SpanStatusCode, TraceFlags } from '@opentelemetry/api';
 import type { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';

@@ -1,6 +1,6 @@
 /**
- * Counts calls by handler since the start of this process, for readers that compare two moments (/metrics). Runners send
- * differences, so that a counter never goes back when a runner is replaced.
+ * Counts calls by handler since the start of this process, for readers that compare two moments (/metrics). Runners
+ * send differences, so that a counter never goes back when a runner is replaced.
  */
 import {
   type Bounds,
@@ -78,7 +78,10 @@ export class FiguresByHandler {
     return this.#others;
   }
 
-  /** Counts a handler with the others from now on, together with what has been counted: it has been deleted, or never was. */
+  /**
+   * Counts a handler with the others from now on, together with what has been counted: it has been deleted, or never
+   * was.
+   */
   merge(handlerId: HandlerId): void {
     const figures = this.#byId.get(handlerId);
     if (figures === undefined) return;

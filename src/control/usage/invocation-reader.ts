@@ -1,4 +1,7 @@
-/** Reads Invocations of a handler: those that run, as runners list them, and the stored records of those that have ended. */
+/**
+ * Reads Invocations of a handler: those that run, as runners list them, and the stored records of those that have
+ * ended.
+ */
 import { PlatformError } from '../../protocol/errors.ts';
 import type { HandlerId } from '../../protocol/names.ts';
 import type { InvocationRecord, PendingInvocationRecord } from '../../protocol/nouns.ts';

@@ -48,8 +48,8 @@ export class RecordRetention {
   }
 
   /**
-   * Removes the oldest counters by the minute of a handler until they take at most half of `bytes`, and the oldest records
-   * until all is within `bytes`. The newest `recordLimits.step` records stay.
+   * Removes the oldest counters by the minute of a handler until they take at most half of `bytes`, and the oldest
+   * records until all is within `bytes`. The newest `recordLimits.step` records stay.
    */
   async trimTo(handlerId: HandlerId, bytes: number): Promise<void> {
     const { rowBytes, retained, slack, step } = recordLimits;

@@ -52,7 +52,10 @@ export interface AdapterCalls extends CopyCalls {
   /** Host functions that begin and end the loans of a call. */
   readonly called: number;
   readonly returned: number;
-  /** Globals of the calls that run in the caller and in the callee (GluePieces.callGlobals); the caller's may be left out. */
+  /**
+   * Globals of the calls that run in the caller and in the callee (GluePieces.callGlobals); the caller's may be left
+   * out.
+   */
   readonly callerGlobals: readonly number[];
   readonly calleeGlobals: readonly [number, number, number];
 }

@@ -32,16 +32,17 @@ export function writeAdapter(calls: AdapterCalls): Uint8Array {
 }
 
 /**
- * Returns the body of the function that begins a task, whose number is its parameter: it brings the arguments over and calls
- * the callee. The result of a callee that is lifted without `async` is brought back at once.
+ * Returns the body of the function that begins a task, whose number is its parameter: it brings the arguments over and
+ * calls the callee. The result of a callee that is lifted without `async` is brought back at once.
  */
 export function writeTask(calls: AdapterCalls, tasks: TaskCalls): Uint8Array {
   return new Adapter(calls, { params: ['i32'], results: [] }).writeTask(tasks);
 }
 
 /**
- * Returns the body of the function that brings the result of a task back, which the callee gives to `task.return`. `callee`
- * is the side that the options of `task.return` name. Its parameters are those of `task.return`, and the task's number.
+ * Returns the body of the function that brings the result of a task back, which the callee gives to `task.return`.
+ * `callee` is the side that the options of `task.return` name. Its parameters are those of `task.return`, and the
+ * task's number.
  */
 export function writeReturn(calls: AdapterCalls, tasks: TaskCalls, callee: AdapterSide): Uint8Array {
   const { params } = taskReturnType(calls.type.result);

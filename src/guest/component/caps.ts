@@ -16,7 +16,9 @@ export const componentCaps = {
   instances: 1_000,
   /** Memories of a composed component; real ones have 2 to 5. */
   memories: 16,
-  /** Bytes of the code that connects the core modules. Types of any size are written out for every call between parts. */
+  /**
+   * Bytes of the code that connects the core modules. Types of any size are written out for every call between parts.
+   */
   glueBytes: 8 * 1024 * 1024,
   /**
    * Parts of the types of all lifted and lowered functions together. Linking looks at every part of a type for each of

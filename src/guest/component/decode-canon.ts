@@ -16,7 +16,9 @@ export function readCanon(reader: DefinitionReader): Canon {
     if (value > 1) reader.fail(`invalid ${what} 0x${value.toString(16)}`, reader.pos - 1);
     return value === 1;
   };
-  /** Waits have had this option in earlier versions of the specification; callbacks alone are told of a cancellation. */
+  /**
+   * Waits have had this option in earlier versions of the specification; callbacks alone are told of a cancellation.
+   */
   const checkNotCancellable = (): void => {
     if (flag('cancellable')) throw unsupportedComponent(reader.subject, `the option cancellable (@+${offset})`);
   };

@@ -1,4 +1,7 @@
-/** What the asynchronous calls of each component instance need: where their results go, whether there are tasks, whose context is used. */
+/**
+ * What the asynchronous calls of each component instance need: where their results go, whether there are tasks, whose
+ * context is used.
+ */
 
 import type { CanonFunction, CoreItem, Graph } from './graph.ts';
 import type { Memories } from './memories.ts';

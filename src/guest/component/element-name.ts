@@ -17,15 +17,15 @@ function hashOf(spelled: string): string {
 }
 
 /**
- * Most characters of a type that is spelled out in the name of an import. The types of binding generators take some hundreds; records
- * of records can take any number.
+ * Most characters of a type that is spelled out in the name of an import. The types of binding generators take some
+ * hundreds; records of records can take any number.
  */
 const spelledCharsMax = 4096;
 
 /**
- * Returns the last word of the names of functions that copy values of `type`: its name if it is one of `known`, the types for which
- * the host has made functions; else the type itself, for which it makes them when they are bound (spelledType); `other` if
- * that is too long.
+ * Returns the last word of the names of functions that copy values of `type`: its name if it is one of `known`, the
+ * types for which the host has made functions; else the type itself, for which it makes them when they are bound
+ * (spelledType); `other` if that is too long.
  */
 export function elementWord(type: WitType | null, known: ReadonlySet<string>): string {
   const spelled = typeof type === 'object' ? JSON.stringify(type) : null;

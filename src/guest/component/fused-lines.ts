@@ -10,7 +10,10 @@ export class FusedLines {
   readonly #addresses: number[] = [];
   readonly #places: number[] = [];
 
-  /** Returns marks for one copy of a module, whose code section has its payload at `codeStart`; null: it brings no lines. */
+  /**
+   * Returns marks for one copy of a module, whose code section has its payload at `codeStart`; null: it brings no
+   * lines.
+   */
   marksOf(module: Uint8Array, codeStart: number): LineMarks | null {
     if (this.#addresses.length >= sourceLineLimits.rows) return null;
     let lines = this.#modules.get(module);

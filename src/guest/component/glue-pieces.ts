@@ -37,8 +37,8 @@ export class GluePieces {
   }
 
   /**
-   * Globals that belong to the call that runs in component instance `component`: its context, and whether it must not wait,
-   * as the type of its function is not asynchronous.
+   * Globals that belong to the call that runs in component instance `component`: its context, and whether it must not
+   * wait, as the type of its function is not asynchronous.
    */
   callGlobals(component: number): readonly [number, number, number] {
     return [
@@ -49,8 +49,8 @@ export class GluePieces {
   }
 
   /**
-   * Returns a function that writes `act`, during which other calls may run in the part: the globals of this call are the
-   * same after it. It uses three locals from `local` on; what `act` leaves on the stack stays there.
+   * Returns a function that writes `act`, during which other calls may run in the part: the globals of this call are
+   * the same after it. It uses three locals from `local` on; what `act` leaves on the stack stays there.
    */
   callKeeper({ component }: Pick<Part, 'component'>): (code: ByteWriter, local: number, act: () => void) => void {
     const globals = this.callGlobals(component);
@@ -73,8 +73,8 @@ export class GluePieces {
   }
 
   /**
-   * Returns a function that writes what comes before a call of the host that may wait: where the part must not, the call
-   * traps unless what it waits for is there.
+   * Returns a function that writes what comes before a call of the host that may wait: where the part must not, the
+   * call traps unless what it waits for is there.
    */
   waitCheck(part: Part): (code: ByteWriter) => void {
     return this.#ifUnwaiting(part, hostUnwaiting);

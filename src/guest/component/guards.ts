@@ -1,6 +1,6 @@
 /**
- * Functions around what code of the linker calls in the parts of a composed component. An exception that a part does not
- * catch traps, so that no other part catches it (CanonicalABI.md "canon lift").
+ * Functions around what code of the linker calls in the parts of a composed component. An exception that a part does
+ * not catch traps, so that no other part catches it (CanonicalABI.md "canon lift").
  */
 import type { FuncType } from '../../protocol/module.ts';
 import { emptyBlock, op } from '../wasm/format/instructions.ts';

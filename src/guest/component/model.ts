@@ -6,7 +6,9 @@ export const coreSorts = ['func', 'table', 'memory', 'global', 'tag', 'type', 'm
 export type CoreSort = `core ${(typeof coreSorts)[number]}`;
 export type Sort = CoreSort | 'func' | 'type' | 'component' | 'instance';
 
-/** What the file says of a name: the interface that an instance has, and the rest of a version that the name cuts short. */
+/**
+ * What the file says of a name: the interface that an instance has, and the rest of a version that the name cuts short.
+ */
 export interface NameAttributes {
   readonly implements: string | null;
   readonly versionSuffix: string | null;

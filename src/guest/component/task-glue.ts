@@ -1,10 +1,11 @@
 /**
  * Writes the functions of asynchronous calls between parts. A call makes a task of the callee, which the host numbers
- * (src/guest/kernel/canonical/async/tasks.ts). The host runs it on a stack of its own, through the export `taskEntry`: it
- * begins the task that the host says, or calls its callback. So a task waits wherever it wants, and its caller goes on.
+ * (src/guest/kernel/canonical/async/tasks.ts). The host runs it on a stack of its own, through the export `taskEntry`:
+ * it begins the task that the host says, or calls its callback. So a task waits wherever it wants, and its caller goes
+ * on.
  *
- * Tasks of one part have the globals of its calls in common (GluePieces.callGlobals): code that hands the thread on keeps
- * them in its locals, and selects its part again afterwards.
+ * Tasks of one part have the globals of its calls in common (GluePieces.callGlobals): code that hands the thread on
+ * keeps them in its locals, and selects its part again afterwards.
  */
 import type { FuncType } from '../../protocol/module.ts';
 import { constant, emptyBlock, op } from '../wasm/format/instructions.ts';
@@ -131,7 +132,9 @@ export class TaskGlue {
     });
   }
 
-  /** Adds the function that goes on with a task after a wait; null: its tasks do not wait outside of their functions. */
+  /**
+   * Adds the function that goes on with a task after a wait; null: its tasks do not wait outside of their functions.
+   */
   #resume({ call, callback, fill }: TaskSite, tasks: TaskCalls): string | null {
     if (callback === null) return null;
     const take = this.#host('task-take', [i32], [i32]);
@@ -201,8 +204,8 @@ export class TaskGlue {
   }
 
   /**
-   * Returns a function that writes a wait of `part` until the set, or the waitable, of which `put` puts the handle has what
-   * it waits for. Uses three locals from `local` on.
+   * Returns a function that writes a wait of `part` until the set, or the waitable, of which `put` puts the handle has
+   * what it waits for. Uses three locals from `local` on.
    */
   waitFor(what: 'set' | 'waitable', part: Part): (code: ByteWriter, local: number, put: () => void) => void {
     const { pieces } = this.#glue;
@@ -223,8 +226,8 @@ export class TaskGlue {
   }
 
   /**
-   * Returns a function that writes code by which `part` lets other tasks go first, unless it must not wait. Leaves 0 on the
-   * stack. Uses three locals from `local` on.
+   * Returns a function that writes code by which `part` lets other tasks go first, unless it must not wait. Leaves 0 on
+   * the stack. Uses three locals from `local` on.
    */
   turn(part: Part): (code: ByteWriter, local: number) => void {
     const { pieces } = this.#glue;
@@ -251,7 +254,10 @@ export class TaskGlue {
     };
   }
 
-  /** Returns a function that writes the wait for which the callback of the entry point asks by the code in local `wanted`. */
+  /**
+   * Returns a function that writes the wait for which the callback of the entry point asks by the code in local
+   * `wanted`.
+   */
   waitEntry(part: Part): (code: ByteWriter, wanted: number, local: number) => void {
     const { pieces } = this.#glue;
     const wait = this.#host('entry-wait', [i32]);
@@ -266,15 +272,17 @@ export class TaskGlue {
     };
   }
 
-  /** Returns a function that writes the end of the entry point: a wait for tasks that go on after they have returned. */
+  /**
+   * Returns a function that writes the end of the entry point: a wait for tasks that go on after they have returned.
+   */
   waitForAll(): (code: ByteWriter) => void {
     const idle = this.#host('idle-end', []);
     return (code) => code.instruction(op.call, idle);
   }
 
   /**
-   * Adds the function `task.return` of the part `side`, for tasks of its calls, and for the task of the entry point, which
-   * `entry` takes; null: it has another result. Returns the name of its export.
+   * Adds the function `task.return` of the part `side`, for tasks of its calls, and for the task of the entry point,
+   * which `entry` takes; null: it has another result. Returns the name of its export.
    */
   taskReturn(side: AdapterSide, result: WitType | null, entry: ((code: ByteWriter) => void) | null): string {
     const type = taskReturnType(result);

@@ -94,7 +94,10 @@ export function allocate(
   return pointer;
 }
 
-/** Writes code that puts the address of the `size` bytes at `pointer` on the stack. It traps for a range outside of the memory. */
+/**
+ * Writes code that puts the address of the `size` bytes at `pointer` on the stack. It traps for a range outside of the
+ * memory.
+ */
 export function range(code: AdapterCode, side: AdapterSide, pointer: number, size: number): void {
   code.get(pointer);
   code.get(size);

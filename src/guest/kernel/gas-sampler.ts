@@ -1,8 +1,8 @@
 /**
  * Samples which functions use gas: each time a guest has used a certain amount, its stack is taken, and the gas since
  * the last stack is counted for it. The counter of the meter asks the host for that by itself, at the end of a slice,
- * so a profiled program is the same code as any other, and costs nothing while nobody profiles. The places depend on gas
- * alone: with the same input a program has the same profile on every machine.
+ * so a profiled program is the same code as any other, and costs nothing while nobody profiles. The places depend on
+ * gas alone: with the same input a program has the same profile on every machine.
  */
 import { CallTree, type GasProfile, gasProfileLimits } from '../../protocol/gas-profile.ts';
 import type { SliceScheduler } from './meter.ts';
@@ -37,7 +37,9 @@ export class GasSampler {
   /** Names of the functions of `#tree` by their index in the pushed module, in the order of their numbers. */
   readonly #functions = new Map<number, { readonly number: number; readonly name: string }>();
   #everyGas: number = samplerLimits.firstGas;
-  /** Distances of calls that have ended: later calls go on from there, so that short calls are sampled like long ones. */
+  /**
+   * Distances of calls that have ended: later calls go on from there, so that short calls are sampled like long ones.
+   */
   readonly #distances: Distance[] = [];
   #samples = 0;
   #gas = 0;
@@ -54,7 +56,10 @@ export class GasSampler {
     return new SampledSlices(this, scheduler, this.#distances.pop() ?? { since: 0, until: this.#everyGas });
   }
 
-  /** Takes the stack of the guest that is calling the host, and counts `gas` for it. Returns the gas until the next stack. */
+  /**
+   * Takes the stack of the guest that is calling the host, and counts `gas` for it. Returns the gas until the next
+   * stack.
+   */
   sample(gas: number): number {
     const before = Error.stackTraceLimit;
     // One more for this function, and some for the host's and the meter's.
@@ -119,8 +124,8 @@ export class SampledSlices implements SliceScheduler {
   readonly #sampler: GasSampler;
   readonly #scheduler: SliceScheduler;
   /**
-   * Amounts of gas used at which the next stack is due, at which the last was (below 0: in an earlier call), and at which
-   * the scheduler's slice ends.
+   * Amounts of gas used at which the next stack is due, at which the last was (below 0: in an earlier call), and at
+   * which the scheduler's slice ends.
    */
   #nextAt: number;
   #lastAt: number;

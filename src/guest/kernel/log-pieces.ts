@@ -1,6 +1,6 @@
 /**
- * Splits lines longer than logLimits.lineBytes. Each piece begins with its number and their count: `(2/4) text`. A piece
- * that is logged before the line has ended has `…` for the count: `(2/…) text`.
+ * Splits lines longer than logLimits.lineBytes. Each piece begins with its number and their count: `(2/4) text`. A
+ * piece that is logged before the line has ended has `…` for the count: `(2/…) text`.
  */
 import { logLimits } from '../../protocol/limits.ts';
 
@@ -12,7 +12,9 @@ export function markedPiece(text: string, number: number, count: number | null):
   return count === 1 ? text : `(${number}/${count ?? '…'}) ${text}`;
 }
 
-/** Returns the pieces of `text`, each of at most logLimits.lineBytes characters and its mark. Splits no surrogate pair. */
+/**
+ * Returns the pieces of `text`, each of at most logLimits.lineBytes characters and its mark. Splits no surrogate pair.
+ */
 export function splitLine(text: string): readonly string[] {
   const pieces: string[] = [];
   for (let start = 0; start < text.length; ) {

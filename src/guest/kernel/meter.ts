@@ -16,8 +16,8 @@ export interface SliceScheduler {
   /** Returns the gas of the next slice, 1 to 2^30. `used`: gas that the Process has used. */
   sliceGas(used: number): number;
   /**
-   * Decides when a guest goes on that has used its slice up. Returns null if it may do so at once, else a promise to wait
-   * for. `used`: gas that the Process has used.
+   * Decides when a guest goes on that has used its slice up. Returns null if it may do so at once, else a promise to
+   * wait for. `used`: gas that the Process has used.
    */
   turn(used: number): Promise<void> | null;
 }

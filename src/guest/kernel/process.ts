@@ -151,7 +151,10 @@ export class Process {
   /** Memory of the guest, set by the instance in which the Process runs. */
   memory: GuestMemory = noMemory;
   end: ProcessEnd | null = null;
-  /** Functions of the guest that were running when it was unwound, the innermost first; empty: it was not, or nobody knows. */
+  /**
+   * Functions of the guest that were running when it was unwound, the innermost first; empty: it was not, or nobody
+   * knows.
+   */
   stack: readonly string[] = [];
   /** Number of system calls, by the index of the import. The InstancePlan has the names. */
   counts: Uint32Array | null = null;
@@ -175,8 +178,8 @@ export class Process {
   #atEnd: Set<() => void> | null = null;
 
   /**
-   * Runs the task entry (InstancePlan.taskEntry) on a stack of its own, beside those that run. Resolves when it has ended,
-   * however that was. Set by the instance in which the Process runs.
+   * Runs the task entry (InstancePlan.taskEntry) on a stack of its own, beside those that run. Resolves when it has
+   * ended, however that was. Set by the instance in which the Process runs.
    */
   runTask: () => Promise<void> = () => Promise.reject(new Error('the Process runs in no instance'));
 
@@ -213,8 +216,8 @@ export class Process {
   }
 
   /**
-   * Signal that is aborted when the Process ends, for connections beside the guest. A timer takes `atEnd`, which costs a
-   * tenth of making, hearing and aborting a signal.
+   * Signal that is aborted when the Process ends, for connections beside the guest. A timer takes `atEnd`, which costs
+   * a tenth of making, hearing and aborting a signal.
    */
   get signal(): AbortSignal {
     this.#abort ??= new AbortController();

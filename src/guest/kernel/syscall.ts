@@ -38,7 +38,10 @@ export interface Abi {
   /** Names of the import modules that contain the rows. */
   readonly modules: readonly string[];
   readonly syscalls: readonly Syscall[];
-  /** Makes the row of a function that is not in `syscalls`: its name tells its type. Undefined: there is no such function. */
+  /**
+   * Makes the row of a function that is not in `syscalls`: its name tells its type. Undefined: there is no such
+   * function.
+   */
   readonly make?: (name: string) => Syscall | undefined;
   /** Whether only the linker's code imports the rows, under names that it makes. The pages of ABIs do not list them. */
   readonly isOfLinker?: boolean;

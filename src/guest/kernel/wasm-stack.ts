@@ -9,8 +9,8 @@ export const stackLimits = {
 } as const;
 
 /**
- * V8 writes `at NAME (wasm://wasm/MODULE:wasm-function[INDEX]:0xOFFSET)`, without NAME and parentheses for a nameless one. The name
- * is the module's own, and may have several lines.
+ * V8 writes `at NAME (wasm://wasm/MODULE:wasm-function[INDEX]:0xOFFSET)`, without NAME and parentheses for a nameless
+ * one. The name is the module's own, and may have several lines.
  */
 const frame = /^\s+at (?:async )?(?:(.*) \()?(wasm:\/\/wasm\/.*):wasm-function\[(\d+)\]:0x([0-9a-f]+)\)?$/s;
 const frameStart = /\n(?=\s+at )/;
@@ -27,9 +27,9 @@ export interface WasmFrame {
 
 /**
  * Returns the names of the guest's functions on the stack of `error`, the innermost first; at most stackLimits.frames,
- * each with `(FILE:LINE)` where the module tells it. Empty for an error that was made elsewhere. `module` is the rewritten
- * module; `imported`, `functions`: functions that the pushed one imports and has, imported ones included (absent: as many as
- * there are): those behind are the meter's, and left out.
+ * each with `(FILE:LINE)` where the module tells it. Empty for an error that was made elsewhere. `module` is the
+ * rewritten module; `imported`, `functions`: functions that the pushed one imports and has, imported ones included
+ * (absent: as many as there are): those behind are the meter's, and left out.
  */
 export function wasmStack(
   error: unknown,

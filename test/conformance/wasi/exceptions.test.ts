@@ -1,6 +1,6 @@
 /**
- * What clang makes of C++ exceptions and of setjmp, in both forms of WebAssembly's exceptions: throws through frames with
- * destructors, rethrows, jumps. fixtures/guests/wasi/throws.cc and jumps.c say what the programs do.
+ * What clang makes of C++ exceptions and of setjmp, in both forms of WebAssembly's exceptions: throws through frames
+ * with destructors, rethrows, jumps. fixtures/guests/wasi/throws.cc and jumps.c say what the programs do.
  */
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';

@@ -100,7 +100,10 @@ describe('a file', () => {
 describe('paths', () => {
   const out = 'not-permitted';
   const follow = ['symlink-follow'];
-  /** Function, paths and flags after the directory, and the error. `up` is a symbolic link to `..`, `self` one to itself. */
+  /**
+   * Function, paths and flags after the directory, and the error. `up` is a symbolic link to `..`, `self` one to
+   * itself.
+   */
   const cases: readonly (readonly [string, readonly unknown[], string])[] = [
     ...['..', '/', 'up/x', '../tmp/x', '/etc/passwd'].flatMap((path): (readonly [string, unknown[], string])[] => [
       ['create-directory-at', [path], out],

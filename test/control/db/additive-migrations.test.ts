@@ -1,6 +1,6 @@
 /**
- * A migration runs while controls of the version before still work (docs/cluster.md, upgrading): whatever those read and
- * write must go on to work. So a migration adds tables, and columns that may be left out; it takes nothing away.
+ * A migration runs while controls of the version before still work (docs/cluster.md, upgrading): whatever those read
+ * and write must go on to work. So a migration adds tables, and columns that may be left out; it takes nothing away.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

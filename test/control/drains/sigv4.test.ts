@@ -1,4 +1,7 @@
-/** Signatures of requests to S3: the examples that AWS publishes ("Signature Calculations for the Authorization Header"). */
+/**
+ * Signatures of requests to S3: the examples that AWS publishes ("Signature Calculations for the Authorization
+ * Header").
+ */
 import { expect, it } from 'vitest';
 import { encoded, signS3 } from '../../../src/control/drains/sigv4.ts';
 

@@ -29,8 +29,8 @@ async function fleetWith(count: number, codeBytes: number): Promise<TestFleet> {
 }
 
 /**
- * Starts a fleet with the Deployments of fleetWith, which gets the code of `gatedLabel`, or any code, only when `opened` is
- * resolved.
+ * Starts a fleet with the Deployments of fleetWith, which gets the code of `gatedLabel`, or any code, only when
+ * `opened` is resolved.
  */
 async function gatedFleet(count: number, gatedLabel: string | null = null) {
   const fleet = await fleetWith(count, MIB);

@@ -1,4 +1,6 @@
-/** Clients of git as people use them: shallow and partial clones, old histories, version 2, a password at the prompt. */
+/**
+ * Clients of git as people use them: shallow and partial clones, old histories, version 2, a password at the prompt.
+ */
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';

@@ -1,4 +1,6 @@
-/** What every version of the port LogFeed promises beyond test/control/logs: expired cursors, searches, two controls. */
+/**
+ * What every version of the port LogFeed promises beyond test/control/logs: expired cursors, searches, two controls.
+ */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { queryLimits } from '../../../src/control/logs/log-query.ts';
 import { LogStore } from '../../../src/control/logs/log-store.ts';

@@ -1,6 +1,6 @@
 /**
- * What the port LogSink promises: `promises` for every version, then what the store of control adds. A third version is one
- * more call of `promises`.
+ * What the port LogSink promises: `promises` for every version, then what the store of control adds. A third version is
+ * one more call of `promises`.
  */
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';

@@ -1,4 +1,6 @@
-/** What an answer of a runner means for a delivery: dealt with, failed, or not begun. A real server plays the runner. */
+/**
+ * What an answer of a runner means for a delivery: dealt with, failed, or not begun. A real server plays the runner.
+ */
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';

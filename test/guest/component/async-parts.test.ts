@@ -1,6 +1,6 @@
 /**
- * Asynchronous calls of the host by parts of a composed component: an event is stored in the memory of the part that gets
- * it, with the realloc of that part, whichever function delivers it.
+ * Asynchronous calls of the host by parts of a composed component: an event is stored in the memory of the part that
+ * gets it, with the realloc of that part, whichever function delivers it.
  */
 import { describe, expect, it } from 'vitest';
 import { linkComponent } from '../../../src/guest/component/link.ts';
@@ -69,8 +69,8 @@ interface PartShape {
 }
 
 /**
- * Returns a part. `outer` imports `f`, which its `run` can call, and is a program that is lifted with a callback and names
- * no memory; else the part exports its `run` as `f`.
+ * Returns a part. `outer` imports `f`, which its `run` can call, and is a program that is lifted with a callback and
+ * names no memory; else the part exports its `run` as `f`.
  */
 function part(kind: 'inner' | 'outer', { pages, address, functions, body }: PartShape): Uint8Array {
   const isOuter = kind === 'outer';
@@ -136,7 +136,9 @@ interface Seen {
   readonly pointer?: number;
 }
 
-/** Runs a linked component with a host that notes calls, and asks for 8 bytes after each error-context.debug-message. */
+/**
+ * Runs a linked component with a host that notes calls, and asks for 8 bytes after each error-context.debug-message.
+ */
 function calls(bytes: Uint8Array): readonly Seen[] {
   const seen: Seen[] = [];
   let window: readonly number[] = [];

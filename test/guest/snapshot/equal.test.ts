@@ -1,6 +1,6 @@
 /**
- * A call from a snapshot and a call that runs the start-up itself must not be told apart; nor must the ten-thousandth life
- * of a slot and the first. Random modules: FUZZ_MINUTES for longer, FUZZ_SEED to repeat.
+ * A call from a snapshot and a call that runs the start-up itself must not be told apart; nor must the ten-thousandth
+ * life of a slot and the first. Random modules: FUZZ_MINUTES for longer, FUZZ_SEED to repeat.
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';

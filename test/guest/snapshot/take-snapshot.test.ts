@@ -1,4 +1,6 @@
-/** Snapshots: a start-up runs once, and every call begins where it has ended. What cannot be held is refused by name. */
+/**
+ * Snapshots: a start-up runs once, and every call begins where it has ended. What cannot be held is refused by name.
+ */
 import { describe, expect, it } from 'vitest';
 import { fixture, runGuest, runVetted, text } from '../../support/run-guest.ts';
 import { filesOf, take } from '../../support/snapshots.ts';

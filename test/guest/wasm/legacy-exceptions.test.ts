@@ -1,8 +1,8 @@
 /**
  * The rules of the older form of exceptions (try, catch, catch_all, delegate, rethrow), one by one from the text of the
- * proposal "Exception handling, legacy": what a valid module is, and what it does. The engine must give what the text says,
- * and the rewritten module the same, at the same gas however gas is granted. The other form has the specification's own
- * scripts (spec.test.ts); random programs of both are in exceptions.test.ts.
+ * proposal "Exception handling, legacy": what a valid module is, and what it does. The engine must give what the text
+ * says, and the rewritten module the same, at the same gas however gas is granted. The other form has the
+ * specification's own scripts (spec.test.ts); random programs of both are in exceptions.test.ts.
  */
 import { describe, expect, test } from 'vitest';
 import { rewriteModule } from '../../../src/guest/wasm/rewrite.ts';

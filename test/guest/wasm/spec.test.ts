@@ -9,8 +9,9 @@ import { type Outcome, plainWorld, rewrittenWorld, runScript, scripts } from '..
 const slices = [1, 97, 5_000_000];
 
 /**
- * Number of commands, by script, that end otherwise with a reserve of one page: because an access between memory.size and the end
- * of the reserve does not trap, or because another module imports the memory and sees it whole. All others end as without.
+ * Number of commands, by script, that end otherwise with a reserve of one page: because an access between memory.size
+ * and the end of the reserve does not trap, or because another module imports the memory and sees it whole. All others
+ * end as without.
  */
 const differentWithReserve: Readonly<Record<string, number>> = {
   'core/address': 4,
@@ -28,7 +29,9 @@ const differentWithReserve: Readonly<Record<string, number>> = {
   'core/traps': 14,
 };
 
-/** Why the plain engine itself does not do what a script wants, by the script's words for the error or what happened. */
+/**
+ * Why the plain engine itself does not do what a script wants, by the script's words for the error or what happened.
+ */
 const plainFailures: Readonly<Record<string, string>> = {
   'zero byte expected': 'since then, the byte is the index of a memory',
   'unknown global': 'since then, constant expressions may name any global in front of them',

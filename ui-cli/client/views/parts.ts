@@ -1,6 +1,6 @@
 /**
- * Parts of the schemas of this folder, which check the API's nouns (src/protocol/views.ts) once, when answers arrive. Unknown
- * keys are ignored: a newer server may send more.
+ * Parts of the schemas of this folder, which check the API's nouns (src/protocol/views.ts) once, when answers arrive.
+ * Unknown keys are ignored: a newer server may send more.
  */
 import * as z from 'zod/mini';
 

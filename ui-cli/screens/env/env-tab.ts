@@ -1,6 +1,6 @@
 /**
- * Shows and sets variables of a handler, or those that a preview lays over them. Values are masked; `v` reveals one that was
- * just typed here.
+ * Shows and sets variables of a handler, or those that a preview lays over them. Values are masked; `v` reveals one
+ * that was just typed here.
  */
 import type { VariableView } from '../../../src/protocol/views.ts';
 import type { Binding } from '../../frame/bindings.ts';

@@ -11,8 +11,8 @@ export interface TabPiece {
 const tallRows = 20;
 
 /**
- * Returns the rows of the bar: ` 1 overview [2 logs] 3 deployments `, when that is too wide closer together, in two rows
- * if the terminal is tall, else one row in which the tabs that are not open are their keys.
+ * Returns the rows of the bar: ` 1 overview [2 logs] 3 deployments `, when that is too wide closer together, in two
+ * rows if the terminal is tall, else one row in which the tabs that are not open are their keys.
  */
 export function tabBar(open: TabName, size: Size): readonly (readonly TabPiece[])[] {
   const { columns, rows } = size;

@@ -1,7 +1,7 @@
 /**
  * Reads the filter that is typed under a log. Words `field:NAME=VALUE` (or `field:NAME`; with spaces in it
- * `field:"NAME=VALUE"`, where `""` stands for a quotation mark) and `status:404` (or `status:5xx`) are conditions; the rest is a
- * text that the row contains, in any case.
+ * `field:"NAME=VALUE"`, where `""` stands for a quotation mark) and `status:404` (or `status:5xx`) are conditions; the
+ * rest is a text that the row contains, in any case.
  */
 import { hasField } from '../../../src/protocol/log-fields.ts';
 import type { InvocationRecord, LogLine } from '../../../src/protocol/nouns.ts';

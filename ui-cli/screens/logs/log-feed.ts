@@ -25,7 +25,9 @@ export class LogFeed {
   dropped = 0;
   readonly #app: App;
   readonly #handler: string;
-  /** Slug of the preview whose lines are shown; null: all lines. Calls are not shown then: they do not name a preview. */
+  /**
+   * Slug of the preview whose lines are shown; null: all lines. Calls are not shown then: they do not name a preview.
+   */
   readonly #preview: string | null;
   /** Is called for every frame, so it must be cheap. */
   readonly #pushed: () => void;

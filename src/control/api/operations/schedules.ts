@@ -1,4 +1,7 @@
-/** Operations on a handler's schedules: show, run now, pause (docs/schedules.md); pushes make the schedules. And its asynchronous calls. */
+/**
+ * Operations on a handler's schedules: show, run now, pause (docs/schedules.md); pushes make the schedules. And its
+ * asynchronous calls.
+ */
 import { z } from 'zod';
 import { PlatformError } from '../../../protocol/errors.ts';
 import { callStates } from '../../../protocol/nouns.ts';

@@ -1,6 +1,6 @@
 /**
- * Adds an index that leads from handler to handler with waiting calls, and within a handler from one waiting call to the
- * next; puts the state into the index on groups of messages.
+ * Adds an index that leads from handler to handler with waiting calls, and within a handler from one waiting call to
+ * the next; puts the state into the index on groups of messages.
  */
 import { type Kysely, sql } from 'kysely';
 import type { Migration } from 'kysely/migration';

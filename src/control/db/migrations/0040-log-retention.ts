@@ -1,4 +1,7 @@
-/** Adds how long and how much of a handler's log is kept, where its owner has set that (src/control/logs/log-keeping.ts). */
+/**
+ * Adds how long and how much of a handler's log is kept, where its owner has set that
+ * (src/control/logs/log-keeping.ts).
+ */
 import type { Kysely } from 'kysely';
 import type { Migration } from 'kysely/migration';
 

@@ -1,4 +1,7 @@
-/** Says of Deployments of components whether a later linker than that of their push has linked them anew, or refuses them. */
+/**
+ * Says of Deployments of components whether a later linker than that of their push has linked them anew, or refuses
+ * them.
+ */
 import type { Kysely } from 'kysely';
 import type { Migration } from 'kysely/migration';
 

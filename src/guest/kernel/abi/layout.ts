@@ -1,7 +1,7 @@
 /**
  * Opens the descriptors of a Process before its guest runs: 0, 1 and 2 for WASI and Dagger, then the preopens of WASI.
- * CommonWA opens standard streams by calls (io_get_*), the first descriptor of Land is 0, and h has none. Components have
- * handles instead, which they get by calls (get-stdout, get-directories).
+ * CommonWA opens standard streams by calls (io_get_*), the first descriptor of Land is 0, and h has none. Components
+ * have handles instead, which they get by calls (get-stdout, get-directories).
  */
 import type { InstancePlan } from '../../../protocol/module.ts';
 import type { Process } from '../process.ts';

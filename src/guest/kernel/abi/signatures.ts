@@ -1,6 +1,7 @@
 /**
- * Writes and reads the signatures of ABIs as text. A vet child checks and measures modules and runs no guest, so it needs
- * the signatures of system calls alone, and reads them from one file (module-signatures.ts) in place of all that the rows use.
+ * Writes and reads the signatures of ABIs as text. A vet child checks and measures modules and runs no guest, so it
+ * needs the signatures of system calls alone, and reads them from one file (module-signatures.ts) in place of all that
+ * the rows use.
  */
 import type { ValType } from '../../../protocol/module.ts';
 import type { AbiName } from '../../../protocol/nouns.ts';

@@ -1,8 +1,9 @@
 /**
  * Passes results of any length to a component. A list needs memory that the guest allocates, and a host function cannot
  * call the guest: a JavaScript frame below the guest would forbid it to suspend. So the host function only notes the
- * allocations that it needs, and returns. Code of the linker (src/guest/component/glue-pieces.ts) then asks `next-allocation` for an
- * allocation, calls the guest's `realloc` and passes the pointer to `put`, until `next` returns 0.
+ * allocations that it needs, and returns. Code of the linker (src/guest/component/glue-pieces.ts) then asks
+ * `next-allocation` for an allocation, calls the guest's `realloc` and passes the pointer to `put`, until `next`
+ * returns 0.
  */
 import { listBytesMax } from '../../component/flatten.ts';
 import { GuestFault, type GuestMemory } from '../memory.ts';
@@ -57,8 +58,8 @@ export class Allocations {
   }
 
   /**
-   * Returns the next allocation for code of linker version 11 and below: bytes × 4 + log2 of the alignment. Returns 0 if
-   * none is left. Such code allocates nothing for an empty list, whose pointer is its alignment.
+   * Returns the next allocation for code of linker version 11 and below: bytes × 4 + log2 of the alignment. Returns 0
+   * if none is left. Such code allocates nothing for an empty list, whose pointer is its alignment.
    */
   nextBefore12(): number {
     for (let empty = this.#queue[this.#at]; empty?.bytes === 0; empty = this.#queue[this.#at]) {

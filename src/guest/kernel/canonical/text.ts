@@ -15,7 +15,9 @@ export function textAlignment(encoding: TextEncoding): 1 | 2 {
   return encoding === 'utf8' ? 1 : 2;
 }
 
-/** Returns the size of a string of `length` code units, as memory has that number. Throws GuestFault above listBytesMax. */
+/**
+ * Returns the size of a string of `length` code units, as memory has that number. Throws GuestFault above listBytesMax.
+ */
 export function textBytes(length: number, encoding: TextEncoding): number {
   const units = encoding === 'latin1+utf16' ? (length & ~wideTag) >>> 0 : length >>> 0;
   const bytes = isWide(length, encoding) ? units * 2 : units;
@@ -30,8 +32,8 @@ function isWide(length: number, encoding: TextEncoding): boolean {
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true });
 
 /**
- * Returns the text of `bytes`. `length` is the number of code units, as memory has it. Throws GuestFault for bytes that are
- * not UTF-8, and for half a surrogate pair.
+ * Returns the text of `bytes`. `length` is the number of code units, as memory has it. Throws GuestFault for bytes that
+ * are not UTF-8, and for half a surrogate pair.
  */
 export function decodeText(bytes: Uint8Array, length: number, encoding: TextEncoding): string {
   if (encoding === 'utf8') {

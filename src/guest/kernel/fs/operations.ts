@@ -96,8 +96,8 @@ export function makeDirectory(base: DirectoryNode, path: string): number {
 }
 
 /**
- * Makes a symbolic link to `target`, which is stored unchanged. Returns 0 or an Errno: outside for a target that can only
- * lead out of `base`.
+ * Makes a symbolic link to `target`, which is stored unchanged. Returns 0 or an Errno: outside for a target that can
+ * only lead out of `base`.
  */
 export function makeSymlink(base: DirectoryNode, path: string, target: string): number {
   if (target === '') return Errno.notFound;

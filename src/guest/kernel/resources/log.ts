@@ -1,6 +1,6 @@
 /**
- * Opens `log:` and `log://?prefix=P&level=L`: each written line becomes a LogLine of level info, or L (a level's name or
- * number). A read returns 0 bytes, as a success.
+ * Opens `log:` and `log://?prefix=P&level=L`: each written line becomes a LogLine of level info, or L (a level's name
+ * or number). A read returns 0 bytes, as a success.
  */
 import { KIB } from '../../../protocol/limits.ts';
 import { levelByName, logLevels } from '../../../protocol/nouns.ts';

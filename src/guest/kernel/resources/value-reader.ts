@@ -1,4 +1,7 @@
-/** Reads a value that is wholly known, then returns the end, for meta: and kv:, and standard input that is given as bytes. */
+/**
+ * Reads a value that is wholly known, then returns the end, for meta: and kv:, and standard input that is given as
+ * bytes.
+ */
 import { Errno } from '../errno.ts';
 
 export class ValueReader {

@@ -1,6 +1,6 @@
 /**
- * Chooses the entry point of a module: `_start`, else `handle`, else `main`, else `cwa_main`, else `h`. That of a component
- * is chosen in src/guest/component/entry-points.ts, which makes `_start` of it.
+ * Chooses the entry point of a module: `_start`, else `handle`, else `main`, else `cwa_main`, else `h`. That of a
+ * component is chosen in src/guest/component/entry-points.ts, which makes `_start` of it.
  */
 import type { InstancePlan } from '../../../protocol/module.ts';
 import type { AbiName } from '../../../protocol/nouns.ts';

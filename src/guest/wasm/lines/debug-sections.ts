@@ -1,6 +1,6 @@
 /**
- * Finds the custom sections of a module that bring source lines, without what reads them: most modules have none, and the
- * readers of DWARF and source maps are loaded only for those that do.
+ * Finds the custom sections of a module that bring source lines, without what reads them: most modules have none, and
+ * the readers of DWARF and source maps are loaded only for those that do.
  */
 import { ByteReader } from '../format/reader.ts';
 
@@ -11,7 +11,9 @@ export function mayHaveLines(bytes: Uint8Array, map: Uint8Array | null): boolean
   return customs.has('.debug_line') || customs.has('sourceMappingURL');
 }
 
-/** Returns the URL of a module's source map, from its custom section `sourceMappingURL`; null without one. Never throws. */
+/**
+ * Returns the URL of a module's source map, from its custom section `sourceMappingURL`; null without one. Never throws.
+ */
 export function readSourceMapUrl(bytes: Uint8Array): string | null {
   return sourceMapUrl(readDebugSections(bytes).customs);
 }
@@ -31,7 +33,9 @@ export interface DebugSections {
 /** Most custom sections that are looked at. */
 const customsMax = 1_000;
 
-/** Reads which sections say something of source lines. What lies behind a malformed place is not found. Never throws. */
+/**
+ * Reads which sections say something of source lines. What lies behind a malformed place is not found. Never throws.
+ */
 export function readDebugSections(bytes: Uint8Array): DebugSections {
   const customs = new Map<string, Uint8Array>();
   let code: Uint8Array | null = null;

@@ -15,8 +15,8 @@ const dwarf64 = 0xffff_ffff;
 const lookUpsMax = 65_536;
 
 /**
- * Adds the rows of all units. Addresses are offsets in the payload of the code section (DWARF for WebAssembly). Of a unit
- * that makes no sense it keeps the rows before the malformed place. Never throws.
+ * Adds the rows of all units. Addresses are offsets in the payload of the code section (DWARF for WebAssembly). Of a
+ * unit that makes no sense it keeps the rows before the malformed place. Never throws.
  */
 export function dwarfLines(sections: DwarfSections, rows: SourceRows): void {
   const line = sections.line.subarray(0, lineBytesMax);

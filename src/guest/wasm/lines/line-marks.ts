@@ -1,7 +1,10 @@
 /** Follows the meter through the code: which source line each place of the rewritten code comes from. */
 import type { SourceLines } from './rows.ts';
 
-/** Takes note of how the emitter moves code. Offsets in the pushed module are bytes from its start; those in the body, bytes from its start. */
+/**
+ * Takes note of how the emitter moves code. Offsets in the pushed module are bytes from its start; those in the body,
+ * bytes from its start.
+ */
 export interface MoveSink {
   /** Notes that bytes `from` to `to` of the pushed module are copied to `at` in the body. */
   copied(from: number, to: number, at: number): void;

@@ -10,8 +10,8 @@ import type { LineMarks } from './line-marks.ts';
 export const lineSection = 'trisiel.lines';
 
 /**
- * Writes the custom section with the source lines of `marks` to `writer`. `codeStart`: offset in bytes of the payload of the
- * rewritten code section in the file.
+ * Writes the custom section with the source lines of `marks` to `writer`. `codeStart`: offset in bytes of the payload
+ * of the rewritten code section in the file.
  */
 export function writeLineTable(writer: ByteWriter, marks: LineMarks, codeStart: number): void {
   const { offsets, places, files } = marks;

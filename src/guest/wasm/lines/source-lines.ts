@@ -1,6 +1,6 @@
 /**
- * Finds which source line each instruction of a pushed module comes from: in DWARF, else in a source map. Nothing of this
- * is needed to run the module, so bytes that make no sense have no lines and are no error.
+ * Finds which source line each instruction of a pushed module comes from: in DWARF, else in a source map. Nothing of
+ * this is needed to run the module, so bytes that make no sense have no lines and are no error.
  */
 import { readDebugSections, sourceMapUrl } from './debug-sections.ts';
 import { dwarfLines } from './dwarf.ts';

@@ -1,4 +1,7 @@
-/** Reads source maps of version 3 (ECMA-426). The generated line of a module is its first, the column an offset in its file. */
+/**
+ * Reads source maps of version 3 (ECMA-426). The generated line of a module is its first, the column an offset in its
+ * file.
+ */
 import { type SourceRows, sourceLineLimits } from './rows.ts';
 
 const dataUrl = /^data:application\/json(?:;charset=[\w-]+)?(;base64)?,/i;
@@ -12,8 +15,8 @@ export function inlineSourceMap(url: string | null): Uint8Array | null {
 }
 
 /**
- * Adds the rows of a source map, or of the parts of one (`sections`, ECMA-426 "Index source map"). `codeStart`: offset of the
- * payload of the code section in the module's file. Throws for what is no source map.
+ * Adds the rows of a source map, or of the parts of one (`sections`, ECMA-426 "Index source map"). `codeStart`: offset
+ * of the payload of the code section in the module's file. Throws for what is no source map.
  */
 export function sourceMapLines(map: Uint8Array, codeStart: number, rows: SourceRows): void {
   if (map.length > sourceLineLimits.mapBytes) return;
@@ -46,8 +49,8 @@ function partOf(section: unknown): readonly MapPart[] {
 }
 
 /**
- * Adds the rows of a map without parts. `start`, `end`: offsets in the payload of the code section at which the map's first
- * column stands, and from which on its rows do not count.
+ * Adds the rows of a map without parts. `start`, `end`: offsets in the payload of the code section at which the map's
+ * first column stands, and from which on its rows do not count.
  */
 function addRows(
   map: Readonly<Record<string, unknown>>,

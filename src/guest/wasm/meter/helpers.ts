@@ -7,9 +7,9 @@
  *
  * `$left` counts down, and is ahead by the credit of the place (placement.ts). Code that finds `$left + credit < 0`
  * calls `$slow(credit)`; the host sees the counter with the credit added and answers with the new value, negative to
- * refuse. The counter cannot have wrapped by then: between two checks at most `uncheckedMax` and `creditMax` are charged
- * per active call, and in the last one two runs (emit.ts); a stack of 1 MiB holds some 25,000 calls, and a single charge
- * is below 2^30.
+ * refuse. The counter cannot have wrapped by then: between two checks at most `uncheckedMax` and `creditMax` are
+ * charged per active call, and in the last one two runs (emit.ts); a stack of 1 MiB holds some 25,000 calls, and a
+ * single charge is below 2^30.
  *
  * `$reserve` is the number of pages at the end of the memory that the guest has not grown into yet: the host makes a
  * memory larger than the module asks for and sets it. `memory.size` gives the difference; `memory.grow` takes pages out
@@ -162,8 +162,8 @@ function accessOutside(writer: ByteWriter): void {
 
 /**
  * Writes code that grows the memory by local `pages`, out of the reserve as far as possible, and sets local `before` to
- * the size before. If growing fails, `before` is -1 and `pages` 0: nothing is charged, but the check that follows a charge
- * has to be made, for a loop may have no other. Growing touches no page.
+ * the size before. If growing fails, `before` is -1 and `pages` 0: nothing is charged, but the check that follows a
+ * charge has to be made, for a loop may have no other. Growing touches no page.
  */
 function growMemory(
   writer: ByteWriter,
@@ -255,8 +255,8 @@ function writeSettle(writer: ByteWriter, indices: HelperIndices): void {
 }
 
 /**
- * Writes code that charges `unit` times local `rest`, at most chargeMax at a time, with a check after each and one check at
- * least. Local `credit` holds the credit; local `rest` is overwritten.
+ * Writes code that charges `unit` times local `rest`, at most chargeMax at a time, with a check after each and one
+ * check at least. Local `credit` holds the credit; local `rest` is overwritten.
  */
 function chargeLocal(
   writer: ByteWriter,

@@ -1,4 +1,6 @@
-/** Decides, where a branch goes back to the head of a loop, whether the loop is counted, and notes it in the loop table. */
+/**
+ * Decides, where a branch goes back to the head of a loop, whether the loop is counted, and notes it in the loop table.
+ */
 import type { ControlStack } from './control-stack.ts';
 import type { CountedLoopFinder, Found, LoopOffsets, Test } from './counted-loops.ts';
 import type { EditList } from './edits.ts';

@@ -9,9 +9,9 @@
  * Every edge of the control flow graph carries a credit, the gas that has been paid ahead when control passes over it.
  * A node with credit `before` on the way in and `after` on the way out charges `weight + after - before`, which may be
  * negative. Along any path the credits cancel, so what has been charged at any edge is what has been executed plus the
- * credit there. The credit is 0 where a function is left; where it is entered it is 0 or what all its callers pay ahead,
- * the least gas that it can use (entry-credits.ts). So **what a call has used when it returns is exact**, and a check
- * knows the credit of its place: it compares with that, not with 0, and is exact as well.
+ * credit there. The credit is 0 where a function is left; where it is entered it is 0 or what all its callers pay
+ * ahead, the least gas that it can use (entry-credits.ts). So **what a call has used when it returns is exact**, and a
+ * check knows the credit of its place: it compares with that, not with 0, and is exact as well.
  *
  * All edges out of one node carry the same credit, and so do all edges into one node (the charge stands inside the
  * node), so edges fall into classes; each class has one credit, and a node links two classes. A node charges nothing
@@ -21,8 +21,8 @@
  * counters: Ball and Larus, Optimally profiling and tracing programs, 1994).
  *
  * Credits are never negative, so nothing is charged too late, and never above `creditMax`. Where an instruction other
- * than `unreachable` traps, or a host function ends the invocation, the charges stay ahead, by less than that and a node
- * for each active call; by the same on every run. (A count in a local is lost then: emit.ts.)
+ * than `unreachable` traps, or a host function ends the invocation, the charges stay ahead, by less than that and a
+ * node for each active call; by the same on every run. (A count in a local is lost then: emit.ts.)
  */
 import { grown, grownBytes } from './columns.ts';
 

@@ -20,7 +20,9 @@ import {
 } from './sections.ts';
 import { resumeName, startUpNames, takesNothing } from './start-up.ts';
 
-/** Value of a mutable global. Floats as their bits, a v128 as its two halves, the lower first; funcref: function index. */
+/**
+ * Value of a mutable global. Floats as their bits, a v128 as its two halves, the lower first; funcref: function index.
+ */
 export type GlobalValue =
   | { readonly type: 'i32' | 'f32'; readonly bits: number }
   | { readonly type: 'i64' | 'f64'; readonly bits: bigint }

@@ -1,4 +1,6 @@
-/** Reading of arguments and writing of results: CanonicalABI.md "Loading", "Storing", "Flat Lifting", "Flat Lowering". */
+/**
+ * Reading of arguments and writing of results: CanonicalABI.md "Loading", "Storing", "Flat Lifting", "Flat Lowering".
+ */
 import { describe, expect, it } from 'vitest';
 import {
   asyncFunc,
@@ -35,7 +37,9 @@ function makeGuest(): Process {
 
 type Core = number | bigint;
 
-/** Calls a row of `type` whose result is `returned`; gives the arguments that it got, and what the core call returned. */
+/**
+ * Calls a row of `type` whose result is `returned`; gives the arguments that it got, and what the core call returned.
+ */
 function call(guest: Process, type: FunctionType, args: readonly Core[], returned?: unknown) {
   const got: unknown[] = [];
   const row = witRow('f', type, (_guest, ...values) => {

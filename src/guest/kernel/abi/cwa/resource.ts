@@ -29,8 +29,8 @@ export const resourceOpen = cwaRow({
 });
 
 /**
- * Reads up to `data_len` bytes to `data_ptr`. Returns the number of bytes read, and writes no byte beyond it. Waits until
- * there is something to read.
+ * Reads up to `data_len` bytes to `data_ptr`. Returns the number of bytes read, and writes no byte beyond it. Waits
+ * until there is something to read.
  *
  * Errors: -5 the end; -2 no such descriptor.
  */

@@ -17,8 +17,8 @@ const descriptorPattern = /^fd:\/\/(\d{1,9})$/;
  * Opens the NUL-terminated URL at `url_ptr` for reading and writing. Returns its descriptor, the lowest free number.
  * `flags` is ignored. `fd://N` opens the Resource of descriptor N again.
  *
- * Errors: -2 the URL is outside the memory, has no NUL, is not UTF-8 or longer than 4,096 bytes; -1 no URL, or it cannot
- * be opened; -3 an unknown scheme. A URL that the policy forbids ends the Process.
+ * Errors: -2 the URL is outside the memory, has no NUL, is not UTF-8 or longer than 4,096 bytes; -1 no URL, or it
+ * cannot be opened; -3 an unknown scheme. A URL that the policy forbids ends the Process.
  */
 const open = row('open', ['url_ptr', 'flags'], (guest, pointer) => {
   const url = cString(guest, pointer);

@@ -59,8 +59,8 @@ export const fdWrite = wasiRow(
 );
 
 /**
- * Reads into the `iovs_len` buffers at `iovs` from the file's byte `offset` on. Writes the number of bytes read (u32) to
- * `nread`, 0 at the end. Leaves the file's position alone.
+ * Reads into the `iovs_len` buffers at `iovs` from the file's byte `offset` on. Writes the number of bytes read (u32)
+ * to `nread`, 0 at the end. Leaves the file's position alone.
  *
  * Errors: spipe a stream; badf not open for reading.
  */
@@ -235,8 +235,8 @@ export function receive(guest: Process, resource: Resource, iovecs: readonly Iov
 }
 
 /**
- * Writes to a file or a stream, as its flags require. Returns the number of bytes written; an Errno; or `again`, with the
- * nonblock flag, when there is no room now.
+ * Writes to a file or a stream, as its flags require. Returns the number of bytes written; an Errno; or `again`, with
+ * the nonblock flag, when there is no room now.
  */
 export function send(guest: Process, resource: Resource, iovecs: readonly Iovec[]): MaybePromise<number> {
   if (resource instanceof OpenFile) {
@@ -311,8 +311,8 @@ function atOffset(
 }
 
 /**
- * Writes `result` of receive or send to `pointer` as a u32, 0 for Errno.end. Returns an errno of WASI: success, or that of
- * `result`, with nothing written.
+ * Writes `result` of receive or send to `pointer` as a u32, 0 for Errno.end. Returns an errno of WASI: success, or that
+ * of `result`, with nothing written.
  */
 export function putCount(guest: Process, pointer: number, result: number): number {
   if (result === again) return Wasi.again;

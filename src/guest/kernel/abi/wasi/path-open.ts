@@ -21,8 +21,8 @@ const symlinkFollow = 1;
  * `net/SCHEME/REST` below the preopen `/` opens `SCHEME://REST`.
  *
  * Errors: notcapable rights that the directory does not pass on; perm a path that leads out of it, or truncate without
- * the right to set sizes; noent, exist, isdir, notdir, loop, mfile, rofs as in POSIX. A URL that the policy forbids ends
- * the Process.
+ * the right to set sizes; noent, exist, isdir, notdir, loop, mfile, rofs as in POSIX. A URL that the policy forbids
+ * ends the Process.
  */
 export const pathOpen = wasiRow(
   'path_open',

@@ -88,7 +88,8 @@ function readSubscriptions(
       const timeout = view.getBigUint64(clock + 8, true);
       const isAbsolute = (view.getUint16(clock + 24, true) & absoluteTime) !== 0;
       const asked = view.getUint32(clock, true);
-      // A step of the wall clock must not change how long a guest sleeps (POSIX, clock_nanosleep); wasi-libc sleeps by it.
+      // A step of the wall clock must not change how long a guest sleeps (POSIX, clock_nanosleep); wasi-libc sleeps by
+      // it.
       const clockId = asked === ClockId.realtime && !isAbsolute ? ClockId.monotonic : asked;
       const now = clockNs(guest, clockId);
       if (now === null) return { ...none, error: Wasi.inval };

@@ -61,7 +61,9 @@ export class CopyEnd extends Waitable implements End {
     return this.#state === 'idle' && this.isInSet && !this.hasEvent;
   }
 
-  /** Tells the guest that the other end has been dropped, unless an event that says so or the end of a copy is there. */
+  /**
+   * Tells the guest that the other end has been dropped, unless an event that says so or the end of a copy is there.
+   */
   otherDropped(): void {
     if (this.#state === 'done' || this.hasEvent) return;
     this.happen(() => {
@@ -94,8 +96,8 @@ export class CopyEnd extends Waitable implements End {
   }
 
   /**
-   * Cancels the copy in progress, of which a part may have been copied. Its event exists when this returns, and the caller
-   * takes it at once. Throws GuestFault if no copy is in progress.
+   * Cancels the copy in progress, of which a part may have been copied. Its event exists when this returns, and the
+   * caller takes it at once. Throws GuestFault if no copy is in progress.
    */
   cancel(): void {
     if (this.#state !== 'copying')

@@ -8,8 +8,9 @@ import { Subtask } from './subtask.ts';
 const handleWork = 64;
 
 /**
- * Returns whether a call of the host is in progress, or a copy whose other end the host has, or whether the guest waits for the
- * host to drop such an end. All other events come from code of the guest. Counts host work for each handle of the guest.
+ * Returns whether a call of the host is in progress, or a copy whose other end the host has, or whether the guest waits
+ * for the host to drop such an end. All other events come from code of the guest. Counts host work for each handle of
+ * the guest.
  */
 export function mayHostWake(guest: Process): boolean {
   const { handles } = guest.component;

@@ -1,15 +1,23 @@
-/** Types of the values of streams and futures that the guest may copy: primitive ones, bytes, and those of the host's interfaces. */
+/**
+ * Types of the values of streams and futures that the guest may copy: primitive ones, bytes, and those of the host's
+ * interfaces.
+ */
 import { elementName, otherElement } from '../../../component/element-name.ts';
 import { list, type WitType } from '../../../component/wit.ts';
 import type { Element } from './shared.ts';
 
 const elements = new Map<string, Element>();
-/** Whether all tables have been made. Types that guests bring are not kept: a runner would keep those of all components. */
+/**
+ * Whether all tables have been made. Types that guests bring are not kept: a runner would keep those of all components.
+ */
 let isComplete = false;
 /** Elements by the objects that describe their types: finding the name of a type takes a hash. */
 const ofObjects = new WeakMap<object, Element>();
 
-/** Returns the element of `type`. Tables of host functions call this when they are made, and functions for types of guests. */
+/**
+ * Returns the element of `type`. Tables of host functions call this when they are made, and functions for types of
+ * guests.
+ */
 export function elementFor(type: WitType | null): Element {
   if (typeof type !== 'object' || type === null) return elementNamed(type);
   let element = ofObjects.get(type);

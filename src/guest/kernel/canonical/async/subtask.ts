@@ -41,7 +41,9 @@ export class Subtask extends Waitable {
     return this.#isDelivered;
   }
 
-  /** Ends the call; `store` writes its result when the guest learns of it. Returns false for a call that was cancelled. */
+  /**
+   * Ends the call; `store` writes its result when the guest learns of it. Returns false for a call that was cancelled.
+   */
   returned(store: () => void): boolean {
     if (this.#isResolved) return false;
     this.#resolve(subtaskState.returned, store);
@@ -49,8 +51,8 @@ export class Subtask extends Waitable {
   }
 
   /**
-   * Cancels the call; if it has returned, its result stays. Its event exists when this returns. Throws GuestFault if the
-   * guest has learned of the end.
+   * Cancels the call; if it has returned, its result stays. Its event exists when this returns. Throws GuestFault if
+   * the guest has learned of the end.
    */
   cancel(): void {
     if (this.#isDelivered) throw new GuestFault('a call is cancelled whose end is known');

@@ -1,4 +1,7 @@
-/** A call of one part of a composed component by another of which one side is asynchronous, and what its caller holds of it. */
+/**
+ * A call of one part of a composed component by another of which one side is asynchronous, and what its caller holds of
+ * it.
+ */
 import { GuestFault } from '../../memory.ts';
 import type { Wakeup } from '../../net/wakeup.ts';
 import { Loans } from '../handles.ts';

@@ -31,7 +31,8 @@ const nextAllocation = witRow(
 const next = witRow('next', func({}, 'u32'), (guest: Process) => guest.component.allocations.nextBefore12(), inRealloc);
 
 /**
- * Takes the pointer to the allocation that next-allocation has returned. Traps if it lies outside of the memory, or is not aligned.
+ * Takes the pointer to the allocation that next-allocation has returned. Traps if it lies outside of the memory, or is
+ * not aligned.
  */
 const put = witRow(
   'put',
@@ -83,8 +84,9 @@ function encodingOf(number: number): TextEncoding {
 const transcodedBytesMax = 16 * MIB;
 
 /**
- * Changes the encoding of the text of `length` code units at `pointer` in the whole memory. Returns the bytes that it takes
- * in encoding `to`. Traps for a text that is not in encoding `from`, and for one of more than 16 MiB in either encoding.
+ * Changes the encoding of the text of `length` code units at `pointer` in the whole memory. Returns the bytes that it
+ * takes in encoding `to`. Traps for a text that is not in encoding `from`, and for one of more than 16 MiB in either
+ * encoding.
  */
 const transcode = witRow(
   'transcode',
@@ -108,7 +110,9 @@ function checkTranscoded(bytes: number): void {
     throw new GuestFault(`a string of ${bytes} bytes, at most ${transcodedBytesMax} change their encoding`);
 }
 
-/** Writes the text of the last call of `transcode` to `pointer` in the whole memory. Returns its number of code units. */
+/**
+ * Writes the text of the last call of `transcode` to `pointer` in the whole memory. Returns its number of code units.
+ */
 const transcoded = witRow('transcoded', func({ pointer: 'u32' }, 'u32'), (guest: Process, pointer: number) => {
   const { component, memory } = guest;
   const text = component.transcoded;

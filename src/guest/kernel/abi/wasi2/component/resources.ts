@@ -40,7 +40,8 @@ const rep = witRow(
 );
 
 /**
- * Removes `handle` and returns its representation; 0 for a borrowed handle. Traps if it is no handle of type `resource`.
+ * Removes `handle` and returns its representation; 0 for a borrowed handle. Traps if it is no handle of type
+ * `resource`.
  */
 const drop = witRow(
   'drop',
@@ -49,7 +50,9 @@ const drop = witRow(
     guest.component.handles.drop(typeOf(resource), handle)?.representation ?? 0,
 );
 
-/** Returns whether a drop of `handle` destroys the resource: it is owned. Traps if it is no handle of type `resource`. */
+/**
+ * Returns whether a drop of `handle` destroys the resource: it is owned. Traps if it is no handle of type `resource`.
+ */
 const owns = witRow(
   'owns',
   func({ resource: 'u32', handle: 'u32' }, 'bool'),
@@ -60,7 +63,10 @@ const owns = witRow(
 const hostResources = 0xffff_ffff;
 const ofNumber = (resource: number): ResourceType | null => (resource === hostResources ? null : typeOf(resource));
 
-/** Passes `handle` from component instance `from` to `to`. Returns the handle that `to` has for it. Traps if `from` does not own it. */
+/**
+ * Passes `handle` from component instance `from` to `to`. Returns the handle that `to` has for it. Traps if `from` does
+ * not own it.
+ */
 const pass = witRow(
   'pass',
   func({ resource: 'u32', handle: 'u32', from: 'u32', to: 'u32' }, 'u32'),
@@ -83,8 +89,8 @@ const lend = witRow(
 );
 
 /**
- * Lends `handle` of component instance `from` to `to`, which defines the resource, and returns the representation. Traps
- * as rep does.
+ * Lends `handle` of component instance `from` to `to`, which defines the resource, and returns the representation.
+ * Traps as rep does.
  */
 const lendRep = witRow(
   'lend-rep',

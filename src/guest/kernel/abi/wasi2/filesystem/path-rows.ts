@@ -82,8 +82,8 @@ const descriptorSetTimesAt = witRow(
 );
 
 /**
- * Gives the file `old-path` the second name `new-path` below `new-descriptor`. symlink-follow follows a symbolic link at
- * the end of `old-path`.
+ * Gives the file `old-path` the second name `new-path` below `new-descriptor`. symlink-follow follows a symbolic link
+ * at the end of `old-path`.
  *
  * Errors: access a directory, which has one name only; exist there is something; cross-device outside of scratch.
  */

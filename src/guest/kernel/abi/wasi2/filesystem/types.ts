@@ -1,6 +1,7 @@
 /**
  * wasi:filesystem/types: files and directories of the Process's own file system, which preview 1 and `file:` also use.
- * The repository's files are read-only, scratch is at /tmp. The files beside this one hold its calls, by what they work on.
+ * The repository's files are read-only, scratch is at /tmp. The files beside this one hold its calls, by what they work
+ * on.
  */
 import { borrow, func, option } from '../../../../component/wit.ts';
 import { witInterface, witRow } from '../../../canonical/row.ts';

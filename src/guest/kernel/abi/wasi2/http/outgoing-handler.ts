@@ -21,10 +21,10 @@ import {
  * Sends `request`, with the time limits of `options`. Returns the future response. The policy is matched against the
  * full URL; a forbidden URL ends the Process. Redirects are not followed. The method CONNECT is not possible.
  *
- * Errors: HTTP-request-method-invalid; HTTP-request-URI-invalid no authority, one with user information, a scheme other than http and
- * https, or a path that begins with neither `/` nor `?`;
- * HTTP-request-URI-too-long more than 4,096 characters; destination-IP-prohibited an address that guests may not reach;
- * destination-unavailable there is no network; connection-limit-reached more than 64 connections of the invocation.
+ * Errors: HTTP-request-method-invalid; HTTP-request-URI-invalid no authority, one with user information, a scheme other
+ * than http and https, or a path that begins with neither `/` nor `?`; HTTP-request-URI-too-long more than 4,096
+ * characters; destination-IP-prohibited an address that guests may not reach; destination-unavailable there is no
+ * network; connection-limit-reached more than 64 connections of the invocation.
  */
 const handle = witRow(
   'handle',
