@@ -1,5 +1,6 @@
 /** Asynchronous HTTP where the owner of the function has no room, or is suspended. */
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, expect, it, vi } from 'vitest';
+import { beforeAttempts } from '../support/attempts.ts';
 import {
   api,
   call,
@@ -18,7 +19,7 @@ let admin: TestUser;
 let ada: TestUser;
 const handlers = { full: 'of-ada', rests: 'of-eve' } as const;
 
-beforeAll(async () => {
+beforeAttempts(async () => {
   platform = await startPlatform({ TRISIEL_QUOTA_BYTES: String(1024 * 1024) });
   admin = await createUser(platform, 'admin');
   const module = assemble(`(module
@@ -34,7 +35,7 @@ beforeAll(async () => {
     const pushed = await push(platform, user, await makeRepo({ 'a.wasm': module }), handler);
     expect(pushed.status, pushed.stderr).toBe(0);
   }
-});
+}, removeTemporaryFolders);
 afterAll(async () => {
   await platform.stop();
   await removeTemporaryFolders();

@@ -1,9 +1,10 @@
 /** Asynchronous HTTP: a call is kept, made later, retried, and its answer read at an address that nobody can guess. */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, expect, it, vi } from 'vitest';
 import { callLimits } from '../../src/protocol/limits.ts';
 import { asyncLimits } from '../../src/runner/limits.ts';
+import { beforeAttempts } from '../support/attempts.ts';
 import {
   call,
   createUser,
@@ -51,11 +52,11 @@ async function deploy(handler: string, module: Uint8Array, manifest = ''): Promi
   expect(pushed.status, pushed.stderr).toBe(0);
 }
 
-beforeAll(async () => {
+beforeAttempts(async () => {
   platform = await startPlatform();
   ada = await createUser(platform, 'ada');
   await deploy('teller', teller);
-});
+}, removeTemporaryFolders);
 afterAll(async () => {
   await platform.stop();
   await removeTemporaryFolders();

@@ -88,7 +88,7 @@ describe.skipIf(withoutCaddy !== null)('without a certificate authority', () => 
       folder: first.folder,
       authority: `http://127.0.0.1:${port}/directory`,
     });
-  }, 120_000);
+  });
   afterAll(async () => {
     await caddy?.stop();
     await platform?.stop();

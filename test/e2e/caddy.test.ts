@@ -61,7 +61,7 @@ describe.skipIf(withoutCaddy !== null)('behind Caddy', () => {
     front = new HttpsFront({ port, console: consoleHost, tls: { ca: caddy.ca }, gitSettings: [] });
     // git takes the variable before its configuration.
     process.env.GIT_SSL_CAINFO = caddy.caFile;
-  }, 60_000);
+  });
   afterAll(async () => {
     await caddy?.stop();
     await platform?.stop();

@@ -1,11 +1,12 @@
 /** Components by git push: what they answer over HTTP, and as consumers of a queue. */
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, expect, it, vi } from 'vitest';
 import { ArtifactStore } from '../../src/control/artifacts/artifact-store.ts';
 import { openDatabase } from '../../src/control/db/database.ts';
 import { LINKER_VERSION } from '../../src/guest/component/recognise.ts';
 import { linkerVersionOf } from '../../src/protocol/module.ts';
+import { beforeAttempts } from '../support/attempts.ts';
 import {
   api,
   call,
@@ -22,10 +23,10 @@ import { goneFunction, linkedBefore } from '../support/linked-before.ts';
 
 let platform: TestPlatform;
 let ada: TestUser;
-beforeAll(async () => {
+beforeAttempts(async () => {
   platform = await startPlatform();
   ada = await createUser(platform, 'ada');
-});
+}, removeTemporaryFolders);
 afterAll(async () => {
   await platform.stop();
   await removeTemporaryFolders();
@@ -85,7 +86,7 @@ it('QuickJS as a component answers with JavaScript, and logs the stack of what i
       expect(logs).toContain('RangeError: no /fail');
       expect(logs).toContain('at fail (handler.js:1');
     },
-    { timeout: 30_000, interval: 50 },
+    { timeout: 60_000, interval: 50 },
   );
 });
 
@@ -100,7 +101,7 @@ it('a component that speaks wasi:http consumes a queue: a status of 2xx acknowle
   await vi.waitFor(
     async () =>
       expect((await api(platform, ada, 'GET', '/queues/work')).body).toMatchObject({ messages: { ready: 0, done: 1 } }),
-    { timeout: 30_000, interval: 50 },
+    { timeout: 60_000, interval: 50 },
   );
   // The facts of the message are fields of the request; the component writes them, then the body.
   const told = await api(platform, ada, 'GET', '/queues/told/messages');
@@ -110,23 +111,24 @@ it('a component that speaks wasi:http consumes a queue: a status of 2xx acknowle
 });
 
 it('nobody outside can pass for a queue: the path is refused however it is written, the fields are left out', async () => {
-  const fields = { 'trisiel-trigger': 'queue', 'trisiel-queue-name': 'work', 'trisiel-message-id': '1' };
+  await deploy('guarded', 'http.wasm', '[[queue]]\nname = "guarded"\n');
+  const fields = { 'trisiel-trigger': 'queue', 'trisiel-queue-name': 'guarded', 'trisiel-message-id': '1' };
   for (const path of [
-    '/.trisiel/queue/work',
-    '/%2etrisiel/queue/work',
-    '/%2E%74risiel/queue/work',
-    '//.trisiel/queue/work',
-    '/x/..%2f.trisiel/queue/work',
+    '/.trisiel/queue/guarded',
+    '/%2etrisiel/queue/guarded',
+    '/%2E%74risiel/queue/guarded',
+    '//.trisiel/queue/guarded',
+    '/x/..%2f.trisiel/queue/guarded',
     '/.TRISIEL/schedule/a',
     '/.trisiel',
   ]) {
-    const answer = await call(platform, 'consumer', { method: 'POST', path, headers: fields, body: 'x' });
+    const answer = await call(platform, 'guarded', { method: 'POST', path, headers: fields, body: 'x' });
     expect([answer.status, JSON.parse(answer.body).code], path).toEqual([404, 'not_found']);
   }
-  const answer = await call(platform, 'consumer', { path: '/fields', headers: fields });
+  const answer = await call(platform, 'guarded', { path: '/fields', headers: fields });
   expect(answer.status).toBe(200);
   expect(answer.body).not.toContain('trisiel-');
-  expect((await call(platform, 'consumer', { path: '/a.trisiel/b' })).status).toBe(200);
+  expect((await call(platform, 'guarded', { path: '/a.trisiel/b' })).status).toBe(200);
 });
 
 it('after an upgrade, components that the version before has linked are linked anew, and answer', async () => {
@@ -152,22 +154,15 @@ it('after an upgrade, components that the version before has linked are linked a
   await db.close();
 
   const upgraded = await startPlatform({ ...earlier.env, TRISIEL_DATA: earlier.dataFolder });
-  await vi.waitFor(async () => expect((await call(upgraded, 'web')).status).toBe(200), {
-    timeout: 60_000,
-    interval: 50,
-  });
+  await expect.poll(async () => (await call(upgraded, 'web')).status).toBe(200);
   expect((await call(upgraded, 'web', { method: 'POST', path: '/echo', body: 'new' })).body).toBe('new');
   const logOf = async (name: string): Promise<string> =>
     JSON.stringify((await api(upgraded, owner, 'GET', `/handlers/${name}/logs`)).body);
-  expect(await logOf('web')).toContain('v1 was linked anew');
+  await expect.poll(() => logOf('web')).toContain('v1 was linked anew');
   const refused = await call(upgraded, 'stuck');
   expect([refused.status, JSON.parse(refused.body).code]).toEqual([503, 'unavailable']);
-  await vi.waitFor(async () => expect(await logOf('stuck')).toContain('v1 stays as it was linked'), {
-    timeout: 60_000,
-  });
-  await vi.waitFor(async () => expect(await logOf('stuck')).toContain(`${goneFunction}, which this version`), {
-    timeout: 60_000,
-  });
+  await expect.poll(() => logOf('stuck')).toContain('v1 stays as it was linked');
+  await expect.poll(() => logOf('stuck')).toContain(`${goneFunction}, which this version`);
   await upgraded.stop();
   const after = await openDatabase({ file });
   const kept = await after.selectFrom('deployments').select('artifact').orderBy('created_ms').execute();

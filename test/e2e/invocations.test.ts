@@ -1,7 +1,8 @@
 /** Invocations of a real platform: why one failed, with the functions that were running, and how one is ended. */
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, expect, it, vi } from 'vitest';
 import type { InvocationRecord } from '../../src/protocol/nouns.ts';
+import { beforeAttempts } from '../support/attempts.ts';
 import {
   api,
   call,
@@ -21,10 +22,10 @@ import { customSection, sourceMapOf, withSection } from '../support/source-lines
 let platform: TestPlatform;
 let ada: TestUser;
 
-beforeAll(async () => {
+beforeAttempts(async () => {
   platform = await startPlatform();
   ada = await createUser(platform, 'ada');
-});
+}, removeTemporaryFolders);
 afterAll(async () => {
   await platform.stop();
   await removeTemporaryFolders();
@@ -34,6 +35,9 @@ async function deploy(handler: string, module: Uint8Array, manifest = ''): Promi
   const pushed = await push(platform, ada, await makeRepo({ 'a.wasm': module, 'wasmcloud.toml': manifest }), handler);
   expect(pushed.status, pushed.stderr).toBe(0);
 }
+
+/** Manifest of what runs until it is ended. */
+const patient = '[limits]\ntimeout-ms = 600_000\ngas = 1_000_000_000_000\n';
 
 /** A loaded machine takes seconds for what otherwise takes milliseconds. */
 const patiently = { timeout: 60_000 };
@@ -145,11 +149,7 @@ it('a linked component keeps the names of its functions', async () => {
 });
 
 it('one that runs is listed, and ended by a member of its team: its caller is told', async () => {
-  const sleeper = await compileWat(`(module
-    (import "cwa" "runtime_msleep" (func $sleep (param i32)))
-    (memory (export "memory") 1)
-    (func (export "cwa_main") (result i32) (call $sleep (i32.const 25000)) (i32.const 0)))`);
-  await deploy('sleeper', sleeper);
+  await deploy('sleeper', await fixture('cwa/sleep.wasm'), patient);
   const answering = call(platform, 'sleeper');
   const { id } = await running('sleeper');
   const path = `/handlers/sleeper/invocations/${id}`;
@@ -171,7 +171,7 @@ it('one that runs is listed, and ended by a member of its team: its caller is to
 it('one that computes is ended too', async () => {
   const spin = await compileWat(`(module (memory (export "memory") 1)
     (func (export "cwa_main") (result i32) (loop $more (br $more)) (i32.const 0)))`);
-  await deploy('computing', spin, '[limits]\ngas = 1_000_000_000_000\n');
+  await deploy('computing', spin, patient);
   const answering = call(platform, 'computing');
   const { id } = await running('computing');
   expect((await api(platform, ada, 'DELETE', `/handlers/computing/invocations/${id}`)).status).toBe(204);
@@ -179,21 +179,22 @@ it('one that computes is ended too', async () => {
 });
 
 it('an asynchronous call that runs is cancelled, not tried again by itself, and tried again by its owner', async () => {
-  await call(platform, 'sleeper', { method: 'POST', headers: { prefer: 'respond-async' } });
-  const record = await running('sleeper');
+  await deploy('asleep', await fixture('cwa/sleep.wasm'), patient);
+  await call(platform, 'asleep', { method: 'POST', headers: { prefer: 'respond-async' } });
+  const record = await running('asleep');
   expect(record.trigger?.kind).toBe('async');
   const id = record.trigger?.name ?? '';
-  expect((await api(platform, ada, 'POST', `/handlers/sleeper/calls/${id}/retry`)).status).toBe(409);
-  expect((await api(platform, ada, 'POST', `/handlers/sleeper/calls/${id}/cancel`)).status).toBe(204);
+  expect((await api(platform, ada, 'POST', `/handlers/asleep/calls/${id}/retry`)).status).toBe(409);
+  expect((await api(platform, ada, 'POST', `/handlers/asleep/calls/${id}/cancel`)).status).toBe(204);
   const state = () =>
-    api(platform, ada, 'GET', '/handlers/sleeper/calls').then(
+    api(platform, ada, 'GET', '/handlers/asleep/calls').then(
       ({ body }) => (body as { calls: { id: string; state: string; reason: string | null }[] }).calls[0],
     );
   await expect.poll(state).toMatchObject({ id, state: 'failed', reason: expect.stringMatching(/^cancelled: /) });
-  expect((await api(platform, ada, 'POST', `/handlers/sleeper/calls/${id}/cancel`)).status).toBe(409);
-  expect((await api(platform, ada, 'POST', `/handlers/sleeper/calls/${id}/retry`)).status).toBe(204);
-  expect((await running('sleeper', record.id)).trigger).toEqual({ kind: 'async', name: id });
-  expect((await api(platform, ada, 'POST', `/handlers/sleeper/calls/${id}/cancel`)).status).toBe(204);
+  expect((await api(platform, ada, 'POST', `/handlers/asleep/calls/${id}/cancel`)).status).toBe(409);
+  expect((await api(platform, ada, 'POST', `/handlers/asleep/calls/${id}/retry`)).status).toBe(204);
+  expect((await running('asleep', record.id)).trigger).toEqual({ kind: 'async', name: id });
+  expect((await api(platform, ada, 'POST', `/handlers/asleep/calls/${id}/cancel`)).status).toBe(204);
   await expect.poll(state).toMatchObject({ state: 'failed' });
-  expect((await api(platform, ada, 'POST', '/handlers/sleeper/calls/unknown/cancel')).status).toBe(404);
+  expect((await api(platform, ada, 'POST', '/handlers/asleep/calls/unknown/cancel')).status).toBe(404);
 });

@@ -1,5 +1,6 @@
 /** git push -> HTTP -> live log, on the whole platform: real git, real processes, real sockets. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
+import { beforeAttempts } from '../support/attempts.ts';
 import { onEachDatabase, type TemporaryDatabase } from '../support/database.ts';
 import {
   api,
@@ -21,11 +22,11 @@ onEachDatabase('the platform', (dialect) => {
   let platform: TestPlatform;
   let ada: TestUser;
   let database: TemporaryDatabase;
-  beforeAll(async () => {
+  beforeAttempts(async () => {
     database = await dialect.temporary();
     platform = await startPlatform('url' in database.location ? { TRISIEL_DATABASE: database.location.url } : {});
     ada = await createUser(platform, 'ada');
-  });
+  }, removeTemporaryFolders);
   afterAll(async () => {
     await platform.stop();
     await database.close();
@@ -172,7 +173,7 @@ onEachDatabase('the platform', (dialect) => {
     const unknownImport = assemble('(module (import "env" "foo" (func)) (func (export "_start")))');
     const good = printing('good\n');
     let repo: string;
-    beforeAll(async () => {
+    beforeAttempts(async () => {
       repo = await makeRepo({ 'a.wasm': good });
       expect((await push(platform, ada, repo, 'steady')).status).toBe(0);
     });

@@ -3,7 +3,8 @@
 import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
+import { beforeAttempts } from '../support/attempts.ts';
 import { command } from '../support/database.ts';
 import {
   api,
@@ -34,13 +35,13 @@ describe.skipIf(postgresMissing !== null)('many controls', () => {
   const start = (): Promise<TestPlatform> =>
     startPlatform({ TRISIEL_DATABASE: server.url('trisiel'), TRISIEL_RUNNERS: '1' });
 
-  beforeAll(async () => {
+  beforeAttempts(async () => {
     server = await startPostgres();
     await command(server, 'create database trisiel');
     one = await start();
     two = await start();
     ada = await createUser(one, 'ada');
-  });
+  }, removeTemporaryFolders);
 
   afterAll(async () => {
     await removeTemporaryFolders();

@@ -5,7 +5,8 @@
 import { execFileSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
+import { beforeAttempts } from '../support/attempts.ts';
 import {
   call,
   createUser,
@@ -27,7 +28,7 @@ const trapping = assemble('(module (func (export "cwa_main") (result i32) unreac
 
 let platform: TestPlatform;
 
-beforeAll(async () => {
+beforeAttempts(async () => {
   platform = await startPlatform();
   const ada = await createUser(platform, 'ada');
   for (const [name, module] of [
@@ -37,7 +38,7 @@ beforeAll(async () => {
     const pushed = await push(platform, ada, await makeRepo({ 'a.wasm': module }), name);
     expect(pushed.status, pushed.stderr).toBe(0);
   }
-});
+}, removeTemporaryFolders);
 afterAll(async () => {
   await platform.stop();
   await removeTemporaryFolders();
@@ -91,13 +92,17 @@ describe('/metrics', () => {
   });
 
   it('does not go back when a runner ends', async () => {
+    const begun = valueIn(await scrape(), calls('2xx')) ?? 0;
+    for (const handler of ['trap-otter', 'hello-otter']) await call(platform, handler);
+    await expect.poll(async () => valueIn(await scrape(), calls('2xx'))).toBe(begun + 1);
+    await expect.poll(async () => valueIn(await scrape(), calls('5xx', 'trap-otter'))).toBeGreaterThan(0);
     const before = await scrape();
     const pid = await runnerPid(platform);
     process.kill(pid, 'SIGKILL');
     await expect.poll(async () => valueIn(await scrape(), 'trisiel_runners_ended_total')).toBe(1);
-    await expect.poll(async () => valueIn(await scrape(), 'trisiel_runners_serving'), { timeout: 30_000 }).toBe(2);
+    await expect.poll(async () => valueIn(await scrape(), 'trisiel_runners_serving')).toBe(2);
     await call(platform, 'hello-otter');
-    await expect.poll(async () => valueIn(await scrape(), calls('2xx'))).toBe(6);
+    await expect.poll(async () => valueIn(await scrape(), calls('2xx'))).toBe(begun + 2);
     const after = await scrape();
     const counters = before.split('\n').filter((line) => /^trisiel_\w+(_total|_count|_bucket)[ {]/.test(line));
     expect(counters.length).toBeGreaterThan(40);
@@ -114,7 +119,9 @@ if (noPrometheus !== null)
 describe.skipIf(noPrometheus !== null)('a real Prometheus', () => {
   let prometheus: Prometheus;
 
-  beforeAll(async () => {
+  beforeAttempts(async () => {
+    for (const handler of ['trap-otter', 'hello-otter']) await call(platform, handler);
+    await prometheus?.stop();
     prometheus = await startPrometheus({ target: new URL(platform.controlUrl).host, rulesFile });
     const isUp = (targets: { activeTargets: { health: string }[] }) =>
       targets.activeTargets.some(({ health }) => health === 'up') ? true : undefined;

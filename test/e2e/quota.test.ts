@@ -1,6 +1,7 @@
 /** The quota as a function meets it: a value that is past it is an error in the guest, and room makes it work again. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { KIB, MIB } from '../../src/protocol/limits.ts';
+import { beforeAttempts } from '../support/attempts.ts';
 import {
   api,
   call,
@@ -43,14 +44,14 @@ const keeper = assemble(
 
 let platform: TestPlatform;
 let ada: TestUser;
-beforeAll(async () => {
+beforeAttempts(async () => {
   platform = await startPlatform({ TRISIEL_QUOTA_BYTES: String(MIB) });
   ada = await createUser(platform, 'ada');
   for (const handler of ['ballast', 'keeper']) {
     const { status, stderr } = await push(platform, ada, await makeRepo({ 'a.wasm': keeper }), handler);
     expect(status, stderr).toBe(0);
   }
-});
+}, removeTemporaryFolders);
 afterAll(async () => {
   await platform.stop();
   await removeTemporaryFolders();

@@ -1,6 +1,7 @@
 /** A handler gets another name while it is called: real runners, callers that follow redirects, queues and stored calls. */
 import { readFile } from 'node:fs/promises';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, expect, it } from 'vitest';
+import { beforeAttempts } from '../support/attempts.ts';
 import {
   api,
   call,
@@ -20,10 +21,10 @@ const guest = (name: string) => readFile(new URL(`../../fixtures/guests/cwa/${na
 
 let platform: TestPlatform;
 let ada: TestUser;
-beforeAll(async () => {
+beforeAttempts(async () => {
   platform = await startPlatform({ TRISIEL_RUNNERS: '2' });
   ada = await createUser(platform, 'ada');
-});
+}, removeTemporaryFolders);
 afterAll(async () => {
   await platform.stop();
   await removeTemporaryFolders();
@@ -92,7 +93,7 @@ it('no call is lost while a handler is renamed again and again, and its values g
   expect([...answers.keys()]).toEqual(['200']);
   // Two callers may count at once, which loses counts but never all of them.
   expect(Number((await call(platform, present)).body)).toBeGreaterThan(6);
-}, 120_000);
+});
 
 it('messages and stored calls go to the new name, and a token for the handler stays good', async () => {
   await deploy('worker', 'counter', '[[queue]]\nname = "jobs"\n');
@@ -135,21 +136,24 @@ it('a taken name serves its new handler, also after a restart; others still lead
   await platform.stop();
   platform = await startPlatform(platform.env);
   await check();
-}, 120_000);
+});
 
 it('what cannot be a name is refused, and nothing changes', async () => {
   await deploy('plain', 'hello');
+  await deploy('one', 'hello');
+  await rename('one', 'two');
+  await rename('two', 'three');
   const status = async (body: object) => (await api(platform, ada, 'PATCH', '/handlers/plain', body)).status;
   expect(await status({ name: 'pl\u0430in' })).toBe(422);
   expect(await status({ name: 'admin' })).toBe(422);
   expect(await status({ name: 'plain-2', deployBranch: 'main' })).toBe(400);
-  expect(await status({ name: 'third' })).toBe(409);
+  expect(await status({ name: 'three' })).toBe(409);
   expect((await call(platform, 'plain')).status).toBe(200);
-  const { entries } = (await api(platform, ada, 'GET', '/handlers/third/audit')).body as {
+  const { entries } = (await api(platform, ada, 'GET', '/handlers/three/audit')).body as {
     entries: { operation: string; detail: string; handler: string }[];
   };
   expect(entries.filter(({ operation }) => operation === 'changeHandler')).toMatchObject([
-    { handler: 'second', detail: '{"name":"third"}' },
-    { handler: 'first', detail: '{"name":"second"}' },
+    { handler: 'two', detail: '{"name":"three"}' },
+    { handler: 'one', detail: '{"name":"two"}' },
   ]);
 });

@@ -151,7 +151,7 @@ describe('a scaffold that is built', () => {
   let platform: TestPlatform;
   beforeAll(async () => {
     platform = await startPlatform();
-  }, 120_000);
+  });
   afterAll(() => platform?.stop());
 
   for (const language of languages) {

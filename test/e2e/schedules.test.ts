@@ -1,5 +1,6 @@
 /** Schedules run functions: through a real server, runners and git pushes. */
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, expect, it, vi } from 'vitest';
+import { beforeAttempts } from '../support/attempts.ts';
 import {
   api,
   createUser,
@@ -14,10 +15,10 @@ import { assemble } from '../support/e2e-guests.ts';
 
 let platform: TestPlatform;
 let ada: TestUser;
-beforeAll(async () => {
+beforeAttempts(async () => {
   platform = await startPlatform();
   ada = await createUser(platform, 'ada');
-});
+}, removeTemporaryFolders);
 afterAll(async () => {
   await platform.stop();
   await removeTemporaryFolders();

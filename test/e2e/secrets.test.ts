@@ -6,7 +6,8 @@
 import { randomBytes } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, expect, it } from 'vitest';
+import { beforeAttempts } from '../support/attempts.ts';
 import {
   api,
   call,
@@ -44,7 +45,7 @@ let platform: TestPlatform;
 let ada: TestUser;
 let receiver: OtlpReceiver;
 
-beforeAll(async () => {
+beforeAttempts(async () => {
   receiver = await OtlpReceiver.start();
   platform = await startPlatform({
     TRISIEL_RUNNERS: '1',
@@ -53,7 +54,7 @@ beforeAll(async () => {
     OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${receiver.url}/v1/traces`,
     OTEL_EXPORTER_OTLP_HEADERS: `authorization=${secrets.spansHeader}`,
   });
-});
+}, removeTemporaryFolders);
 afterAll(async () => {
   await receiver.stop();
   await removeTemporaryFolders();

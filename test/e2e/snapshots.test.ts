@@ -1,6 +1,7 @@
 /** `snapshot = true` by git push: what the push says, what calls answer, and what changes the snapshot. */
 import { readFile } from 'node:fs/promises';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, expect, it } from 'vitest';
+import { beforeAttempts } from '../support/attempts.ts';
 import {
   api,
   call,
@@ -17,10 +18,10 @@ import { wat } from '../support/wasm.ts';
 
 let platform: TestPlatform;
 let ada: TestUser;
-beforeAll(async () => {
+beforeAttempts(async () => {
   platform = await startPlatform();
   ada = await createUser(platform, 'ada');
-});
+}, removeTemporaryFolders);
 afterAll(async () => {
   await platform.stop();
   await removeTemporaryFolders();
@@ -51,19 +52,24 @@ it('the push runs the start-up once and says what that saves; calls answer as wi
 });
 
 it('the same push again changes nothing; another variable in the manifest makes another snapshot', async () => {
-  const again = await deploy('once', manifest('hello'));
+  expect((await deploy('again', manifest('hello'))).status).toBe(0);
+  const again = await deploy('again', manifest('hello'));
   expect(again.stderr).toContain('unchanged; v1 stays live');
-  const other = await deploy('once', manifest('good day'));
+  const other = await deploy('again', manifest('good day'));
   expect(other.status, other.stderr).toBe(0);
-  expect((await call(platform, 'once')).body).toContain('999983, good day, word, 12');
+  expect((await call(platform, 'again')).body).toContain('999983, good day, word, 12');
 });
 
 it('a variable set by command is not seen by the start-up, and the log says so', async () => {
-  const set = await api(platform, ada, 'PUT', '/handlers/once/env/GREETING', { value: 'secret' });
+  expect((await deploy('told', manifest('good day'))).status).toBe(0);
+  const set = await api(platform, ada, 'PUT', '/handlers/told/env/GREETING', { value: 'secret' });
   expect(set.status).toBeLessThan(300);
-  expect((await call(platform, 'once')).body).toContain('good day');
-  const log = await api(platform, ada, 'GET', '/handlers/once/logs?limit=100&grep=environment');
-  expect(JSON.stringify(log.body)).toContain('its snapshot was made with the variables of the manifest');
+  expect((await call(platform, 'told')).body).toContain('good day');
+  await expect
+    .poll(async () =>
+      JSON.stringify((await api(platform, ada, 'GET', '/handlers/told/logs?limit=100&grep=environment')).body),
+    )
+    .toContain('its snapshot was made with the variables of the manifest');
 });
 
 it('a start-up that opens a socket refuses the push, and what was live stays', async () => {
@@ -71,11 +77,12 @@ it('a start-up that opens a socket refuses the push, and what was live stays', a
   const opens = wat(`(module (import "cwa" "resource_open" (func $open (param i32 i32) (result i32)))
     (memory (export "memory") 1) (data (i32.const 0) "${url}")
     (func (export "_initialize") (drop (call $open (i32.const 0) (i32.const ${url.length})))) (func (export "main")))`);
-  const refused = await deploy('once', manifest('good day'), opens);
+  expect((await deploy('stays', manifest('good day'))).status).toBe(0);
+  const refused = await deploy('stays', manifest('good day'), opens);
   expect(refused.status).not.toBe(0);
   expect(refused.stderr.replace(/\s+(?:remote:)?\s*/g, ' ')).toContain(`opens ${url}`);
-  expect(refused.stderr).toContain('v2 is still live');
-  expect((await call(platform, 'once')).status).toBe(200);
+  expect(refused.stderr).toContain('v1 is still live');
+  expect((await call(platform, 'stays')).status).toBe(200);
 });
 
 it('a component with snapshot = true is refused in words of its own', async () => {

@@ -2,7 +2,8 @@
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
+import { beforeAttempts } from '../support/attempts.ts';
 import {
   call,
   createUser,
@@ -28,7 +29,7 @@ let ada: TestUser;
 /** Fields of the requests that came upstream. */
 const asked: IncomingHttpHeaders[] = [];
 
-beforeAll(async () => {
+beforeAttempts(async () => {
   receiver = await OtlpReceiver.start();
   upstream = createServer((request, response) => {
     asked.push(request.headers);
@@ -43,7 +44,8 @@ beforeAll(async () => {
     OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment=test',
   });
   ada = await createUser(platform, 'ada');
-});
+  await deploy('shows', assemble(showVariable));
+}, removeTemporaryFolders);
 afterAll(async () => {
   await platform.stop();
   await removeTemporaryFolders();
@@ -112,7 +114,6 @@ describe('an invocation', () => {
   });
 
   it('tells the guest its own place in the trace', async () => {
-    await deploy('shows', assemble(showVariable));
     const trace = 'a'.repeat(32);
     const shown = await call(platform, 'shows', { path: '/?TRACEPARENT', headers: traceparent(true, trace) });
     const { spanId } = await serverSpan(trace);
@@ -198,12 +199,14 @@ it('a call of a component is a span as any other', async () => {
 });
 
 it('spans that no receiver takes are counted, and calls are answered all the same', async () => {
+  const trace = '9'.repeat(32);
+  await call(platform, 'shows', { path: '/?x', headers: traceparent(true, trace) });
+  await serverSpan(trace);
   receiver.status = 400;
   expect((await call(platform, 'shows', { path: '/?x', headers: traceparent(true) })).status).toBe(404);
   const text = async () => (await fetch(`${platform.controlUrl}/metrics`)).text();
-  await expect.poll(text, { timeout: 20_000 }).toMatch(/^trisiel_spans_dropped_total [1-9]/m);
+  await expect.poll(text).toMatch(/^trisiel_spans_dropped_total [1-9]/m);
   expect(await text()).toMatch(/^trisiel_spans_total [1-9]/m);
   expect(platform.log()).toContain('spans could not be handed to the receiver of traces');
   expect(platform.log()).not.toContain('of-the-receiver');
-  receiver.status = 200;
 });
