@@ -141,9 +141,9 @@ describe('a tcp-socket', () => {
       err('invalid-argument'),
     );
     expect(await call('[method]tcp-socket.finish-bind', socket)).toEqual(err('not-in-progress'));
-    expect(await call('[method]tcp-socket.start-listen', socket)).toEqual(err('invalid-state'));
+    expect(await call('[method]tcp-socket.start-listen', socket)).toEqual(err('access-denied'));
     expect(await call('[method]tcp-socket.finish-listen', socket)).toEqual(err('not-in-progress'));
-    expect(await call('[method]tcp-socket.accept', socket)).toEqual(err('invalid-state'));
+    expect(await call('[method]tcp-socket.accept', socket)).toEqual(err('access-denied'));
     expect(await call('[method]tcp-socket.is-listening', socket)).toBe(false);
     expect(await call('[method]tcp-socket.address-family', socket)).toBe('ipv4');
     expect(await call('[method]tcp-socket.set-listen-backlog-size', socket, 0n)).toEqual(err('invalid-argument'));

@@ -71,16 +71,17 @@ const drafts: readonly Draft[] = [
 const waits = { waits: true };
 
 /**
- * Opens the bucket `identifier`: 1 to 64 letters, digits, dots, dashes and underscores. Buckets exist without being
- * made.
+ * Opens the bucket `identifier`: 1 to 64 letters, digits, dots, dashes and underscores; an empty one is `default`. Buckets
+ * exist without being made.
  *
  * Errors: no-such-store an invalid name; access-denied there is no store.
  */
 const open = (bucket: WitType) =>
   witRow('open', func({ identifier: 'string' }, orError(bucket)), (guest: Process, identifier: string) => {
-    if (!storeNamePattern.test(identifier)) return err({ tag: 'no-such-store' });
+    const name = identifier === '' ? 'default' : identifier;
+    if (!storeNamePattern.test(name)) return err({ tag: 'no-such-store' });
     const { kv } = guest.options;
-    return kv === null ? err({ tag: 'access-denied' }) : ok(new Bucket(identifier, kv));
+    return kv === null ? err({ tag: 'access-denied' }) : ok(new Bucket(name, kv));
   });
 
 /**

@@ -121,12 +121,15 @@ const tcpSocketFinishConnect = witRow(
   },
 );
 
+/** Returns why a socket does not listen: the platform does not let components, and a used one could not. */
+const notListening = (_guest: Process, { state }: TcpSocket) => (state === 'unconnected' ? accessDenied : invalidState);
+
 /**
- * Refuses: no socket is bound, since start-bind is denied.
+ * Refuses: there are no listening sockets.
  *
- * Errors: invalid-state.
+ * Errors: access-denied; invalid-state the socket was used.
  */
-const tcpSocketStartListen = witRow('[method]tcp-socket.start-listen', func(self, done), () => invalidState);
+const tcpSocketStartListen = witRow('[method]tcp-socket.start-listen', func(self, done), notListening);
 
 /**
  * Refuses: no listening was started.
@@ -140,12 +143,12 @@ const tcpSocketFinishListen = witRow('[method]tcp-socket.finish-listen', func(se
 /**
  * Refuses: there are no listening sockets.
  *
- * Errors: invalid-state.
+ * Errors: access-denied; invalid-state the socket was used.
  */
 const tcpSocketAccept = witRow(
   '[method]tcp-socket.accept',
   func(self, orError(tuple(own(tcpSocketResource), own(inputStreamResource), own(outputStreamResource)))),
-  () => invalidState,
+  notListening,
 );
 
 /**
