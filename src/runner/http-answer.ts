@@ -42,7 +42,6 @@ export interface HttpAnswerOptions {
 }
 
 export class HttpAnswer implements IncomingHttp {
-  readonly scheme: 'http' | 'https';
   readonly body: Resource;
   readonly #options: HttpAnswerOptions;
   readonly #request: IncomingMessage;
@@ -54,7 +53,6 @@ export class HttpAnswer implements IncomingHttp {
 
   constructor(options: HttpAnswerOptions) {
     this.#options = options;
-    this.scheme = options.scheme;
     this.body = options.body;
     this.#request = options.call.request;
     this.#response = options.call.response;
@@ -63,6 +61,10 @@ export class HttpAnswer implements IncomingHttp {
 
   get method(): string {
     return this.#options.call.method;
+  }
+
+  get scheme(): 'http' | 'https' {
+    return this.#options.scheme;
   }
 
   get authority(): string | null {
@@ -193,7 +195,13 @@ function fieldsOf(raw: readonly string[]): HttpField[] {
   return fields;
 }
 
+/** Most octets of a value that a loop reads. A Buffer of it would take memory outside of V8's heap, for the garbage collector. */
+const shortValue = 64;
+
 /** Returns octets in the form of Node's http: one character each. */
 function latin1(value: Uint8Array): string {
-  return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('latin1');
+  if (value.length > shortValue) return Buffer.from(value.buffer, value.byteOffset, value.length).toString('latin1');
+  let text = '';
+  for (const octet of value) text += String.fromCharCode(octet);
+  return text;
 }

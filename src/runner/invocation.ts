@@ -27,6 +27,7 @@ import {
   type PendingInvocationRecord,
 } from '../protocol/nouns.ts';
 import { recordedPath } from '../protocol/request-lines.ts';
+import { AnswerOptions } from './answer-options.ts';
 import { CapturedOutput } from './captured-output.ts';
 import type { HeadMemo } from './cgi-head.ts';
 import { CgiOutput, type CgiOutputHost, type Finished } from './cgi-output.ts';
@@ -114,7 +115,7 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
     if (spec.module.plan.entry.isHttp === true) {
       const output = new CgiOutput(this);
       this.#output = output;
-      this.http = this.#answer(output);
+      this.http = new HttpAnswer(new AnswerOptions(services, deployment, call, { body: this.#requestBody, output }));
       this.stdin = emptyBody;
       this.stdout = new LineLog('stdout', (line) => this.#guest.log(logLevels.info, 'log', line));
     } else {
@@ -450,23 +451,6 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
       stream: 'platform',
       level: logLevels[level],
       text,
-    });
-  }
-
-  #answer(output: CgiOutput): HttpAnswer {
-    const { proxies, isHttps } = this.#services;
-    const { request, trigger } = this.#call;
-    const own = proxies.clientOf(request.socket.remoteAddress, request.headers).scheme ?? (isHttps ? 'https' : 'http');
-    // Scheme of the caller, when control calls on behalf of one.
-    const told = trigger?.env.REQUEST_SCHEME;
-    const scheme = told === 'https' || told === 'http' ? told : own;
-    return new HttpAnswer({
-      call: this.#call,
-      scheme,
-      body: this.#requestBody,
-      output,
-      isProxied: proxies.trusts(request.socket.remoteAddress ?? ''),
-      passAuthorization: this.deployment.spec.passAuthorization,
     });
   }
 

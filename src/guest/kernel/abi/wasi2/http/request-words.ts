@@ -16,11 +16,11 @@ export const methodType = variant({
 export const schemeType = variant({ HTTP: null, HTTPS: null, other: 'string' });
 export const optionalSchemeType = option(schemeType);
 
+const methodCases: ReadonlyMap<string, Word> = new Map(methods.map((tag) => [tag.toUpperCase(), { tag }]));
+
 /** Returns the case for a method of a request line. Methods are case-sensitive (RFC 9110 9.1). */
 export function toMethod(method: string): Word {
-  const lower = method.toLowerCase();
-  const isCase = method === method.toUpperCase() && (methods as readonly string[]).includes(lower);
-  return isCase ? { tag: lower } : { tag: 'other', value: method };
+  return methodCases.get(method) ?? { tag: 'other', value: method };
 }
 
 /** Returns the method as a request line has it; null if it is no token (RFC 9110 9.1). */
