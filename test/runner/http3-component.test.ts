@@ -47,8 +47,8 @@ describe('an http component of WASI 0.3', () => {
     expect((await call(`${url}/web/${path}`)).text).toBe('');
   });
 
-  it('answers each part of a body before the next one is sent', async () => {
-    await expectEachPart(fleet.fleet.port, '/web/copy');
+  it.each(['echo', 'copy'])('answers each part of a body before the next one is sent: /%s', async (path) => {
+    await expectEachPart(fleet.fleet.port, `/web/${path}`);
   });
 
   it('waits for several calls at once, yields, and cancels a call', async () => {

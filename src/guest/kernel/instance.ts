@@ -171,14 +171,15 @@ export class GuestInstance implements ProcessRef {
       // A guest that has ended also returns here if it caught, in its outermost function, the exception that unwound
       // it.
       hasReturned = guest.end === null;
-      if (hasReturned && this.#after.length > 0) await this.#finish(guest);
+      const finishing = hasReturned ? this.#finish(guest) : undefined;
+      if (finishing !== undefined) await finishing;
       if (guest.end === null) guest.end = { kind: 'exit', status };
     } catch (error) {
       this.#failed(error);
     }
     if (this.#tasks.size > 0) await this.#endTasks();
     try {
-      if (!hasReturned && guest.end?.kind === 'exit' && this.#after.length > 0) await this.#finishExited(guest);
+      if (!hasReturned && guest.end?.kind === 'exit') await this.#finishExited(guest);
     } finally {
       guest.meter.detach();
       this.#guest = null;
@@ -229,8 +230,13 @@ export class GuestInstance implements ProcessRef {
     return true;
   }
 
-  async #finish(guest: Process): Promise<void> {
-    for (const after of this.#after) await after(guest);
+  /** Calls the `after` functions of the ABIs, one after the other. Returns undefined if none of them waits. */
+  #finish(guest: Process, from = 0): Promise<void> | undefined {
+    for (let index = from; index < this.#after.length; index += 1) {
+      const waiting = this.#after[index]?.(guest);
+      if (waiting instanceof Promise) return waiting.then(() => this.#finish(guest, index + 1));
+    }
+    return undefined;
   }
 
   /** Finishes a guest that called an exit function, as #finish does, but keeps its status and logs a failure. */

@@ -98,15 +98,14 @@ export class GuestMemory {
 
   /** Returns the text of `length` bytes at `pointer`. Sequences that are not UTF-8 become U+FFFD. */
   text(pointer: number, length: number): string {
-    const bytes = this.bytes(pointer, length);
-    return shortAscii(bytes) ?? decoder.decode(bytes);
+    return this.#shortAscii(pointer, length) ?? decoder.decode(this.bytes(pointer, length));
   }
 
   /** Returns the text of `length` bytes at `pointer`; null if they are not UTF-8. */
   strictText(pointer: number, length: number): string | null {
-    const bytes = this.bytes(pointer, length);
-    const short = shortAscii(bytes);
+    const short = this.#shortAscii(pointer, length);
     if (short !== null) return short;
+    const bytes = this.bytes(pointer, length);
     try {
       return strictDecoder.decode(bytes);
     } catch {
@@ -131,6 +130,12 @@ export class GuestMemory {
   /** Writes `text` as UTF-8 to `pointer`. It must fit into `length` bytes. */
   putText(pointer: number, text: string, length: number): void {
     encoder.encodeInto(text, this.bytes(pointer, length));
+  }
+
+  /** Writes `text`, for which isShortAscii is true, to `pointer`. */
+  putAscii(pointer: number, text: string): void {
+    const start = this.check(pointer, text.length);
+    for (let i = 0; i < text.length; i += 1) this.#bytes[start + i] = text.charCodeAt(i);
   }
 
   setU8(pointer: number, value: number): void {
@@ -173,6 +178,29 @@ export class GuestMemory {
     return this.#view.getBigUint64(start, true);
   }
 
+  /** Returns the text of `length` bytes at `pointer` if it is ASCII and has at most shortBytes, else null. */
+  #shortAscii(pointer: number, length: number): string | null {
+    const start = this.check(pointer, length);
+    const end = start + (length >>> 0);
+    if (end - start > shortBytes) return null;
+    const bytes = this.#bytes;
+    let text = '';
+    let at = start;
+    // Four characters at a time take half the time of one after the other.
+    for (; at + 4 <= end; at += 4) {
+      // Inside the memory, as checked above.
+      const [a, b, c, d] = [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]] as [number, number, number, number];
+      if ((a | b | c | d) > 0x7f) return null;
+      text += String.fromCharCode(a, b, c, d);
+    }
+    for (; at < end; at += 1) {
+      const byte = bytes[at] as number; // as above
+      if (byte > 0x7f) return null;
+      text += String.fromCharCode(byte);
+    }
+    return text;
+  }
+
   #refresh(): void {
     if (this.#memory === null) return;
     const { buffer } = this.#memory;
@@ -184,20 +212,17 @@ export class GuestMemory {
   }
 }
 
-/**
- * Most bytes that a loop decodes faster than TextDecoder (120 instead of 260 ns), if they are ASCII: names and paths.
- */
+/** Most bytes that a loop decodes and encodes faster than TextDecoder and TextEncoder, if they are ASCII: names and paths. */
 const shortBytes = 48;
 
-function shortAscii(bytes: Uint8Array): string | null {
-  if (bytes.length > shortBytes) return null;
-  let text = '';
-  for (let i = 0; i < bytes.length; i += 1) {
-    const byte = bytes[i] as number;
-    if (byte > 0x7f) return null;
-    text += String.fromCharCode(byte);
-  }
-  return text;
+/**
+ * Returns whether `text` is ASCII, and so short that a loop writes it faster than TextEncoder makes an array of it, which is
+ * memory outside of V8's heap.
+ */
+export function isShortAscii(text: string): boolean {
+  if (text.length > shortBytes) return false;
+  for (let i = 0; i < text.length; i += 1) if (text.charCodeAt(i) > 0x7f) return false;
+  return true;
 }
 
 /** Returns `text` in UTF-8; an unpaired surrogate becomes U+FFFD. */

@@ -104,16 +104,19 @@ class InstanceTable {
     this.#free.push(handle);
   }
 
-  values(): object[] {
-    return this.#entries.flatMap((entry) => (entry === null || entry.borrower !== null ? [] : [entry.value]));
+  /** Adds the values of owned handles to `values`, in the order of their handles. */
+  addValues(values: object[]): void {
+    for (const entry of this.#entries) if (entry !== null && entry.borrower === null) values.push(entry.value);
   }
 }
 
 export class HandleTable {
-  /** Tables by the number of the component instance. */
-  readonly #tables = new Map<number, InstanceTable>();
+  /** Table of instance 0, the only one of a component that is not composed. */
+  #first = new InstanceTable();
+  /** Tables of other instances by their numbers; null: there are none. */
+  #others: Map<number, InstanceTable> | null = null;
   /** Table of the owner. */
-  #current: InstanceTable;
+  #current = this.#first;
   /** Number of the component instance whose call is in progress. */
   #owner = 0;
   /** Number of handles of all instances. */
@@ -122,14 +125,10 @@ export class HandleTable {
   lent: Lent | null = null;
   /** Takes the handles that `take` would remove; null: they are removed. */
   holds: Hold[] | null = null;
-  /** What the synchronous calls of each component instance have borrowed, the innermost at the end. */
-  readonly #loans = new Map<number, Loans[]>();
+  /** What the synchronous calls of each component instance have borrowed, the innermost at the end; null: there were none. */
+  #loans: Map<number, Loans[]> | null = null;
   /** Takes what the arguments of an asynchronous call between component instances borrow; null while there is no such call. */
   taskLoans: Loans | null = null;
-
-  constructor() {
-    this.#current = this.#tableOf(0);
-  }
 
   /** Number of handles of all component instances. */
   get size(): number {
@@ -151,10 +150,12 @@ export class HandleTable {
   }
 
   #tableOf(owner: number): InstanceTable {
-    let table = this.#tables.get(owner);
+    if (owner === 0) return this.#first;
+    this.#others ??= new Map();
+    let table = this.#others.get(owner);
     if (table === undefined) {
       table = new InstanceTable();
-      this.#tables.set(owner, table);
+      this.#others.set(owner, table);
     }
     return table;
   }
@@ -195,23 +196,25 @@ export class HandleTable {
   take<Value extends object>(
     resource: ResourceOf<Value>,
     handle: number,
-    check: (value: NoInfer<Value>) => void = () => undefined,
+    check: ((value: NoInfer<Value>) => void) | null = null,
   ): Value {
     const entry = this.#owned(this.#entry(resource, handle), handle);
     const value = entry.value as Value; // as in `get`
     if (this.holds === null) {
-      check(value);
+      check?.(value);
       this.#remove(handle);
-    } else {
-      const table = this.#current;
-      const remove = (): void => {
-        check(value);
-        table.remove(handle);
-        this.#size -= 1;
-      };
-      this.holds.push(new Hold(entry, remove));
-    }
+    } else this.#hold(this.holds, entry, handle, check as ((value: object) => void) | null); // value is the entry's
     return value;
+  }
+
+  #hold(holds: Hold[], entry: Entry, handle: number, check: ((value: object) => void) | null): void {
+    const table = this.#current;
+    const remove = (): void => {
+      check?.(entry.value);
+      table.remove(handle);
+      this.#size -= 1;
+    };
+    holds.push(new Hold(entry, remove));
   }
 
   /**
@@ -262,7 +265,7 @@ export class HandleTable {
   }
 
   #noteLent(entry: Entry, to: number): Loans {
-    const loans = this.taskLoans ?? this.#loans.get(to)?.at(-1);
+    const loans = this.taskLoans ?? this.#loans?.get(to)?.at(-1);
     if (loans === undefined) throw new GuestFault(`a handle is lent to component instance ${to}, which nobody calls`);
     loans.lent.add(entry);
     return loans;
@@ -270,6 +273,7 @@ export class HandleTable {
 
   /** Begins a synchronous call of component instance `owner`, to which handles may be lent. */
   beginCall(owner: number): void {
+    this.#loans ??= new Map();
     const calls = this.#loans.get(owner);
     if (calls === undefined) this.#loans.set(owner, [new Loans()]);
     else calls.push(new Loans());
@@ -280,7 +284,7 @@ export class HandleTable {
    * GuestFault if `owner` still holds any of them.
    */
   endCall(owner: number): void {
-    const calls = this.#loans.get(owner);
+    const calls = this.#loans?.get(owner);
     calls?.at(-1)?.checkDropped();
     calls?.pop()?.lent.giveBack();
   }
@@ -303,24 +307,29 @@ export class HandleTable {
 
   /** Returns the values of all handles. */
   values(): object[] {
-    return [...this.#tables.values()].flatMap((table) => table.values());
+    const values: object[] = [];
+    this.#first.addValues(values);
+    if (this.#others !== null) for (const table of this.#others.values()) table.addValues(values);
+    return values;
   }
 
   /** Removes all handles and returns their values, those of each component instance in the order of its handles. */
   drain(): Held[] {
     const values = this.values();
-    this.#tables.clear();
+    this.#first = new InstanceTable();
+    this.#others = null;
     this.#owner = 0;
-    this.#current = this.#tableOf(0);
+    this.#current = this.#first;
     this.#size = 0;
-    this.#loans.clear();
+    this.#loans = null;
     this.taskLoans = null;
     return values;
   }
 
   #entry(resource: ResourceType, handle: number): Entry {
     const entry = this.#found(handle);
-    if (entry.resource.id !== resource.id)
+    // Most types are one object; each part of a component that spells a type out has one of its own.
+    if (entry.resource !== resource && entry.resource.id !== resource.id)
       throw new GuestFault(`resource handle ${handle} is a ${short(entry.resource)}, not a ${short(resource)}`);
     return entry;
   }

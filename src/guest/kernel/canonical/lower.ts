@@ -17,7 +17,7 @@ import {
   type VariantLike,
 } from '../../component/flatten.ts';
 import type { Labelled, WitType } from '../../component/wit.ts';
-import { octetsOf } from '../memory.ts';
+import { isShortAscii, octetsOf } from '../memory.ts';
 import type { Process } from '../process.ts';
 import { elementFor } from './async/elements.ts';
 import { lowerEnd } from './async/end-handles.ts';
@@ -129,7 +129,8 @@ function memoryOnly(store: Lowerer['store']): Lowerer {
 function storeText(guest: Process, pointer: number, value: string | Uint8Array): void {
   const { encoding } = guest.component;
   if (encoding === 'utf8') {
-    storeBytes(guest, pointer, octetsOf(value));
+    if (typeof value === 'string' && isShortAscii(value)) storeAscii(guest, pointer, value);
+    else storeBytes(guest, pointer, octetsOf(value));
     return;
   }
   const text = typeof value === 'string' ? value : Buffer.from(value).toString();
@@ -138,6 +139,14 @@ function storeText(guest: Process, pointer: number, value: string | Uint8Array):
   guest.component.allocations.request(bytes.length, textAlignment(encoding), (start) => {
     guest.memory.setU32(pointer, start);
     if (bytes.length > 0) guest.memory.put(start, bytes);
+  });
+}
+
+function storeAscii(guest: Process, pointer: number, text: string): void {
+  guest.memory.setU32(pointer + 4, text.length);
+  guest.component.allocations.request(text.length, 1, (start) => {
+    guest.memory.setU32(pointer, start);
+    guest.memory.putAscii(start, text);
   });
 }
 
@@ -221,35 +230,30 @@ function flagsLowerer(labels: readonly string[]): Lowerer {
   });
 }
 
-interface Chosen {
-  readonly index: number;
-  readonly payload: unknown;
+interface Chooser {
+  /** Returns the index of the case of a JavaScript value. */
+  readonly caseOf: (value: unknown) => number;
+  readonly payloadOf: (value: unknown) => unknown;
 }
 
-/** Returns a function that finds case and payload of a JavaScript value. */
-function chooser(type: VariantLike): (value: unknown) => Chosen {
+/** Returns functions that find case and payload of a JavaScript value. */
+function chooser(type: VariantLike): Chooser {
+  const ofCase = (value: unknown): unknown => (value as { readonly value?: unknown }).value;
   switch (type.kind) {
-    case 'option': {
-      const payloadOf = isNested(type.of)
-        ? (value: unknown) => (value as { readonly some: unknown }).some
-        : (value: unknown) => value;
-      return (value) => (value === null ? { index: 0, payload: null } : { index: 1, payload: payloadOf(value) });
-    }
+    case 'option':
+      return {
+        caseOf: (value) => (value === null ? 0 : 1),
+        payloadOf: isNested(type.of) ? (value) => (value as { readonly some: unknown }).some : (value) => value,
+      };
     case 'enum': {
       const indices = new Map(type.labels.map((label, index) => [label, index]));
-      return (value) => ({ index: found(indices, value as string), payload: null });
+      return { caseOf: (value) => found(indices, value as string), payloadOf: () => null };
     }
     case 'result':
-      return (value) => {
-        const { tag, value: payload } = value as { readonly tag: string; readonly value?: unknown };
-        return { index: tag === 'ok' ? 0 : 1, payload };
-      };
+      return { caseOf: (value) => ((value as { readonly tag: string }).tag === 'ok' ? 0 : 1), payloadOf: ofCase };
     case 'variant': {
       const indices = new Map(type.cases.map((one, index) => [one.name, index]));
-      return (value) => {
-        const { tag, value: payload } = value as { readonly tag: string; readonly value?: unknown };
-        return { index: found(indices, tag), payload };
-      };
+      return { caseOf: (value) => found(indices, (value as { readonly tag: string }).tag), payloadOf: ofCase };
     }
   }
 }
@@ -262,16 +266,17 @@ function found(indices: ReadonlyMap<string, number>, label: string): number {
 
 function variantLowerer(type: VariantLike): Lowerer {
   const cases = casesOf(type);
-  const choose = chooser(type);
+  const { caseOf, payloadOf } = chooser(type);
   const payloads = cases.map((one) => (one.type === null ? null : lowerer(one.type)));
   const bytes = discriminantBytes(cases.length);
   const offset = payloadOffset(cases);
   return {
     store: (guest, pointer, value) => {
-      const { index, payload } = choose(value);
+      const index = caseOf(value);
       setInteger(guest, pointer, bytes, index);
-      payloads[index]?.store(guest, pointer + offset, payload);
+      const payload = payloads[index] ?? null;
+      if (payload !== null) payload.store(guest, pointer + offset, payloadOf(value));
     },
-    flat: (_guest, value) => choose(value).index,
+    flat: (_guest, value) => caseOf(value),
   };
 }

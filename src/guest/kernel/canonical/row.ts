@@ -124,7 +124,7 @@ export function asyncRow(row: Syscall): Syscall {
   if (type === undefined) throw new Error(`${row.name} is no row of an interface`);
   const run = runOf(row);
   const core = flattenFunction(type, 'lower', 'async');
-  const lift = argumentsLifter(type, flatAsyncParamsMax);
+  const start = withArguments(type, flatAsyncParamsMax, run);
   const hasResult = type.result !== null && flattenType(type.result).length > 0;
   const store = hasResult ? memoryFinisher(type.result) : null;
   const call = (guest: Process, ...args: CoreValue[]): number => {
@@ -137,7 +137,7 @@ export function asyncRow(row: Syscall): Syscall {
     component.cancelled = subtask.signal;
     let returned: unknown;
     try {
-      returned = run(guest, ...lift(guest, args));
+      returned = start(guest, args);
     } finally {
       component.handles.lent = null;
       component.cancelled = null;
@@ -212,13 +212,10 @@ function adapted(
   run: Run,
   inRealloc: boolean,
 ): (guest: Process, ...args: CoreValue[]) => SyscallResult {
-  const lift = argumentsLifter(type, flatParamsMax);
+  const call = withArguments(type, flatParamsMax, run);
   const finish = finisher(type);
   const isStored = type.result !== null && flattenType(type.result).length > 1;
-  return (guest, ...args) => {
-    if (!inRealloc) guest.component.allocations.checkCall();
-    const returned = run(guest, ...lift(guest, args));
-    if (!(returned instanceof Promise)) return finish(guest, args, returned);
+  const finishLater = (guest: Process, args: readonly CoreValue[], returned: Promise<unknown>): SyscallResult => {
     // A guest whose Process has ended takes no result: its memory may belong to another Process by then.
     const { component } = guest;
     if (component.waiting !== null && type.async) {
@@ -231,26 +228,63 @@ function adapted(
     }
     return returned.then((value) => (guest.end === null ? finish(guest, args, value) : undefined));
   };
+  return (guest, ...args) => {
+    if (!inRealloc) guest.component.allocations.checkCall();
+    const returned = call(guest, args);
+    return returned instanceof Promise ? finishLater(guest, args, returned) : finish(guest, args, returned);
+  };
 }
 
-/** Returns the reader of the arguments of a function; more than `flatMax` core values lie in memory. */
-export function argumentsLifter(
+/**
+ * Returns a function that reads the arguments of a function and calls `run` with them; more than `flatMax` core values lie
+ * in memory. Up to three arguments take no array: almost every call has as few.
+ */
+function withArguments(
   type: FunctionType,
   flatMax: number,
-): (guest: Process, args: readonly CoreValue[]) => unknown[] {
+  run: Run,
+): (guest: Process, args: readonly CoreValue[]) => unknown {
   const types = type.params.map((param) => param.type);
   const flatCount = types.reduce((sum, of) => sum + flattenType(of).length, 0);
+  if (flatCount > flatMax) {
+    const spilled = spilledLifter(types);
+    return (guest, args) => {
+      beginLifting();
+      return run(guest, ...spilled(guest, args[0] as number)); // a pointer
+    };
+  }
   const lifters = types.map(lifter);
-  const spilled = flatCount > flatMax ? spilledLifter(types) : null;
+  const [a, b, c, d] = lifters;
+  if (a === undefined) return (guest) => run(guest);
+  if (b === undefined) {
+    return (guest, args) => {
+      beginLifting();
+      return run(guest, a.flat(guest, args, 0));
+    };
+  }
+  const atB = a.count;
+  if (c === undefined) {
+    return (guest, args) => {
+      beginLifting();
+      return run(guest, a.flat(guest, args, 0), b.flat(guest, args, atB));
+    };
+  }
+  const atC = atB + b.count;
+  if (d === undefined) {
+    return (guest, args) => {
+      beginLifting();
+      return run(guest, a.flat(guest, args, 0), b.flat(guest, args, atB), c.flat(guest, args, atC));
+    };
+  }
   return (guest, args) => {
     beginLifting();
-    if (spilled !== null) return spilled(guest, args[0] as number); // a pointer
     let at = 0;
-    return lifters.map((one) => {
+    const values = lifters.map((one) => {
       const value = one.flat(guest, args, at);
       at += one.count;
       return value;
     });
+    return run(guest, ...values);
   };
 }
 

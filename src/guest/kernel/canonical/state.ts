@@ -18,20 +18,31 @@ interface End {
   close(): void;
 }
 
-/** What one subject keeps of each Process: the name of its state, which `make` makes. */
-export interface StateOf<T> {
+/** Number of subjects made so far. */
+let subjects = 0;
+
+/** What one subject keeps of each Process: the name of its state, which `make` makes. Made once, when modules are loaded. */
+export class StateOf<T> {
   readonly make: () => T;
+  /** Place of the state among those of a Process. */
+  readonly index: number;
+
+  constructor(make: () => T) {
+    this.make = make;
+    this.index = subjects;
+    subjects += 1;
+  }
 }
 
 export class ComponentState {
   /**
-   * States of subjects, see of(). They are no WeakMap by Process: V8 keeps the values of a WeakMap alive in each collection of the
-   * young generation, and what they refer to, which is the whole invocation.
+   * States of subjects by their index, see of(). They are no WeakMap by Process: V8 keeps the values of a WeakMap alive in each
+   * collection of the young generation, and what they refer to, which is the whole invocation.
    */
-  readonly #states = new Map<StateOf<unknown>, unknown>();
+  readonly #states: unknown[] = [];
   readonly handles = new HandleTable();
   readonly allocations = new Allocations();
-  readonly unstored = new Set<Unstored>();
+  #unstored: Set<Unstored> | null = null;
   /** Encoding of the strings of the call in progress. Code of the linker sets it for a call that has another one than UTF-8. */
   encoding: TextEncoding = 'utf8';
   /** Text on its way from one part to another, in the encoding of the receiver; null: there is none. */
@@ -49,6 +60,11 @@ export class ComponentState {
   /** Whether the call in progress is made by a function whose type is not asynchronous. */
   mustNotWait = false;
 
+  get unstored(): Set<Unstored> {
+    this.#unstored ??= new Set();
+    return this.#unstored;
+  }
+
   /** Throws GuestFault if the call in progress must not wait. */
   checkMayWait(): void {
     if (this.mustNotWait) throw new GuestFault('a function waits whose type is not asynchronous');
@@ -56,11 +72,17 @@ export class ComponentState {
 
   /** Returns the state of a subject, made at the first use. */
   of<T>(subject: StateOf<T>): T {
-    const found = this.#states.get(subject);
-    if (found !== undefined) return found as T; // made by this subject below
+    const found = this.known(subject);
+    if (found !== undefined) return found;
     const made = subject.make();
-    this.#states.set(subject, made);
+    while (this.#states.length <= subject.index) this.#states.push(undefined);
+    this.#states[subject.index] = made;
     return made;
+  }
+
+  /** Returns the state of a subject; undefined before its first use. */
+  known<T>(subject: StateOf<T>): T | undefined {
+    return this.#states[subject.index] as T | undefined; // made by this subject in `of`
   }
 
   /** Calls `act` with strings in `encoding`, which a call had when it began. */

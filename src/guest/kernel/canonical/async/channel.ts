@@ -22,7 +22,8 @@ import {
   type Writable,
 } from './shared.ts';
 
-interface Pending extends CopyOptions {
+interface Pending {
+  readonly options: CopyOptions;
   readonly buffer: Destination | Origin;
 }
 
@@ -98,13 +99,13 @@ export abstract class GuestChannel extends ReadableBase implements Writable {
   }
 
   protected wait(buffer: Destination | Origin, options: CopyOptions): void {
-    this.pending = { buffer, ...options };
+    this.pending = { buffer, options };
   }
 
   protected finishPending(result: CopyResult): void {
     const { pending } = this;
     this.pending = null;
-    pending?.done(result);
+    pending?.options.done(result);
   }
 }
 
@@ -118,7 +119,7 @@ class StreamChannel extends GuestChannel {
     if (pending.buffer.remain > 0) {
       if (into.remain > 0) {
         this.#copy(originOf(pending), into);
-        pending.copied();
+        pending.options.copied();
       }
       options.done(copyResult.completed);
       return;
@@ -133,7 +134,7 @@ class StreamChannel extends GuestChannel {
     if (pending.buffer.remain > 0) {
       if (from.remain > 0) {
         this.#copy(from, destinationOf(pending));
-        pending.copied();
+        pending.options.copied();
       }
       options.done(copyResult.completed);
       return;

@@ -3,9 +3,28 @@ import type { Process } from '../../process.ts';
 import type { ResourceOf } from '../handles.ts';
 import type { Element, End, Kind, Readable, Side } from './shared.ts';
 
+type EndResources = Readonly<Record<Kind, Readonly<Record<Side, ResourceOf<End>>>>>;
+
+/** Types of handles by element: one object each, which is faster to compare than its id. */
+const endResources = new WeakMap<Element, EndResources>();
+
+function makeResources({ name }: Element): EndResources {
+  const of = (kind: Kind, side: Side): ResourceOf<End> => ({
+    kind: 'resource',
+    id: `trisiel:component/async#${side} end of ${kind}<${name}>`,
+  });
+  const both = (kind: Kind) => ({ readable: of(kind, 'readable'), writable: of(kind, 'writable') });
+  return { stream: both('stream'), future: both('future') };
+}
+
 /** Returns the type of handles of the readable or writable end of a stream or future of `element`. */
 export function endResource(kind: Kind, side: Side, element: Element): ResourceOf<End> {
-  return { kind: 'resource', id: `trisiel:component/async#${side} end of ${kind}<${element.name}>` };
+  let resources = endResources.get(element);
+  if (resources === undefined) {
+    resources = makeResources(element);
+    endResources.set(element, resources);
+  }
+  return resources[kind][side];
 }
 
 /** Gives `end` to the guest. Returns its handle. */

@@ -127,7 +127,7 @@ export class ValueSource extends ReadableBase {
 /** A future whose value comes from the host. */
 export class FutureSource extends ReadableBase {
   readonly #guest: Process;
-  readonly #value: () => Promise<unknown>;
+  readonly #value: (() => Promise<unknown>) | null;
   readonly #dropped: () => void;
   #settled: { readonly value: unknown } | null = null;
   /** Settles when the value has come; null: it was not asked for yet. */
@@ -135,10 +135,10 @@ export class FutureSource extends ReadableBase {
   #pending: PendingRead | null = null;
 
   /**
-   * `value` is called at the first read. Its promise must not reject. `dropped` is called when the reader drops the
-   * future.
+   * `value` is called at the first read. Its promise must not reject. Null: settle() brings the value. `dropped` is called
+   * when the reader drops the future.
    */
-  constructor(guest: Process, element: Element, value: () => Promise<unknown>, dropped: () => void = () => undefined) {
+  constructor(guest: Process, element: Element, value: (() => Promise<unknown>) | null, dropped: () => void = nothing) {
     super(element);
     this.#dropped = dropped;
     this.#guest = guest;
@@ -147,7 +147,7 @@ export class FutureSource extends ReadableBase {
 
   /** Returns a future whose value is known. */
   static of(guest: Process, element: Element, value: unknown): FutureSource {
-    const future = new FutureSource(guest, element, () => Promise.resolve(value));
+    const future = new FutureSource(guest, element, null);
     future.#settled = { value };
     return future;
   }
@@ -170,15 +170,19 @@ export class FutureSource extends ReadableBase {
       return;
     }
     this.#pending = { into, options };
-    this.#started ??= this.#value().then((value) => {
-      this.#settled = { value };
-      const pending = this.#pending;
-      if (pending === null || this.#guest.end !== null) return;
-      this.#pending = null;
-      guarded(this.#guest, () => {
-        pending.into.write([value]);
-        pending.options.done(copyResult.completed);
-      });
+    if (this.#value !== null) this.#started ??= this.#value().then((value) => this.settle(value));
+  }
+
+  /** Takes the value. Does nothing the second time. */
+  settle(value: unknown): void {
+    if (this.#settled !== null) return;
+    this.#settled = { value };
+    const pending = this.#pending;
+    if (pending === null || this.#guest.end !== null) return;
+    this.#pending = null;
+    guarded(this.#guest, () => {
+      pending.into.write([value]);
+      pending.options.done(copyResult.completed);
     });
   }
 }

@@ -16,7 +16,7 @@ import { GuestFault } from '../../memory.ts';
 import { Wakeup } from '../../net/wakeup.ts';
 import type { Process } from '../../process.ts';
 import { endOf } from '../../process-end.ts';
-import type { StateOf } from '../state.ts';
+import { StateOf } from '../state.ts';
 import { mayHostWake } from './deadlock.ts';
 import { subtaskResource } from './subtask.ts';
 import { callState, type Parked, PartSubtask, Task } from './task.ts';
@@ -38,7 +38,7 @@ const taskWork = 64;
 /** Code of the event that tells a task of its cancellation. */
 const taskCancelled = 6;
 
-const state: StateOf<{ tasks: Tasks | null }> = { make: () => ({ tasks: null }) };
+const state = new StateOf<{ tasks: Tasks | null }>(() => ({ tasks: null }));
 
 /** Returns the tasks of `guest`. */
 export function tasksOf(guest: Process): Tasks {

@@ -100,12 +100,14 @@ export class BodyPipe implements Resource {
   }
 
   /**
-   * Lets the body flow to `target`. Returns a promise that settles when the held bytes have gone there; it never
-   * rejects.
+   * Lets the body flow to `target`. Returns null if the held bytes have gone there, else a promise that settles when they
+   * have; it never rejects.
    */
-  attach(target: Resource): Promise<void> {
+  attach(target: Resource): Promise<void> | null {
     this.#target = target;
-    return this.#drain(target);
+    if (this.#held.length > 0) return this.#drain(target);
+    this.#flows();
+    return null;
   }
 
   /** Ends the body. Calls `ended` when all bytes before the end have gone to the target. */
@@ -143,6 +145,10 @@ export class BodyPipe implements Resource {
       this.#failed = Errno.unknown;
     }
     this.#guest.held.give(bytes.length);
+    this.#flows();
+  }
+
+  #flows(): void {
     this.#isFlowing = true;
     this.#ended?.();
     this.#changed.wake();

@@ -42,14 +42,17 @@ export class Fields extends HostObject {
   readonly what = 'fields';
   readonly #guest: Process;
   readonly #isMutable: boolean;
-  #entries: readonly HttpField[];
+  /** Entries, which others may have since `entries` was read: only then they are copied before they change. */
+  #entries: HttpField[];
+  #isShared: boolean;
   #bytes = 0;
   #heldBytes = 0;
 
   private constructor(guest: Process, entries: readonly HttpField[], parent: HostObject | null, isMutable: boolean) {
     super(parent);
     this.#guest = guest;
-    this.#entries = entries;
+    this.#entries = entries as HttpField[]; // Copied before they change, see below.
+    this.#isShared = true;
     this.#isMutable = isMutable;
   }
 
@@ -57,8 +60,8 @@ export class Fields extends HostObject {
    * Returns new fields that the guest may change, with copies of `entries`. Throws GuestFault if they are too large.
    */
   static from(guest: Process, entries: readonly HttpField[]): Fields {
-    const fields = new Fields(guest, [], null, true);
-    fields.replace(entries.map(([name, value]) => [name, value.slice()]));
+    const fields = new Fields(guest, none, null, true);
+    if (entries.length > 0) fields.replace(entries.map(([name, value]) => [name, value.slice()]));
     return fields;
   }
 
@@ -68,19 +71,39 @@ export class Fields extends HostObject {
   }
 
   get entries(): readonly HttpField[] {
+    this.#isShared = true;
     return this.#entries;
   }
 
   /** Returns why the field `name` (in upper or lower case) may not be set; null: it may. */
   refusal(name: string): HeaderError | null {
-    if (!namePattern.test(name)) return invalidSyntax;
-    if (isForbidden(name.toLowerCase())) return forbidden;
-    return this.#isMutable ? null : immutable;
+    return refusalOf(name) ?? (this.#isMutable ? null : immutable);
   }
 
-  /** Replaces all entries by `entries`. Throws GuestFault if they are too large. */
+  /** Replaces all entries by `entries`, which are not changed. Throws GuestFault if they are too large. */
   replace(entries: readonly HttpField[]): void {
-    const bytes = entries.reduce((sum, [name, value]) => sum + name.length + value.length + fieldOverheadBytes, 0);
+    const bytes = entries.reduce((sum, field) => sum + bytesOf(field), 0);
+    this.#count(bytes);
+    this.#guest.work(bytes);
+    this.#entries = entries as HttpField[]; // copied before they change
+    this.#isShared = true;
+  }
+
+  /** Adds `field` after all others. Throws GuestFault if they are too large. */
+  append(field: HttpField): void {
+    const bytes = bytesOf(field);
+    this.#count(this.#bytes + bytes);
+    this.#guest.work(bytes);
+    if (this.#isShared) {
+      this.#guest.work(this.#entries.length);
+      this.#entries = [...this.#entries];
+      this.#isShared = false;
+    }
+    this.#entries.push(field);
+  }
+
+  /** Counts the bytes that the entries will have. Throws GuestFault if they are too many. */
+  #count(bytes: number): void {
     if (bytes > fieldsBytesMax)
       throw new FieldsTooLarge(`fields of ${bytes} bytes, at most ${fieldsBytesMax} are possible`);
     const more = bytes - this.#bytes;
@@ -88,8 +111,6 @@ export class Fields extends HostObject {
     if (more < 0) this.#guest.held.give(-more);
     this.#bytes = bytes;
     this.#heldBytes += more;
-    this.#guest.work(bytes);
-    this.#entries = entries;
   }
 
   override close(): undefined {
@@ -98,9 +119,25 @@ export class Fields extends HostObject {
   }
 }
 
+const none: readonly HttpField[] = [];
+
+function bytesOf([name, value]: HttpField): number {
+  return name.length + value.length + fieldOverheadBytes;
+}
+
+/** Returns why nobody may set the field `name`; null: it may be set. */
+function refusalOf(name: string): HeaderError | null {
+  if (!namePattern.test(name)) return invalidSyntax;
+  return isForbidden(name.toLowerCase()) ? forbidden : null;
+}
+
 /** Returns whether `value` can be a field value: visible characters, spaces, tabs, obs-text (RFC 9110 5.5). */
 function isValue(value: Uint8Array): boolean {
-  return value.every((byte) => (byte >= 0x20 && byte !== 0x7f) || byte === 0x09);
+  for (let index = 0; index < value.length; index += 1) {
+    const byte = value[index] as number; // inside the value
+    if ((byte < 0x20 && byte !== 0x09) || byte === 0x7f) return false;
+  }
+  return true;
 }
 
 const fieldValueType = list('u8');
@@ -124,8 +161,8 @@ const fieldsFromList = witRow(
   func({ entries: entriesType }, result(own(fieldsResource), headerErrorType)),
   (guest: Process, entries: readonly (readonly [string, Uint8Array])[]): Ok<Fields> | HeaderError => {
     for (const [name, value] of entries) {
-      if (!namePattern.test(name)) return invalidSyntax;
-      if (isForbidden(name.toLowerCase())) return forbidden;
+      const refusal = refusalOf(name);
+      if (refusal !== null) return refusal;
       if (!isValue(value)) return invalidSyntax;
     }
     return ok(
@@ -203,7 +240,7 @@ const fieldsAppend = witRow(
     const refusal = fields.refusal(name);
     if (refusal !== null) return refusal;
     if (!isValue(value)) return invalidSyntax;
-    fields.replace([...fields.entries, [name.toLowerCase(), value.slice()]]);
+    fields.append([name.toLowerCase(), value.slice()]);
     return ok();
   },
 );

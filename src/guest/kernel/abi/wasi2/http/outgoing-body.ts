@@ -5,7 +5,7 @@ import type { HttpField } from '../../../incoming-http.ts';
 import type { Process } from '../../../process.ts';
 import { HostObject } from '../host-object.ts';
 import { type Explain, OutputStream, outputStreamResource } from '../io/guest-streams.ts';
-import { type Sink, sinkOf } from '../io/sink.ts';
+import { ownSinkOf, type Sink } from '../io/sink.ts';
 import type { BodyPipe } from './body-pipe.ts';
 import { errorCodeType } from './error-code.ts';
 import { type Fields, fieldsResource, httpTypesName } from './fields.ts';
@@ -28,11 +28,21 @@ export class OutgoingBody extends HostObject {
   isWritten = false;
   #isOver = false;
   readonly #sink: Sink;
+  readonly #explain: Explain = () => ({
+    text: 'the body could not be sent',
+    codes: { http: this.sizeError() },
+  });
 
   constructor(guest: Process, options: OutgoingBodyOptions) {
     super();
     this.options = options;
-    this.#sink = sinkOf(guest, options.pipe, { isAwaited: options.message === 'response' });
+    // Nothing else writes to the pipe.
+    this.#sink = ownSinkOf(guest, options.pipe, { isAwaited: options.message === 'response' });
+  }
+
+  stream(guest: Process): OutputStream {
+    this.isWritten = true;
+    return new OutputStream(guest, this.options.pipe, { parent: this, explain: this.#explain, sink: this.#sink });
   }
 
   /** Returns the error for a body whose length differs from the declared one. */
@@ -79,9 +89,7 @@ const outgoingBodyWrite = witRow(
   func({ self: borrow(outgoingBodyResource) }, result(own(outputStreamResource), null)),
   (guest: Process, self: OutgoingBody) => {
     if (self.isWritten) return err();
-    self.isWritten = true;
-    const explain: Explain = () => ({ text: 'the body could not be sent', codes: { http: self.sizeError() } });
-    return ok(new OutputStream(guest, self.options.pipe, { parent: self, explain }));
+    return ok(self.stream(guest));
   },
 );
 

@@ -57,7 +57,10 @@ export class OutgoingResponse extends HostObject {
     const target = http.answer(this.status, this.fields.entries);
     if (this.#givenUp !== null) http.breakOff(this.#givenUp);
     else if (this.#pipe === null) this.#end([]);
-    else keepBusy(guest, this.#pipe.attach(target));
+    else {
+      const draining = this.#pipe.attach(target);
+      if (draining !== null) keepBusy(guest, draining);
+    }
     this.fields.close();
   }
 

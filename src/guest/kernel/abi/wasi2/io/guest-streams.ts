@@ -44,6 +44,8 @@ export interface StreamOptions {
   readonly explain?: Explain;
   /** Whether the Process ends only after all bytes of the output-stream have been written. */
   readonly isAwaited?: boolean;
+  /** Sink of an output-stream; absent: that which all streams of its Resource share. */
+  readonly sink?: Sink;
   /** Called once, when the stream is closed. */
   readonly onClose?: () => void;
 }
@@ -141,7 +143,7 @@ export class OutputStream extends Stream {
 
   constructor(guest: Process, resource: Resource, options: StreamOptions = {}) {
     super(options);
-    this.sink = sinkOf(guest, resource, options);
+    this.sink = options.sink ?? sinkOf(guest, resource, options);
   }
 
   override close(): undefined {

@@ -3,68 +3,91 @@
  * them while the guest goes on; until then the stream has no room.
  */
 import { KIB } from '../../../../../protocol/limits.ts';
-import type { StateOf } from '../../../canonical/state.ts';
+import { StateOf } from '../../../canonical/state.ts';
 import { Errno } from '../../../errno.ts';
 import { GuestFault } from '../../../memory.ts';
 import type { Process } from '../../../process.ts';
 import type { Resource } from '../../../resource.ts';
-import { isNow } from '../../../watch.ts';
+import { isNow, nothing } from '../../../watch.ts';
 
 /**
  * Most bytes that a stream takes at once. Bytes that its Resource has not taken are held outside of the guest's memory.
  */
 export const permitBytesMax = 64 * KIB;
 
-/**
- * Sinks of one Process. Handles of one Resource (get-stdout called twice) share a sink, so that bytes keep their order.
- */
-interface Sinks {
-  readonly byResource: Map<Resource, Sink>;
-  readonly busy: Set<Busy>;
-}
+/** Sinks that streams share. Handles of one Resource (get-stdout called twice) share one, so that bytes keep their order. */
+const sharedSinks = new StateOf(() => new Map<Resource, Sink>());
 
 interface Busy {
   readonly pending: Promise<void> | null;
 }
 
-const sinksState: StateOf<Sinks> = { make: () => ({ byResource: new Map(), busy: new Set() }) };
+/** Output that somebody says has been written. */
+class Unwritten implements Busy {
+  #written: PromiseWithResolvers<void> | null = null;
 
-function sinks(guest: Process): Sinks {
-  return guest.component.of(sinksState);
+  /** Settles when the output has been written. Few ask for it: most output is written when its Process ends. */
+  get pending(): Promise<void> {
+    this.#written ??= Promise.withResolvers();
+    return this.#written.promise;
+  }
+
+  end(): void {
+    this.#written?.resolve();
+  }
 }
+
+/** Output for which the Process waits at its end. */
+const busyOutput = new StateOf(() => new Set<Busy>());
 
 /**
  * Returns the sink of `resource`, which its user must leave. `isAwaited`: the Process ends only when all bytes have been written, as those of its
  * answer; bytes that are not awaited are lost if the peer has not taken them by then.
  */
 export function sinkOf(guest: Process, resource: Resource, { isAwaited = false } = {}): Sink {
-  const { byResource, busy } = sinks(guest);
-  let sink = byResource.get(resource);
+  const shared = guest.component.of(sharedSinks);
+  let sink = shared.get(resource);
   if (sink === undefined) {
-    sink = new Sink(resource, { busy: isAwaited ? busy : null, unused: () => byResource.delete(resource) });
-    byResource.set(resource, sink);
+    sink = new Sink(guest, resource, { isAwaited, unused: () => shared.delete(resource) });
+    shared.set(resource, sink);
   }
   sink.enter();
   return sink;
 }
 
+/** Returns a sink of `resource` as sinkOf does, which its user need not leave: streams share it only if they are given it. */
+export function ownSinkOf(guest: Process, resource: Resource, { isAwaited }: { readonly isAwaited: boolean }): Sink {
+  return new Sink(guest, resource, { isAwaited, unused: nothing });
+}
+
 /** Returns the sink that streams of `resource` share; undefined if it has no stream and no write in progress. */
 export function usedSinkOf(guest: Process, resource: Resource): Sink | undefined {
-  return sinks(guest).byResource.get(resource);
+  return guest.component.known(sharedSinks)?.get(resource);
 }
 
 /** Returns a promise that settles when all awaited output of `guest` has been written; null if it has been. */
 export function outputWritten(guest: Process): Promise<void> | null {
-  const { busy } = sinks(guest);
-  return busy.size === 0 ? null : allWritten(busy);
+  const busy = guest.component.known(busyOutput);
+  return busy === undefined || busy.size === 0 ? null : allWritten(busy);
 }
 
 /** Makes outputWritten wait for `pending` too, which must not reject. */
 export function keepBusy(guest: Process, pending: Promise<void>): void {
-  const { busy } = sinks(guest);
+  const busy = guest.component.of(busyOutput);
   const one = { pending };
   busy.add(one);
   void pending.then(() => busy.delete(one));
+}
+
+/** Makes outputWritten wait until the returned function has been called. */
+export function busyUntilCalled(guest: Process): () => void {
+  const busy = guest.component.of(busyOutput);
+  const one = new Unwritten();
+  busy.add(one);
+  return () => {
+    busy.delete(one);
+    one.end();
+  };
 }
 
 async function allWritten(busy: ReadonlySet<Busy>): Promise<void> {
@@ -79,14 +102,20 @@ export class Sink {
   failed = 0;
   /** Number of bytes that streams have taken and the Resource has not. */
   pendingBytes = 0;
-  readonly #busy: Set<Busy> | null;
+  readonly #guest: Process;
+  readonly #isAwaited: boolean;
   readonly #unused: () => void;
   #users = 0;
 
   /** `unused` is called when the last user has left and nothing is in progress. */
-  constructor(resource: Resource, { busy, unused }: { readonly busy: Set<Busy> | null; readonly unused: () => void }) {
+  constructor(
+    guest: Process,
+    resource: Resource,
+    { isAwaited, unused }: { readonly isAwaited: boolean; readonly unused: () => void },
+  ) {
+    this.#guest = guest;
     this.resource = resource;
-    this.#busy = busy;
+    this.#isAwaited = isAwaited;
     this.#unused = unused;
   }
 
@@ -186,6 +215,7 @@ export class Sink {
 
   /** Runs `work` after all earlier operations. Until it is done, the stream has no room. */
   next(work: () => Promise<void>): void {
+    const busy = this.#isAwaited ? this.#guest.component.of(busyOutput) : null;
     const before = this.pending ?? Promise.resolve();
     const mine = before
       .then(work)
@@ -193,10 +223,10 @@ export class Sink {
       .then(() => {
         if (this.pending !== mine) return;
         this.pending = null;
-        this.#busy?.delete(this);
+        busy?.delete(this);
         this.#checkUsed();
       });
     this.pending = mine;
-    this.#busy?.add(this);
+    busy?.add(this);
   }
 }

@@ -4,11 +4,11 @@
  */
 import { func, result } from '../../../../component/wit.ts';
 import { type Err, type Ok, witInterface, witRow } from '../../../canonical/row.ts';
-import type { StateOf } from '../../../canonical/state.ts';
+import { StateOf } from '../../../canonical/state.ts';
 import { GuestFault } from '../../../memory.ts';
 import type { Process } from '../../../process.ts';
 
-const state: StateOf<{ status: number | null }> = { make: () => ({ status: null }) };
+const state = new StateOf<{ status: number | null }>(() => ({ status: null }));
 
 /** Takes the result of the program: status 0 for ok, 1 for an error. Traps at a second call. */
 const returnRow = witRow(

@@ -5,7 +5,8 @@ import { err, ok, witInterface, witRow } from '../../../canonical/row.ts';
 import { Errno } from '../../../errno.ts';
 import type { Process } from '../../../process.ts';
 import type { Resource } from '../../../resource.ts';
-import { pump, readingFrom, resultOf } from '../streams.ts';
+import { pump } from '../pump.ts';
+import { readingFrom, resultOf } from '../streams.ts';
 
 const errorCodeType = enumeration('io', 'illegal-byte-sequence', 'pipe');
 const resultType = result(null, errorCodeType);

@@ -6,7 +6,7 @@ import { mayHostWake } from '../../../canonical/async/deadlock.ts';
 import { type Subtask, subtaskResource } from '../../../canonical/async/subtask.ts';
 import type { PartSubtask } from '../../../canonical/async/task.ts';
 import { type Event, type WaitableSet, waitableSetResource } from '../../../canonical/async/waitable.ts';
-import type { StateOf } from '../../../canonical/state.ts';
+import { StateOf } from '../../../canonical/state.ts';
 import { GuestFault } from '../../../memory.ts';
 import type { Process } from '../../../process.ts';
 import type { Syscall, SyscallResult } from '../../../syscall.ts';
@@ -21,7 +21,7 @@ export function row(
   name: string,
   params: readonly string[],
   result: Core | null,
-  run: (guest: Process, ...args: number[]) => SyscallResult,
+  run: (guest: Process, a: number, b: number, c: number) => SyscallResult,
   waits = false,
 ): Syscall {
   return {
@@ -29,10 +29,11 @@ export function row(
     params: params.map((param) => ({ name: param, type: 'i32' as const })),
     result,
     waits,
-    run: (guest: Process, ...args: number[]) => {
+    // No row has more than three parameters, and those that have fewer look at no more.
+    run: (guest: Process, a: number, b: number, c: number) => {
       guest.component.allocations.checkCall();
       try {
-        return run(guest, ...args);
+        return run(guest, a, b, c);
       } finally {
         guest.component.mustNotWait = false;
       }
@@ -71,7 +72,7 @@ export function waitFor(guest: Process, set: WaitableSet): Event | Promise<Event
 }
 
 /** The event that deliver has delivered last. */
-const delivered: StateOf<{ event: Event | null }> = { make: () => ({ event: null }) };
+const delivered = new StateOf<{ event: Event | null }>(() => ({ event: null }));
 
 /** Returns the code of `event`, and keeps its handle and payload for event-handle and event-payload. */
 export function deliver(guest: Process, event: Event): number {

@@ -15,10 +15,6 @@ import type { Process } from '../../../process.ts';
 import type { Syscall, SyscallResult } from '../../../syscall.ts';
 import { checkEnds, row } from './async-row.ts';
 
-function endOf(guest: Process, kind: Kind, side: Side, element: Element, handle: number): CopyEnd {
-  return guest.component.handles.get(endResource(kind, side, element), handle) as CopyEnd; // each End is one
-}
-
 /** Delivers the event of `waitable` as the result of the call, after waiting for it. */
 function payloadOf(guest: Process, waitable: Waitable): SyscallResult {
   if (waitable.hasEvent) return waitable.take().payload;
@@ -33,22 +29,24 @@ function payloadOf(guest: Process, waitable: Waitable): SyscallResult {
  */
 export function copyRows(kind: Kind, element: Element, word = element.name): readonly Syscall[] {
   const name = (operation: string) => `${kind}.${operation} ${word}`;
+  // The count is read for streams alone.
   const copyParams = kind === 'stream' ? ['end', 'values', 'count'] : ['end', 'value'];
   const copy = (side: Side, operation: string): readonly Syscall[] => {
-    const start = (guest: Process, args: readonly number[]): CopyEnd => {
-      const [handle, pointer, count] = args as [number, number, number]; // copyParams; the count is read for streams alone
-      const end = endOf(guest, kind, side, element, handle);
+    const resource = endResource(kind, side, element);
+    // Each end is a CopyEnd.
+    const endOf = (guest: Process, handle: number): CopyEnd => guest.component.handles.get(resource, handle) as CopyEnd;
+    const start = (guest: Process, handle: number, pointer: number, count: number): CopyEnd => {
+      const end = endOf(guest, handle);
       end.copy(new GuestBuffer(guest, element, side, pointer, kind === 'stream' ? count : 1));
       return end;
     };
-    const begin = (guest: Process, args: readonly number[]): number => {
-      const end = start(guest, args);
+    const begin = (guest: Process, handle: number, pointer: number, count: number): number => {
+      const end = start(guest, handle, pointer, count);
       return end.hasEvent ? end.take().payload : blocked;
     };
-    const checkAlone = (guest: Process, handle: number, what: string): void =>
-      endOf(guest, kind, side, element, handle).checkAlone(what);
+    const checkAlone = (guest: Process, handle: number, what: string): void => endOf(guest, handle).checkAlone(what);
     const cancel = (guest: Process, handle: number): number => {
-      const end = endOf(guest, kind, side, element, handle);
+      const end = endOf(guest, handle);
       end.cancel();
       return end.take().payload;
     };
@@ -58,17 +56,17 @@ export function copyRows(kind: Kind, element: Element, word = element.name): rea
         name(operation),
         copyParams,
         'i32',
-        (guest, ...args) => {
-          checkAlone(guest, args[0] as number, waiting);
-          return payloadOf(guest, start(guest, args));
+        (guest, handle, pointer, count) => {
+          checkAlone(guest, handle, waiting);
+          return payloadOf(guest, start(guest, handle, pointer, count));
         },
         true,
       ),
-      row(name(`${operation} async`), copyParams, 'i32', (guest, ...args) => begin(guest, args)),
+      row(name(`${operation} async`), copyParams, 'i32', begin),
       // Begins a copy for whose end the linker's code waits.
-      row(name(`${operation} begin`), copyParams, 'i32', (guest, ...args) => {
-        checkAlone(guest, args[0] as number, waiting);
-        return begin(guest, args);
+      row(name(`${operation} begin`), copyParams, 'i32', (guest, handle, pointer, count) => {
+        checkAlone(guest, handle, waiting);
+        return begin(guest, handle, pointer, count);
       }),
       row(name(`cancel-${operation}`), ['end'], 'i32', (guest, handle) => {
         checkAlone(guest, handle, waiting);
@@ -76,8 +74,8 @@ export function copyRows(kind: Kind, element: Element, word = element.name): rea
       }),
       row(name(`cancel-${operation} async`), ['end'], 'i32', (guest, handle) => cancel(guest, handle)),
       row(name(`drop-${side}`), ['end'], null, (guest, handle) => {
-        endOf(guest, kind, side, element, handle).leave();
-        guest.component.handles.take(endResource(kind, side, element), handle);
+        endOf(guest, handle).leave();
+        guest.component.handles.take(resource, handle);
         return undefined;
       }),
     ];

@@ -34,7 +34,8 @@ import { entryWork } from '../../wasi2/filesystem/directory-entries.ts';
 import { failure } from '../../wasi2/filesystem/error-code.ts';
 import { filesystemTypes as types2 } from '../../wasi2/filesystem/types.ts';
 import { type Instant, instantType } from '../clocks/system-clock.ts';
-import { emptyStream, pump, readingFrom, resultOf } from '../streams.ts';
+import { pump } from '../pump.ts';
+import { emptyStream, readingFrom, resultOf } from '../streams.ts';
 import { errorCodeType, toResult } from './error-code.ts';
 
 const name = 'wasi:filesystem/types@0.3';

@@ -2,7 +2,7 @@
 import { httpErrorCode } from '../../../../component/http-error-code.ts';
 import { future, option, own, result, stream } from '../../../../component/wit.ts';
 import { elementFor } from '../../../canonical/async/elements.ts';
-import { readValue } from '../../../canonical/async/host-read.ts';
+import { whenValue } from '../../../canonical/async/host-read.ts';
 import type { Readable } from '../../../canonical/async/shared.ts';
 import { FutureSource } from '../../../canonical/async/source.ts';
 import { type Err, err, type Ok, ok } from '../../../canonical/row.ts';
@@ -12,7 +12,8 @@ import type { Process } from '../../../process.ts';
 import type { HttpErrorCode } from '../../wasi2/http/error-code.ts';
 import type { Fields } from '../../wasi2/http/fields.ts';
 import { FutureTrailers, type Incoming } from '../../wasi2/http/incoming-body.ts';
-import { emptyStream, pump, readingFrom } from '../streams.ts';
+import { startPump } from '../pump.ts';
+import { emptyStream, readingFrom } from '../streams.ts';
 import { fieldsResource } from './fields.ts';
 
 export const sentType = result(null, httpErrorCode);
@@ -20,6 +21,8 @@ export const trailersType = result(option(own(fieldsResource)), httpErrorCode);
 export const contentsType = stream('u8');
 export const trailersFuture = future(trailersType);
 export const sentFuture = future(sentType);
+const sentElement = elementFor(sentType);
+const trailersElement = elementFor(trailersType);
 
 export type Sent = Ok<undefined> | Err<HttpErrorCode>;
 type Trailers = Ok<Fields | null> | Err<HttpErrorCode>;
@@ -40,11 +43,8 @@ export function outgoingBody(
   contents: Readable | null,
   trailers: Readable,
 ): { readonly body: Body; readonly sent: FutureSource } {
-  const { promise, resolve } = Promise.withResolvers<Sent>();
-  return {
-    body: { contents, trailers, settle: resolve },
-    sent: new FutureSource(guest, elementFor(sentType), () => promise),
-  };
+  const sent = new FutureSource(guest, sentElement, null);
+  return { body: { contents, trailers, settle: (how) => sent.settle(how) }, sent };
 }
 
 /** Returns the body of a received message. Its trailers arrive after the contents have been read or dropped. */
@@ -57,14 +57,14 @@ export function incomingBody(guest: Process, incoming: Incoming): Body {
     for (let waiting = rest.readiness(); waiting !== null; waiting = rest.readiness()) await waiting;
     return rest.result();
   };
-  const trailers = new FutureSource(guest, elementFor(trailersType), value, () => incoming.close());
+  const trailers = new FutureSource(guest, trailersElement, value, () => incoming.close());
   return { contents, trailers, settle: () => undefined };
 }
 
 /** Hands the body to the guest, which tells through `consumed` how the reading ended. */
 export function consume(guest: Process, { contents, trailers, settle }: Body, consumed: Readable) {
   // The interface gives the future this type.
-  void readValue(consumed).then((value) => settle((value as Sent | undefined) ?? ok()));
+  whenValue(consumed, (value) => settle((value as Sent | undefined) ?? ok()));
   return [contents ?? emptyStream(guest), trailers];
 }
 
@@ -81,8 +81,13 @@ export interface SendOptions {
   readonly breakOff: (why: string) => void;
 }
 
-/** Sends the body and its trailers. Resolves to how that ended; never rejects. */
-export async function sendBody(guest: Process, { contents, trailers }: Body, options: SendOptions): Promise<Sent> {
+/** Sends the body and its trailers. Calls `sent` once, with how that ended: at once if nothing has to be waited for. */
+export function sendBody(
+  guest: Process,
+  { contents, trailers }: Body,
+  options: SendOptions,
+  sent: (how: Sent) => void,
+): void {
   const { scheme, message, contentLength } = options;
   let written = 0;
   let tooMuch = 0;
@@ -95,22 +100,27 @@ export async function sendBody(guest: Process, { contents, trailers }: Body, opt
     if (typeof taken === 'number' && taken > 0) written += taken;
     return taken;
   };
-  const errno = contents === null ? 0 : await pump(guest, contents, scheme, write);
-  if (errno === Errno.tooBig || (errno === 0 && contentLength !== null && contentLength !== written)) {
-    options.breakOff('the body has another length than its Content-Length');
-    return err({ tag: `HTTP-${message}-body-size`, value: BigInt(written + tooMuch) });
-  }
-  if (errno !== 0) {
-    options.breakOff('the body could not be sent');
-    return err({ tag: 'connection-terminated' });
-  }
-  const last = (await readValue(trailers)) as Trailers | undefined; // the interface gives the future this type
-  if (last === undefined || last.tag === 'err') {
+  const ended = (errno: number): void => {
+    if (errno === Errno.tooBig || (errno === 0 && contentLength !== null && contentLength !== written)) {
+      options.breakOff('the body has another length than its Content-Length');
+      sent(err({ tag: `HTTP-${message}-body-size`, value: BigInt(written + tooMuch) }));
+    } else if (errno !== 0) {
+      options.breakOff('the body could not be sent');
+      sent(err({ tag: 'connection-terminated' }));
+    } else whenValue(trailers, (value) => sent(finish(value as Trailers | undefined, options))); // of trailersType
+  };
+  if (contents === null) ended(0);
+  else startPump(guest, contents, { scheme, write, ended });
+}
+
+/** Ends a body with its trailers. */
+function finish(trailers: Trailers | undefined, options: SendOptions): Sent {
+  if (trailers === undefined || trailers.tag === 'err') {
     options.breakOff('the component has given its body up');
-    return last ?? err({ tag: 'internal-error', value: 'the future of the trailers was given up' });
+    return trailers ?? err({ tag: 'internal-error', value: 'the future of the trailers was given up' });
   }
-  const entries = last.value?.entries ?? [];
+  const entries = trailers.value?.entries ?? [];
   options.finish(entries);
-  last.value?.close();
+  trailers.value?.close();
   return ok();
 }

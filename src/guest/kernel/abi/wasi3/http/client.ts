@@ -11,8 +11,8 @@ import type { HttpErrorCode } from '../../wasi2/http/error-code.ts';
 import { Fields } from '../../wasi2/http/fields.ts';
 import { send as send2 } from '../../wasi2/http/outgoing-handler.ts';
 import { OutgoingRequest } from '../../wasi2/http/outgoing-request.ts';
-import { keepBusy } from '../../wasi2/io/sink.ts';
-import { sendBody } from './body.ts';
+import { busyUntilCalled } from '../../wasi2/io/sink.ts';
+import { type SendOptions, sendBody } from './body.ts';
 import { type Request, requestResource } from './request.ts';
 import { Response, responseResource } from './response.ts';
 
@@ -60,15 +60,19 @@ function begin(guest: Process, request: Request): Ok<Call> | Err<HttpErrorCode> 
   const { call } = sent.value;
   const { pipe } = outgoing;
   // Without contents the trailers are read all the same: the component may wait until they have been taken.
-  const done = sendBody(guest, body, {
+  const sending: SendOptions = {
     scheme: pipe?.scheme ?? 'http',
     message: 'request',
     contentLength: pipe?.contentLength ?? null,
     write: (bytes) => pipe?.write(bytes) ?? Errno.closed,
     finish: (trailers) => void target?.finish(guest, trailers),
     breakOff: (why) => call.fail({ tag: 'internal-error', value: why }),
+  };
+  const written = busyUntilCalled(guest);
+  sendBody(guest, body, sending, (how) => {
+    body.settle(how);
+    written();
   });
-  keepBusy(guest, done.then(body.settle));
   return ok(call);
 }
 

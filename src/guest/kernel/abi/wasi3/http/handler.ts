@@ -6,6 +6,7 @@ import { httpErrorCode } from '../../../../component/http-error-code.ts';
 import { func, own, result } from '../../../../component/wit.ts';
 import { lifter } from '../../../canonical/lift.ts';
 import { type Err, type Ok, witInterface, witRow } from '../../../canonical/row.ts';
+import { StateOf } from '../../../canonical/state.ts';
 import type { IncomingHttp } from '../../../incoming-http.ts';
 import { GuestFault } from '../../../memory.ts';
 import type { Process } from '../../../process.ts';
@@ -15,7 +16,7 @@ import { type Response, responseResource } from './response.ts';
 
 const answerType = result(own(responseResource), httpErrorCode);
 const fromMemory = lifter(answerType);
-const answered = new WeakSet<Process>();
+const state = new StateOf(() => ({ isAnswered: false }));
 
 function httpOf(guest: Process): IncomingHttp {
   const { http } = guest.options;
@@ -24,8 +25,9 @@ function httpOf(guest: Process): IncomingHttp {
 }
 
 function answer(guest: Process, returned: Ok<Response> | Err<HttpErrorCode>): void {
-  if (answered.has(guest)) throw new GuestFault('the component answers twice');
-  answered.add(guest);
+  const call = guest.component.of(state);
+  if (call.isAnswered) throw new GuestFault('the component answers twice');
+  call.isAnswered = true;
   const http = httpOf(guest);
   if (returned.tag === 'err') http.fail(toldError(returned.value));
   else returned.value.answer(guest, http);
@@ -49,7 +51,7 @@ const respondFrom = witRow(
 
 /** Traps if the request has not been answered. */
 const responded = witRow('responded', func({}), (guest: Process) => {
-  if (!answered.has(guest)) throw new GuestFault('the component ended without task.return');
+  if (!guest.component.of(state).isAnswered) throw new GuestFault('the component ended without task.return');
 });
 
 export const handler = {

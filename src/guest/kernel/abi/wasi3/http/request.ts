@@ -17,34 +17,49 @@ export const requestResource = hostResource(httpTypesName, 'request');
 
 export class Request extends HostObject {
   readonly what = 'request';
-  readonly entries: readonly HttpField[];
   readonly options: RequestLimits | null;
-  readonly body: Body;
+  /** Fields and body, or what makes them at their first use: many components read neither. */
+  #entries: readonly HttpField[] | (() => readonly HttpField[]);
+  #body: Body | (() => Body);
   method = 'GET';
   /** http, https or another scheme; null: https. */
   scheme: string | null = null;
   authority: string | null = null;
   pathWithQuery: string | null = null;
 
-  constructor(entries: readonly HttpField[], body: Body, options: RequestLimits | null) {
+  constructor(
+    entries: readonly HttpField[] | (() => readonly HttpField[]),
+    body: Body | (() => Body),
+    options: RequestLimits | null,
+  ) {
     super();
-    this.entries = entries;
-    this.body = body;
+    this.#entries = entries;
+    this.#body = body;
     this.options = options;
+  }
+
+  get entries(): readonly HttpField[] {
+    if (typeof this.#entries === 'function') this.#entries = this.#entries();
+    return this.#entries;
+  }
+
+  get body(): Body {
+    if (typeof this.#body === 'function') this.#body = this.#body();
+    return this.#body;
   }
 
   /** Returns the request that the Process answers. */
   static incoming(guest: Process, http: IncomingHttp): Request {
-    const body = incomingBody(guest, {
-      body: http.body,
-      trailers: () => http.trailers().filter(([name]) => !isForbidden(name)),
-      errorCode: (errno) =>
-        errno === Errno.tooBig ? { tag: 'HTTP-request-body-size', value: null } : { tag: 'connection-terminated' },
-      // The connection belongs to the client; the unread rest of the body is dropped with the request.
-      close: () => undefined,
-    });
-    const entries = http.fields.filter(([name]) => !isForbidden(name));
-    const request = new Request(entries, body, null);
+    const body = (): Body =>
+      incomingBody(guest, {
+        body: http.body,
+        trailers: () => http.trailers().filter(([name]) => !isForbidden(name)),
+        errorCode: (errno) =>
+          errno === Errno.tooBig ? { tag: 'HTTP-request-body-size', value: null } : { tag: 'connection-terminated' },
+        // The connection belongs to the client; the unread rest of the body is dropped with the request.
+        close: () => undefined,
+      });
+    const request = new Request(() => http.fields.filter(([name]) => !isForbidden(name)), body, null);
     request.method = http.method;
     request.scheme = http.scheme;
     request.authority = http.authority;
@@ -53,8 +68,10 @@ export class Request extends HostObject {
   }
 
   override close(): undefined {
-    this.body.contents?.drop();
-    this.body.trailers.drop();
+    const body = this.#body;
+    if (typeof body === 'function') return;
+    body.contents?.drop();
+    body.trailers.drop();
   }
 }
 

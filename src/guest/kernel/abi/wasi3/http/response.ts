@@ -8,13 +8,14 @@ import { HostObject } from '../../wasi2/host-object.ts';
 import type { ClientCall } from '../../wasi2/http/client-call.ts';
 import { contentLengthOf } from '../../wasi2/http/content-length.ts';
 import { Fields } from '../../wasi2/http/fields.ts';
-import { keepBusy } from '../../wasi2/io/sink.ts';
+import { busyUntilCalled } from '../../wasi2/io/sink.ts';
 import {
   type Body,
   consume,
   contentsType,
   incomingBody,
   outgoingBody,
+  type SendOptions,
   sendBody,
   sentFuture,
   trailersFuture,
@@ -52,7 +53,8 @@ export class Response extends HostObject {
     }
     const target = http.answer(this.status, this.entries);
     const hasBody = http.method !== 'HEAD' && this.status !== 204 && this.status !== 304;
-    const sent = sendBody(guest, this.body, {
+    const written = busyUntilCalled(guest);
+    const options: SendOptions = {
       scheme: target.scheme,
       message: 'response',
       // The length of an answer to HEAD, or of 304, is that of another body.
@@ -60,8 +62,11 @@ export class Response extends HostObject {
       write: (bytes) => target.write(bytes),
       finish: (trailers) => http.end(trailers),
       breakOff: (why) => http.breakOff(why),
+    };
+    sendBody(guest, this.body, options, (how) => {
+      this.body.settle(how);
+      written();
     });
-    keepBusy(guest, sent.then(this.body.settle));
   }
 
   override close(): undefined {

@@ -31,7 +31,8 @@ import {
 } from '../../wasi2/sockets/network.ts';
 import { socketsTcp as tcp2 } from '../../wasi2/sockets/tcp.ts';
 import { TcpSocket } from '../../wasi2/sockets/tcp-socket.ts';
-import { emptyStream, pump, readingFrom, resultOf } from '../streams.ts';
+import { pump } from '../pump.ts';
+import { emptyStream, readingFrom, resultOf } from '../streams.ts';
 import { errorCodeType, toError, toResult } from './error-code.ts';
 
 const name = 'wasi:sockets/types@0.3';
