@@ -37,7 +37,7 @@ export interface CommitWords {
 
 /** Reads the objects of a push while they are still in git's quarantine. */
 export interface PushedObjects {
-  /** Returns all files below `commit`. Throws `tree_invalid` past `pushLimits.treeFiles`. */
+  /** Returns all files below `commit`. Throws `tree_invalid` past `pushLimits.treeFiles` and `treeListBytes`. */
   list(commit: string): Promise<readonly TreeEntry[]>;
   /** Returns a blob's bytes, unchanged. Throws `limit_exceeded` above `bytesMax`. */
   read(oid: string, bytesMax: number): Promise<Uint8Array>;

@@ -601,6 +601,26 @@ describe('fault 9: trees that are not plain files', () => {
   });
 });
 
+describe('a tree of very long paths', () => {
+  it('is refused before control has read them all', async () => {
+    const { handler, repo } = await deployed();
+    const make = (args: readonly string[], input = '') =>
+      execFileSync('git', ['-c', 'user.name=T', '-c', 'user.email=t@example.com', ...args], {
+        cwd: repo,
+        input,
+        encoding: 'utf8',
+      }).trim();
+    const blob = make(['hash-object', '-w', '--stdin'], 'x');
+    let tree = make(['mktree'], Array.from({ length: 5_000 }, (_, n) => `100644 blob ${blob}\tf${n}\n`).join(''));
+    for (let depth = 0; depth < 5; depth += 1) tree = make(['mktree'], `040000 tree ${tree}\t${'n'.repeat(200)}\n`);
+    const long = make(['commit-tree', tree, '-m', 'long']);
+    const result = await platform.push(user, repo, handler, '--force', `${long}:refs/heads/main`);
+    expect(result.status).not.toBe(0);
+    expect(result.stderr).toContain('remote: error: the commit has more than 10000 files, or 4.0 MiB of paths');
+    await platform.door.idle();
+  });
+});
+
 describe('fault 12: pushes at the same time', () => {
   it('come one after the other, and the last accepted is live', async () => {
     const { handler, repo, id } = await deployed();

@@ -29,6 +29,13 @@ export const protections: readonly Protection[] = [
     tests: ['test/control/deploy/manifest.test.ts'],
   },
   {
+    name: 'git: the paths of a commit are bounded',
+    file: 'hooks/pre-receive',
+    find: ' || bytes > facts.listBytes',
+    replace: '',
+    tests: ['test/faults/git-door.test.ts'],
+  },
+  {
     name: 'git: who pushes must still be allowed to when the module has been checked',
     file: 'src/control/git/watched-session.ts',
     find: 'await this.#stillMay();',

@@ -21,7 +21,7 @@ export const hookLimits = {
   /** Milliseconds from connecting to the first frame, which carries the secret. */
   helloMs: 5_000,
   headBytes: 64 * KIB,
-  /** Bytes of one object, or of a listing of `pushLimits.treeFiles` long paths. */
+  /** Bytes of one object, or of a listing. */
   bytes: Math.max(pushLimits.moduleBytes, 16 * MIB),
   /** Bytes of what a commit says about itself, of which control keeps the beginning. */
   aboutBytes: 16 * KIB,
@@ -124,7 +124,7 @@ export class HookEndpoint {
         secret,
         treeFiles: pushLimits.treeFiles,
         aboutBytes: hookLimits.aboutBytes,
-        listBytes: hookLimits.bytes,
+        listBytes: pushLimits.treeListBytes,
       };
       await rm(file, { force: true }); // Removes the file of a crashed control; 'wx' below never follows a link.
       await writeFile(file, JSON.stringify(facts), { mode: 0o600, flag: 'wx' });

@@ -5,6 +5,7 @@ import { PlatformError } from '../../protocol/errors.ts';
 import { pushLimits } from '../../protocol/limits.ts';
 import type { CommitWords, PushedObjects, TreeEntry } from '../../protocol/push.ts';
 import { encodeFrame, type Frame, type FrameReader } from './frames.ts';
+import { size } from './push-text.ts';
 
 const answer = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('listing') }),
@@ -34,9 +35,13 @@ export class HookObjects implements PushedObjects {
   async list(commit: string): Promise<readonly TreeEntry[]> {
     const { head, bytes } = await this.#ask({ kind: 'list', commit });
     if (kindOf(head) === 'toomany')
-      throw new PlatformError('tree_invalid', `the commit has more than ${pushLimits.treeFiles} files`, {
-        hints: ['push what the function needs only; git rm --cached -r node_modules removes a folder'],
-      });
+      throw new PlatformError(
+        'tree_invalid',
+        `the commit has more than ${pushLimits.treeFiles} files, or ${size(pushLimits.treeListBytes)} of paths`,
+        {
+          hints: ['push what the function needs only; git rm --cached -r node_modules removes a folder'],
+        },
+      );
     return parseTree(bytes);
   }
 
