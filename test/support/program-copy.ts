@@ -3,7 +3,7 @@
  */
 import { cp, mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -32,18 +32,9 @@ export async function copyPrograms(
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'trisiel-programs-')));
   for (const name of ['src', 'hooks', 'docs', 'package.json'])
     await cp(join(root, name), join(folder, name), { recursive: true });
-  // Programs find packages where they really are, so runners and vet children must be able to read them there.
-  const packages = await realpath(join(root, 'node_modules'));
-  await symlink(packages, join(folder, 'node_modules'));
-  const grants = [
-    { file: 'src/control/fleet/runner-process.ts', from: "'node_modules/'" },
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: text of that file.
-    { file: 'src/control/deploy/vet/vet-child.ts', from: '`${programRoot}node_modules/`' },
-  ].map(({ file, from }) => ({
-    ...{ file, from },
-    to: `${from}, ${from.replace('node_modules', relative(folder, packages))}`,
-  }));
-  for (const { file, from, to } of [...grants, ...changes]) {
+  // Runners and vet children may read what the link leads to.
+  await symlink(await realpath(join(root, 'node_modules')), join(folder, 'node_modules'));
+  for (const { file, from, to } of changes) {
     const path = join(folder, file);
     const text = await readFile(path, 'utf8');
     if (!text.includes(from)) throw new Error(`${file} does not have: ${from}`);
