@@ -6,9 +6,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-
-/** Oldest version with all that is used here. */
-const oldest = [2, 11] as const;
+import { isNewEnough, oldestServer } from '../bus/limits.ts';
 
 export interface NatsServer {
   readonly port: number;
@@ -34,9 +32,8 @@ export function whyNoNats(): string | null {
   } catch {
     return 'nats-server is not installed (Debian: apt-get install nats-server, of a suite that has 2.11 or newer)';
   }
-  const [, major = '0', minor = '0'] = /v?(\d+)\.(\d+)/.exec(text) ?? [];
-  const isNew = Number(major) > oldest[0] || (Number(major) === oldest[0] && Number(minor) >= oldest[1]);
-  return isNew ? null : `nats-server ${major}.${minor} is too old, ${oldest.join('.')} is needed`;
+  const [version = '0.0'] = /\d+\.\d+(?:\.\d+)?/.exec(text) ?? [];
+  return isNewEnough(version) ? null : `nats-server ${version} is too old, ${oldestServer.join('.')} is needed`;
 }
 
 /** Passwords of the two users; the server knows no others. */

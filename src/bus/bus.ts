@@ -19,7 +19,7 @@ import { type ConnectionOptions, connect, type Msg, type NatsConnection, nanos }
 import { PlatformError } from '../protocol/errors.ts';
 import { parseBusUrl } from './bus-url.ts';
 import { encodeMessage } from './codec.ts';
-import { busLimits, reportStream, subjects } from './limits.ts';
+import { busLimits, isNewEnough, oldestServer, reportStream, subjects } from './limits.ts';
 
 export interface BusOptions {
   /** Address with credentials (TRISIEL_NATS). */
@@ -83,7 +83,10 @@ export class Bus {
     return this.#connection?.info?.max_payload ?? 1024 * 1024;
   }
 
-  /** Resolves when there is a connection. Throws `unavailable` after `ms` milliseconds, or when NATS refuses it. */
+  /**
+   * Resolves when there is a connection. Throws `unavailable` after `ms` milliseconds, when NATS refuses it, and when the
+   * server is too old.
+   */
   async ready(ms: number): Promise<void> {
     const { servers } = parseBusUrl(this.#options.url, 'TRISIEL_NATS');
     const endMs = performance.now() + ms;
@@ -112,6 +115,15 @@ export class Bus {
         });
       });
     }
+    const version = this.#connection?.info?.version ?? '';
+    if (!isNewEnough(version))
+      throw new PlatformError(
+        'unavailable',
+        `NATS at ${servers.join(', ')} is nats-server ${version}, which is too old`,
+        {
+          hints: [`install ${oldestServer.join('.')} or newer, as docs/cluster.md says`],
+        },
+      );
   }
 
   /** Sends a message to all that hear `subject`. Returns false when there is no connection; then nothing is sent. */

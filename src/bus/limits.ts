@@ -19,6 +19,17 @@ export const busLimits = {
   leaseMs: 3_000,
 } as const;
 
+/** Oldest nats-server with all that is used here, `[major, minor]`. */
+export const oldestServer = [2, 11] as const;
+
+/** Returns whether a version of nats-server, `2.11.3`, has all that is used here; one that cannot be read has. */
+export function isNewEnough(version: string): boolean {
+  const [, major, minor] = /^v?(\d+)\.(\d+)/.exec(version) ?? [];
+  if (major === undefined || minor === undefined) return true;
+  const [oldestMajor, oldestMinor] = oldestServer;
+  return Number(major) > oldestMajor || (Number(major) === oldestMajor && Number(minor) >= oldestMinor);
+}
+
 /**
  * Subjects of messages. All nodes have one user of NATS, so NATS keeps a node from what controls do, and not from saying
  * what another node says: on the bus, nodes trust each other (docs/cluster.md).
