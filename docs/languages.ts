@@ -21,7 +21,7 @@ export function languageParts(): readonly (readonly [file: string, text: string]
 }
 
 function scaffoldText(name: ScaffoldName): string {
-  const { title, source, needs, module } = scaffoldLanguages[name];
+  const { title, source, needs, setup, module } = scaffoldLanguages[name];
   const folder = join(templates, name);
   const files = globSync('**/*', { cwd: folder, withFileTypes: true })
     .filter((entry) => entry.isFile() && !entry.name.startsWith('dot-'))
@@ -32,7 +32,7 @@ function scaffoldText(name: ScaffoldName): string {
   return [
     shellBlock([`wasmcloud new ${name} hello`, 'cd hello']),
     `makes a folder with these files, a manifest, a script that deploys and a recipe for continuous integration. You need ${needs}; ` +
-      '`./setup.sh` installs it on Debian or Ubuntu.',
+      `\`./setup.sh\` ${setup}.`,
     ...shown.map((file) => {
       const text = readFileSync(join(folder, file), 'utf8').replaceAll('@NAME@', 'hello').trimEnd();
       const language = blocks[file.slice(file.lastIndexOf('.') + 1)] ?? 'text';

@@ -13,14 +13,18 @@ export interface ScaffoldLanguage {
   readonly module: string;
   /** What must be installed, as the end of "You need". */
   readonly needs: string;
+  /** What setup.sh does, as the end of a sentence that begins with it. */
+  readonly setup: string;
 }
 
 const wasm = 'function.wasm';
+const looks = 'looks whether it is there, and says where to get it';
 
 export const scaffoldLanguages = {
   c: {
     ...{ title: 'C', abi: 'wasi', source: 'main.c', module: wasm },
     needs: 'clang, lld, wasi-libc and libclang-rt-dev-wasm32',
+    setup: 'installs them on Debian or Ubuntu',
   },
   rust: {
     title: 'Rust',
@@ -28,29 +32,36 @@ export const scaffoldLanguages = {
     source: 'src/main.rs',
     module: wasm,
     needs: 'Rust with the target wasm32-wasip1',
+    setup: 'adds the target with rustup, unless a package of the distribution has brought it',
   },
-  go: { title: 'Go', abi: 'wasi', source: 'main.go', module: wasm, needs: 'Go 1.21 or later' },
-  tinygo: { title: 'Go (TinyGo)', abi: 'wasi', source: 'main.go', module: wasm, needs: 'TinyGo 0.33 or later' },
+  go: { title: 'Go', abi: 'wasi', source: 'main.go', module: wasm, needs: 'Go 1.21 or later', setup: looks },
+  tinygo: {
+    ...{ title: 'Go (TinyGo)', abi: 'wasi', source: 'main.go', module: wasm },
+    ...{ needs: 'TinyGo 0.33 or later', setup: looks },
+  },
   assemblyscript: {
     ...{ title: 'AssemblyScript', abi: 'wasi', source: 'assembly/index.ts', module: wasm },
-    needs: 'Node.js 20 or later, and what package.json names',
+    needs: 'Node.js 20 or later',
+    setup: 'installs the packages that package.json names',
   },
   javascript: {
     ...{ title: 'JavaScript', abi: 'component', source: 'src/index.js', module: wasm },
-    needs: 'Node.js 20 or later, and what package.json names',
+    needs: 'Node.js 20 or later',
+    setup: 'installs the packages that package.json names',
   },
   python: {
     ...{ title: 'Python', abi: 'component', source: 'app.py', module: wasm },
-    needs:
-      'Python 3.10 or later, componentize-py from PyPI (npm does not have it), and npm for the interfaces of wasi:http',
+    needs: 'Python 3.10 or later with venv (Debian: python3-venv), and npm',
+    setup: 'installs componentize-py from PyPI, and the interfaces of wasi:http from npm',
   },
-  zig: { title: 'Zig', abi: 'wasi', source: 'main.zig', module: wasm, needs: 'Zig 0.13 or later' },
+  zig: { title: 'Zig', abi: 'wasi', source: 'main.zig', module: wasm, needs: 'Zig 0.13 or later', setup: looks },
   h: {
     title: 'h',
     abi: 'h',
     source: 'function.h',
     module: 'function.h',
     needs: 'nothing, since the platform compiles h',
+    setup: 'has nothing to do',
   },
 } as const satisfies Readonly<Record<string, ScaffoldLanguage>>;
 
@@ -101,9 +112,9 @@ export async function writeScaffold(options: {
     throw new PlatformError('conflict', `${folder} is not empty; nothing was written`, {
       hints: ['name another folder with --folder'],
     });
-  const { title, abi, source, module, needs } = scaffoldLanguages[language];
+  const { title, abi, source, module, needs, setup } = scaffoldLanguages[language];
   const words: Readonly<Record<string, string>> = {
-    ...{ NAME: name, LANGUAGE: title, ABI: abi, SOURCE: source, MODULE: module, NEEDS: needs },
+    ...{ NAME: name, LANGUAGE: title, ABI: abi, SOURCE: source, MODULE: module, NEEDS: needs, SETUP: setup },
   };
   const written: string[] = [];
   for (const part of ['common', language]) {
