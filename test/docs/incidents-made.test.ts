@@ -197,7 +197,9 @@ it.skipIf(process.platform !== 'linux')(
     await live(shell, 'served', printing('one\n'));
     await live(shell, 'guilty', printing('good\n'));
     await shell.write('function.wasm', spinning);
-    await shell.must('git commit --quiet --all --message Spins && git push --quiet wasmcloud main');
+    // It runs until its runner is ended, however late that is.
+    await shell.write('wasmcloud.toml', '[limits]\ngas = 1_000_000_000_000\ntimeout-ms = 900_000\n');
+    await shell.must('git add --all && git commit --quiet --message Spins && git push --quiet wasmcloud main');
     for (let deaths = 1; deaths <= fleetLimits.quarantineDeaths; deaths += 1) {
       const pid = await runner(platform, deaths);
       const called = answerOf(platform, 'guilty').catch(() => null);
