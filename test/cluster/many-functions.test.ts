@@ -25,7 +25,7 @@ onCluster('many functions', () => {
   test('every node knows all of them, for a few KiB each', async () => {
     const known = (): readonly number[] =>
       it.parts.live.alive().flatMap(({ labels, revision }) => (revision === count ? [labels] : []));
-    await it.parts.live.until(() => known().length === nodes, 30_000);
+    await it.parts.live.until(() => known().length === nodes, 60_000);
     expect(known()).toEqual(Array(nodes).fill(count));
     for (const { bytes } of it.footprints) expect(bytes / count).toBeLessThan(releaseBytesMax);
   });

@@ -2,7 +2,8 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
+import { beforeAttempts } from '../support/attempts.ts';
 import {
   call,
   commit,
@@ -45,12 +46,12 @@ describe.runIf(hasPrlimit())('fault 23: file descriptors exhausted', () => {
   let platform: TestPlatform;
   let user: TestUser;
   let repo: string;
-  beforeAll(async () => {
+  beforeAttempts(async () => {
     platform = await startPlatform({ TRISIEL_RUNNERS: '1' });
     user = await createUser(platform);
     repo = await makeRepo({ 'a.wasm': printing('one\n') });
     expect((await push(platform, user, repo, 'served')).status).toBe(0);
-  });
+  }, removeTemporaryFolders);
   afterAll(removeTemporaryFolders);
 
   it('in control: a push is refused with the reason, which is logged; functions go on; it recovers', async () => {

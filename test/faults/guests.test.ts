@@ -6,7 +6,8 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
+import { beforeAttempts } from '../support/attempts.ts';
 import {
   answersDuring,
   api,
@@ -27,11 +28,11 @@ import { cwaGuest } from '../support/wat.ts';
 
 let platform: TestPlatform;
 let ada: TestUser;
-beforeAll(async () => {
+beforeAttempts(async () => {
   platform = await startPlatform({ TRISIEL_RUNNERS: '1' });
   ada = await createUser(platform, 'ada');
   await deploy('neighbour', printing('fine\n'));
-});
+}, removeTemporaryFolders);
 afterAll(removeTemporaryFolders);
 
 async function deploy(handler: string, module: Uint8Array, limits = ''): Promise<void> {

@@ -4,11 +4,12 @@
  */
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { runnerLimits } from '../../src/protocol/limits.ts';
 import type { LogFrame } from '../../src/protocol/nouns.ts';
 import { connectionLimits } from '../../src/runner/limits.ts';
+import { beforeAttempts } from '../support/attempts.ts';
 import {
   answersDuring,
   api,
@@ -31,11 +32,11 @@ const mib = 1024 * 1024;
 
 let platform: TestPlatform;
 let ada: TestUser;
-beforeAll(async () => {
+beforeAttempts(async () => {
   platform = await startPlatform({ TRISIEL_RUNNERS: '1' });
   ada = await createUser(platform, 'ada');
   await deploy('neighbour', printing('fine\n'));
-});
+}, removeTemporaryFolders);
 afterAll(removeTemporaryFolders);
 
 async function deploy(handler: string, module: Uint8Array, manifest = ''): Promise<void> {

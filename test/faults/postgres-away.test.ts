@@ -2,8 +2,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { startPlatformChild } from '../../src/bin/platform-child.ts';
+import { beforeAttempts } from '../support/attempts.ts';
 import { command } from '../support/database.ts';
 import {
   api,
@@ -28,20 +29,20 @@ describe.skipIf(postgresMissing !== null)('PostgreSQL', () => {
   let ada: TestUser;
   let repo: string;
 
-  beforeAll(async () => {
+  const end = async () => {
+    await platform?.stop();
+    await server?.close();
+    await removeTemporaryFolders();
+  };
+  beforeAttempts(async () => {
     server = await startPostgres();
     await command(server, 'create database trisiel');
     platform = await startPlatform({ TRISIEL_DATABASE: server.url('trisiel') });
     ada = await createUser(platform, 'ada');
     repo = await makeRepo({ 'a.wasm': printing('one\n') });
     expect((await push(platform, ada, repo, 'away')).status).toBe(0);
-  });
-
-  afterAll(async () => {
-    await platform.stop();
-    await server.close();
-    await removeTemporaryFolders();
-  });
+  }, end);
+  afterAll(end);
 
   const ready = async (): Promise<number> => (await fetch(`${platform.controlUrl}/readyz`)).status;
 
@@ -64,7 +65,7 @@ describe.skipIf(postgresMissing !== null)('PostgreSQL', () => {
     await server.kill();
     await refusesWhileAway();
     await server.start();
-    expect(await ready()).toBe(200);
+    await expect.poll(ready).toBe(200);
     expect((await push(platform, ada, repo, 'away')).status).toBe(0);
     expect((await call(platform, 'away')).body).toBe('two\n');
     await commit(repo, { 'a.wasm': printing('one\n') });

@@ -154,7 +154,7 @@ onCluster('a node that has been taken over', () => {
     for (const [, data] of damaged) hostile.publish(subjects.alive('n2'), data);
     // The last one is heard, so all before it have been.
     hostile.publish(subjects.alive('n3'), encodeMessage(kinds.alive, alive('n3')));
-    await parts.live.until(() => heard().includes('n3'), 30_000);
+    await parts.live.until(() => heard().includes('n3'), 60_000);
     expect(heard()).toEqual(['n3']);
     expect(reported.filter((line) => line.includes('was refused')).length - before).toBe(damaged.length);
     parts.live.remove('n3');
@@ -166,7 +166,7 @@ onCluster('a node that has been taken over', () => {
       hostile.publish(subjects.alive(id), encodeMessage(kinds.alive, { ...alive(id), epoch: 6, revision: 9 }));
     }
     hostile.publish(subjects.alive('last'), encodeMessage(kinds.alive, alive('last')));
-    await parts.live.until(() => heard().includes('last'), 30_000);
+    await parts.live.until(() => heard().includes('last'), 60_000);
     const revisions = Object.fromEntries(parts.live.list().map(({ id, revision }) => [`id ${id}`, revision]));
     expect(revisions).toEqual({ 'id __proto__': 7, 'id constructor': 7, 'id last': 1 });
   });

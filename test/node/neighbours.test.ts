@@ -52,7 +52,7 @@ onCluster('beside the next version', () => {
       ...{ revision: 1, isServing: true, isStale: false, sinceMs: 1, labels: 0, calls: 0, runners: [] },
     };
     next.publish(subjects.alive('newer'), encodeMessage(kinds.alive, { ...alive, temperature: 40 }));
-    await parts.live.until(() => parts.live.list().some(({ id }) => id === 'newer'), 10_000);
+    await parts.live.until(() => parts.live.list().some(({ id }) => id === 'newer'), 60_000);
     const before = refusals();
     next.publish(subjects.alive('newer'), encodeMessage('alive-2', { ...alive, revision: 'r9' }));
     next.publish(subjects.alive('newer'), ofNextVersion(kinds.alive, { ...alive, revision: 9 }));

@@ -50,7 +50,7 @@ onCluster('functions that some nodes hold', () => {
     shared = await sharedParts();
     parts = await controlParts(shared, { read: stored.read });
     for (const [index, zone] of zones.entries()) await add(`node-${index}`, zone);
-    await parts.live.until(() => parts.live.list().filter(({ isServing }) => isServing).length === 3, 30_000);
+    await parts.live.until(() => parts.live.list().filter(({ isServing }) => isServing).length === 3, 60_000);
   });
   afterAll(async () => {
     await Promise.all(nodes.map(({ stop }) => stop()));
@@ -104,7 +104,7 @@ onCluster('functions that some nodes hold', () => {
 
   test('a holder that goes is followed by the next one, and where none is left callers are told what is asked for', async () => {
     const late = await add('late', 'asia');
-    await parts.live.until(() => parts.live.list().filter(({ isServing }) => isServing).length === 4, 30_000);
+    await parts.live.until(() => parts.live.list().filter(({ isServing }) => isServing).length === 4, 60_000);
     await deploy('egret', writer('egret'), { replicas: 1, labels: { zone: 'asia' } });
     const from = nodes[0]!;
     await expect.poll(async () => (await ask(from, 'egret')).headers['trisiel-node']).toBe(late.agent.url);

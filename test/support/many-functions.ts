@@ -99,7 +99,7 @@ export async function manyFunctions(count: number, distinct: number): Promise<Ma
         const alive = () => parts.live.alive().find(({ id }) => id === agent.id);
         const since = alive()?.runners[0]?.stats;
         // The figures of the next message: a runner tells them with each answer to the watchdog.
-        await parts.live.until(() => alive()?.runners[0]?.stats !== since, 30_000);
+        await parts.live.until(() => alive()?.runners[0]?.stats !== since, 60_000);
         return alive()?.runners[0]?.stats?.rssBytes ?? 0;
       },
       async timed({ agent }, label) {

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, describe, expect, test, vi } from 'vitest';
 import { accountLimits } from '../../../src/control/accounts/accounts.ts';
 import { apiLimits, apiOperations } from '../../../src/control/api/api.ts';
 import { bodyLimits } from '../../../src/control/api/body.ts';
@@ -10,6 +10,7 @@ import { replaceSchedules } from '../../../src/control/calls/schedules.ts';
 import { errorStatus } from '../../../src/protocol/errors.ts';
 import { TrustedProxies } from '../../../src/protocol/trusted-proxies.ts';
 import { api, logLine, type Platform, signUp, startPlatform } from '../../support/api.ts';
+import { beforeAttempts } from '../../support/attempts.ts';
 
 /** A body that an operation on a handler takes. */
 const bodies: Readonly<Record<string, unknown>> = {
@@ -28,12 +29,15 @@ let platform: Platform;
 let ada: string;
 let bob: string;
 
-beforeAll(async () => {
-  platform = await startPlatform();
-  ada = await signUp(platform, 'ada');
-  bob = await signUp(platform, 'bob');
-  await platform.handlers.create({ name: 'otter', ownerId: (await platform.accounts.actorOfToken(ada))!.user.id });
-});
+beforeAttempts(
+  async () => {
+    platform = await startPlatform();
+    ada = await signUp(platform, 'ada');
+    bob = await signUp(platform, 'bob');
+    await platform.handlers.create({ name: 'otter', ownerId: (await platform.accounts.actorOfToken(ada))!.user.id });
+  },
+  () => platform.close(),
+);
 
 afterAll(() => platform.close());
 
@@ -595,8 +599,12 @@ describe('pages', () => {
     };
     expect(await get('/healthz')).toEqual({ status: 200, text: '{"status":"alive"}' });
     expect(await get('/readyz')).toEqual({ status: 200, text: '{"ready":true,"platformId":"p1","bootId":"b1"}' });
+    const counted = async () => Number(/^trisiel_invocations_total (\d+)$/m.exec((await get('/metrics')).text)?.[1]);
+    const before = await counted();
+    const sums = { failures: 0, gas: 1, durationMs: 1, bytesIn: 0, bytesOut: 0, inFlight: 0 };
+    await platform.record({ records: [], counts: [{ ...sums, handler: 'otter', deployment: 1, invocations: 3 }] });
+    expect(await counted()).toBe(before + 3);
     const metrics = await get('/metrics');
-    expect(metrics.text).toMatch(/^trisiel_invocations_total 3$/m);
     expect(metrics.text).toMatch(/^trisiel_log_lines_total \d+$/m);
     expect(metrics.text).toMatch(/^trisiel_queue_published_total \d+$/m);
     expect(metrics.text).toMatch(/^trisiel_queue_messages \d+$/m);

@@ -1,12 +1,13 @@
 /** A POST with an Idempotency-Key happens once: the store on both databases, then every such operation over HTTP. */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, test } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, it, test } from 'vitest';
 import { Sealer } from '../../../src/control/accounts/sealer.ts';
 import { apiOperations } from '../../../src/control/api/api.ts';
 import { KeptAnswers, keptAnswerLimits, readKey } from '../../../src/control/api/kept-answers.ts';
 import type { Database } from '../../../src/control/db/database.ts';
 import { api, type Platform, signUp, startPlatform } from '../../support/api.ts';
+import { beforeAttempts } from '../../support/attempts.ts';
 import { onEachDatabase, type TemporaryDatabase } from '../../support/database.ts';
 
 onEachDatabase('kept answers', (dialect) => {
@@ -191,13 +192,16 @@ describe('over HTTP', () => {
   let platform: Platform;
   let ada: string;
   let bob: string;
-  beforeAll(async () => {
-    platform = await startPlatform();
-    ada = await signUp(platform, 'ada');
-    bob = await signUp(platform, 'bob');
-    await api(platform, ada, 'POST', '/handlers', { name: 'otter' });
-    await api(platform, ada, 'PUT', '/queues/jobs', {});
-  });
+  beforeAttempts(
+    async () => {
+      platform = await startPlatform();
+      ada = await signUp(platform, 'ada');
+      bob = await signUp(platform, 'bob');
+      await api(platform, ada, 'POST', '/handlers', { name: 'otter' });
+      await api(platform, ada, 'PUT', '/queues/jobs', {});
+    },
+    () => platform.close(),
+  );
   afterAll(() => platform.close());
 
   async function post(token: string | null, path: string, key: string, body: unknown = {}) {

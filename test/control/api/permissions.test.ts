@@ -3,12 +3,13 @@
  * to another one, a stranger, an administrator, a suspended user, nobody. What each may do is written down here a
  * second time, by hand, so that a slip in the table of the platform shows.
  */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { apiOperations } from '../../../src/control/api/api.ts';
 import type { Operation } from '../../../src/control/api/operation.ts';
 import type { TokenScope } from '../../../src/protocol/nouns.ts';
 import { type OperationId, permissions } from '../../../src/protocol/permissions.ts';
 import { api, openStream, type Platform, signUp, startPlatform } from '../../support/api.ts';
+import { beforeAttempts } from '../../support/attempts.ts';
 
 let platform: Platform;
 /** Who -> Token. */
@@ -17,32 +18,38 @@ const tokens = new Map<string, string>();
 const scopes: readonly TokenScope[] = ['full', 'deploy', 'read'];
 const people = ['owner', 'deployer', 'viewer', 'stranger', 'admin', 'suspended'] as const;
 
-beforeAll(async () => {
-  platform = await startPlatform();
-  const { accounts, handlers, teams } = platform;
-  // The first account is the administrator.
-  for (const name of ['admin', 'owner', 'deployer', 'viewer', 'stranger', 'suspended'])
-    tokens.set(`${name} full`, await signUp(platform, name));
-  const id = async (name: string) => (await accounts.actorOfToken(tokens.get(`${name} full`)!))!.user.id;
-  const otter = await handlers.create({ name: 'otter', ownerId: await id('owner') });
-  const other = await handlers.create({ name: 'other', ownerId: await id('owner') });
-  await teams.set(otter, 'deployer', 'deployer');
-  await teams.set(otter, 'viewer', 'viewer');
-  await teams.set(otter, 'suspended', 'deployer');
-  for (const name of people) {
-    const userId = await id(name);
-    for (const scope of ['deploy', 'read'] as const)
-      tokens.set(`${name} ${scope}`, (await accounts.createToken(userId, { label: scope, scope })).token);
-  }
-  const owner = await id('owner');
-  for (const [name, handler] of [
-    ['here', otter],
-    ['elsewhere', other],
-  ] as const)
-    for (const scope of ['deploy', 'read'] as const)
-      tokens.set(`owner ${scope} ${name}`, (await accounts.createToken(owner, { label: name, scope, handler })).token);
-  await accounts.users.change('suspended', { suspended: true });
-});
+beforeAttempts(
+  async () => {
+    platform = await startPlatform();
+    const { accounts, handlers, teams } = platform;
+    // The first account is the administrator.
+    for (const name of ['admin', 'owner', 'deployer', 'viewer', 'stranger', 'suspended'])
+      tokens.set(`${name} full`, await signUp(platform, name));
+    const id = async (name: string) => (await accounts.actorOfToken(tokens.get(`${name} full`)!))!.user.id;
+    const otter = await handlers.create({ name: 'otter', ownerId: await id('owner') });
+    const other = await handlers.create({ name: 'other', ownerId: await id('owner') });
+    await teams.set(otter, 'deployer', 'deployer');
+    await teams.set(otter, 'viewer', 'viewer');
+    await teams.set(otter, 'suspended', 'deployer');
+    for (const name of people) {
+      const userId = await id(name);
+      for (const scope of ['deploy', 'read'] as const)
+        tokens.set(`${name} ${scope}`, (await accounts.createToken(userId, { label: scope, scope })).token);
+    }
+    const owner = await id('owner');
+    for (const [name, handler] of [
+      ['here', otter],
+      ['elsewhere', other],
+    ] as const)
+      for (const scope of ['deploy', 'read'] as const)
+        tokens.set(
+          `owner ${scope} ${name}`,
+          (await accounts.createToken(owner, { label: name, scope, handler })).token,
+        );
+    await accounts.users.change('suspended', { suspended: true });
+  },
+  () => platform.close(),
+);
 
 afterAll(() => platform.close());
 

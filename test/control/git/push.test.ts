@@ -3,8 +3,9 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { PlatformError } from '../../../src/protocol/errors.ts';
+import { beforeAttempts } from '../../support/attempts.ts';
 import {
   type CommandResult,
   commit,
@@ -18,11 +19,19 @@ import { type DoorPlatform, type DoorUser, startDoor } from '../../support/git-p
 let platform: DoorPlatform;
 let user: DoorUser;
 let hello: Buffer;
-beforeAll(async () => {
-  platform = await startDoor();
-  user = await platform.user('cadey');
-  hello = await readFile(new URL('../../../fixtures/guests/cwa/hello.wasm', import.meta.url));
-});
+/** One repository whose v1 is live, for all pushes that must change nothing. */
+let target: { readonly handler: string; readonly id: string; readonly repo: string; readonly base: string } | null =
+  null;
+
+beforeAttempts(
+  async () => {
+    target = null;
+    platform = await startDoor();
+    user = await platform.user('cadey');
+    hello = await readFile(new URL('../../../fixtures/guests/cwa/hello.wasm', import.meta.url));
+  },
+  () => platform.close(),
+);
 afterAll(async () => {
   await platform.close();
   await removeTemporaryFolders();
@@ -64,10 +73,6 @@ async function refs(handler: string): Promise<ReadonlyMap<string, string>> {
 async function head(repo: string, ref = 'HEAD'): Promise<string> {
   return (await git(repo, 'rev-parse', ref)).stdout.trim();
 }
-
-/** One repository whose v1 is live, for all pushes that must change nothing. */
-let target: { readonly handler: string; readonly id: string; readonly repo: string; readonly base: string } | null =
-  null;
 
 /** Pushes `files` on top of a deployed version and checks that nothing changed. */
 async function refused(files: RepoFiles, options: { readonly keep?: boolean } = {}): Promise<string> {

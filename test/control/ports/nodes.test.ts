@@ -61,7 +61,7 @@ const versions: readonly Version[] = [
             agents.push(await makeAgent([parts.url], token));
           }
           await Promise.all(agents.map(({ agent }) => agent.start()));
-          await parts.live.until(() => parts.live.alive().filter(({ isServing }) => isServing).length === 2, 30_000);
+          await parts.live.until(() => parts.live.alive().filter(({ isServing }) => isServing).length === 2, 60_000);
         },
         async stop() {
           for (const agent of agents) await agent.stop();

@@ -26,11 +26,14 @@ const ok = async (home: Home, ...words: string[]) => {
 };
 const json = async (home: Home, ...words: string[]) => JSON.parse(await ok(home, '--json', ...words));
 
+/** Makes a handler of a user. */
+async function owned(user: string, name: string): Promise<void> {
+  const { id } = await control.db.selectFrom('users').select('id').where('name', '=', user).executeTakeFirstOrThrow();
+  await control.handlers.create({ name, ownerId: id });
+}
+
 test('a team is made, used and left', async () => {
-  await control.handlers.create({
-    name: 'otter',
-    ownerId: (await control.db.selectFrom('users').select('id').where('name', '=', 'ada').executeTakeFirstOrThrow()).id,
-  });
+  await owned('ada', 'otter');
   expect(await ok(ada, 'team', 'otter', 'add', 'bob', 'deployer')).toBe('bob is a deployer of otter\n');
   expect(await ok(bob, 'team', 'otter')).toMatch(/ada +owner\nbob +deployer/);
   expect(await ok(bob, 'list')).toContain('deployer of ada');
@@ -44,52 +47,62 @@ test('a team is made, used and left', async () => {
 });
 
 test('a handler is offered, declined, withdrawn and accepted', async () => {
-  const toNobody = (await ada.wasmcloud(['transfer', 'otter', 'nobody'])).stderr;
+  await owned('ada', 'heron');
+  const toNobody = (await ada.wasmcloud(['transfer', 'heron', 'nobody'])).stderr;
   expect(toNobody).toContain('there is no user of this name');
   expect(toNobody).toContain('invites create');
-  expect(await ok(ada, 'transfer', 'otter', 'bob')).toMatch(/^otter is offered to bob until /);
-  expect(await ok(bob, 'transfers', 'decline', 'otter')).toBe('declined otter\n');
-  await ok(ada, 'transfer', 'otter', 'bob');
-  await ok(ada, 'transfer', 'otter', '--withdraw');
-  expect((await bob.wasmcloud(['transfers', 'accept', 'otter'])).status).toBe(1);
-  await ok(ada, 'transfer', 'otter', 'bob');
-  expect(await ok(bob, 'transfers')).toMatch(/otter +ada/);
-  expect(await ok(bob, 'transfers', 'accept', 'otter')).toMatch(/^otter is yours: /);
-  expect((await ada.wasmcloud(['show', 'otter'])).status).toBe(1);
+  expect(await ok(ada, 'transfer', 'heron', 'bob')).toMatch(/^heron is offered to bob until /);
+  expect(await ok(bob, 'transfers', 'decline', 'heron')).toBe('declined heron\n');
+  await ok(ada, 'transfer', 'heron', 'bob');
+  await ok(ada, 'transfer', 'heron', '--withdraw');
+  expect((await bob.wasmcloud(['transfers', 'accept', 'heron'])).status).toBe(1);
+  await ok(ada, 'transfer', 'heron', 'bob');
+  expect(await ok(bob, 'transfers')).toMatch(/heron +ada/);
+  expect(await ok(bob, 'transfers', 'accept', 'heron')).toMatch(/^heron is yours: /);
+  expect((await ada.wasmcloud(['show', 'heron'])).status).toBe(1);
 });
 
 test('the audit tells what was done, page by page and as a file', async () => {
-  const shown = await ok(bob, 'audit', 'otter', '--limit', '2');
+  await owned('ada', 'egret');
+  for (const _ of [1, 2]) {
+    await ok(ada, 'transfer', 'egret', 'bob');
+    await ok(ada, 'transfer', 'egret', '--withdraw');
+  }
+  await ok(ada, 'transfer', 'egret', 'bob');
+  await ok(bob, 'transfers', 'accept', 'egret');
+  const shown = await ok(bob, 'audit', 'egret', '--limit', '2');
   expect(shown).toMatch(/NUMBER +WHEN +WHO +DID +HANDLER/);
-  expect(shown).toMatch(/bob +acceptTransfer +otter/);
-  const page = await json(bob, 'audit', 'otter', '--operation', 'offerTransfer');
+  expect(shown).toMatch(/bob +acceptTransfer +egret/);
+  const page = await json(bob, 'audit', 'egret', '--operation', 'offerTransfer');
   expect(page.entries).toHaveLength(3);
   expect(JSON.parse(page.entries[0].detail)).toEqual({ to: 'bob' });
-  const lines = (await ok(bob, 'audit', 'otter', '--export')).trimEnd().split('\n');
+  const lines = (await ok(bob, 'audit', 'egret', '--export')).trimEnd().split('\n');
   expect(lines.length).toBeGreaterThan(5);
   expect((await bob.wasmcloud(['audit', '--all'])).stderr).toContain('administrator');
   expect(await ok(ada, 'audit', '--all', '--user', 'bob')).toMatch(/bob +signUp/);
 });
 
 test('limits and policy are set without a push, shown and given back', async () => {
-  expect(await ok(bob, 'limits', 'otter')).toBe('nothing is set without a push: the manifest holds\n');
-  expect(await ok(bob, 'limits', 'otter', '--gas', '5000', '--timeout-ms', '100')).toBe(
+  await owned('bob', 'badger');
+  expect(await ok(bob, 'limits', 'badger')).toBe('nothing is set without a push: the manifest holds\n');
+  expect(await ok(bob, 'limits', 'badger', '--gas', '5000', '--timeout-ms', '100')).toBe(
     'gas = 5000\ntimeout-ms = 100\n',
   );
-  expect(await ok(bob, 'policy', 'otter', '--disallow', '^http:', '^ws:')).toContain('disallow ^ws:');
-  expect(await ok(bob, 'show', 'otter')).toMatch(/set +gas = 5000/);
-  expect(await json(bob, 'policy', 'otter', '--clear')).toMatchObject({ policy: { allow: [], disallow: [] } });
-  expect(await ok(bob, 'limits', 'otter', '--gas', 'default', '--timeout-ms', 'default')).toContain('nothing is set');
-  expect((await bob.wasmcloud(['limits', 'otter', '--gas', '1e9'])).status).toBe(1);
-  expect((await ada.wasmcloud(['limits', 'otter', '--gas', '5'])).status).toBe(1);
+  expect(await ok(bob, 'policy', 'badger', '--disallow', '^http:', '^ws:')).toContain('disallow ^ws:');
+  expect(await ok(bob, 'show', 'badger')).toMatch(/set +gas = 5000/);
+  expect(await json(bob, 'policy', 'badger', '--clear')).toMatchObject({ policy: { allow: [], disallow: [] } });
+  expect(await ok(bob, 'limits', 'badger', '--gas', 'default', '--timeout-ms', 'default')).toContain('nothing is set');
+  expect((await bob.wasmcloud(['limits', 'badger', '--gas', '1e9'])).status).toBe(1);
+  expect((await ada.wasmcloud(['limits', 'badger', '--gas', '5'])).status).toBe(1);
 });
 
 test('tokens have a scope, a handler and an end; invites uses and an end', async () => {
-  const made = await json(bob, 'tokens', 'create', 'ci', '--scope', 'deploy', '--handler', 'otter', '--days', '30');
-  expect(made).toMatchObject({ scope: 'deploy', handler: 'otter', token: expect.stringMatching(/^tr_/) });
-  expect(await ok(bob, 'tokens')).toMatch(/ci +deploy +otter/);
+  await owned('bob', 'stoat');
+  const made = await json(bob, 'tokens', 'create', 'ci', '--scope', 'deploy', '--handler', 'stoat', '--days', '30');
+  expect(made).toMatchObject({ scope: 'deploy', handler: 'stoat', token: expect.stringMatching(/^tr_/) });
+  expect(await ok(bob, 'tokens')).toMatch(/ci +deploy +stoat/);
   const who = await bob.wasmcloud(['whoami'], { variables: { WASMCLOUD_TOKEN: made.token } });
-  expect(who.stderr).toContain('token of scope deploy, for otter only');
+  expect(who.stderr).toContain('token of scope deploy, for stoat only');
   expect((await bob.wasmcloud(['tokens', 'create', 'x', '--scope', 'root'])).status).toBe(1);
   await ok(bob, 'invites', 'create', '--uses', '3', '--days', '7');
   expect(await ok(bob, 'invites')).toMatch(/0 of 3/);
