@@ -3983,8 +3983,8 @@ export const protections: readonly Protection[] = [
     tests: ['test/control/git/push-text.test.ts'],
   },
   {
-    name: 'components: a lifted function returns nothing borrowed',
-    file: 'src/guest/component/canon-definitions.ts',
+    name: 'components: a function returns nothing borrowed',
+    file: 'src/guest/component/resolve-type.ts',
     find: 'type.result !== null && hasBorrows(type.result)',
     replace: 'false',
     tests: ['test/guest/component/validation.test.ts'],
