@@ -221,6 +221,22 @@ describe('lines and records', () => {
   });
 });
 
+describe('usage', () => {
+  it('is on its way until control has answered, so a runner that ends waits for that', () => {
+    const { batches, acknowledge, send } = slowChannel<UsageBatch>();
+    const usage = new UsageReporter(send);
+    expect(usage.isEmpty).toBe(true);
+    run(usage, usageMeter(handlerIdOf('one'), 1), ended());
+    usage.flush();
+    expect(batches.length).toBeGreaterThan(0);
+    for (const one of acknowledge) {
+      expect(usage.isEmpty).toBe(false);
+      one();
+    }
+    expect(usage.isEmpty).toBe(true);
+  });
+});
+
 const record = { id: 'r' } as PendingInvocationRecord;
 const ended = (over: Partial<EndedInvocation> = {}): EndedInvocation => ({
   id: 'r',

@@ -38,6 +38,8 @@ test('two remotes without the usual name are ambiguous', async () => {
 test.each([
   ['http://127.0.0.1:3003/a.git', []],
   ['https://127.0.0.1:3002/a.git', []],
+  ['http://example.com:3002/a.git', []],
+  ['http://localhost:3002/a.git', ['a']],
   ['http://127.0.0.1:3002/a/b.git', []],
   ['http://127.0.0.1:3002/Not_a_name.git', []],
   ['http://user:secret@127.0.0.1:3002/a.git', ['a']],

@@ -2,6 +2,7 @@
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
+import { ConnectionGuard } from '../../../src/control/api/connection-guard.ts';
 import { hardenServer, withValidHeads } from '../../../src/control/api/harden.ts';
 import { TrustedProxies } from '../../../src/protocol/trusted-proxies.ts';
 
@@ -69,6 +70,30 @@ function textOf(socket: Socket, isWhole: (text: string) => boolean = () => false
     socket.on('end', () => resolve(text));
   });
 }
+
+test('one that gives way is counted as gone once', async () => {
+  const accepted: Socket[] = [];
+  const server = createServer();
+  server.on('connection', (socket: Socket) => accepted.push(socket));
+  const guard = new ConnectionGuard({
+    limits: { connections: 2, perAddress: 100 },
+    isProxy: () => false,
+    refuse: (socket) => socket.destroy(),
+  });
+  guard.watch(server);
+  server.listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  servers.push(server);
+  // A server on a port has an AddressInfo.
+  const started = { server, port: (server.address() as AddressInfo).port };
+  for (let i = 0; i < 2; i += 1) await open(started);
+  for (let i = 0; i < 5; i += 1) {
+    const gone = new Promise((resolve) => accepted[i]?.once('close', resolve));
+    await open(started);
+    await gone;
+  }
+  expect(guard.size).toBe(2);
+});
 
 describe('too many connections of one address', () => {
   test('the one idle longest gives way, a dripping head being idle; other addresses are not concerned', async () => {

@@ -6,7 +6,7 @@ import { afterEach, expect, it, vi } from 'vitest';
 import { CallDeliveries } from '../../../src/control/calls/call-deliveries.ts';
 import { CallMaker, presentAddress } from '../../../src/control/calls/call-maker.ts';
 import { CallStore } from '../../../src/control/calls/call-store.ts';
-import { Schedules } from '../../../src/control/calls/schedules.ts';
+import { replaceSchedules, Schedules } from '../../../src/control/calls/schedules.ts';
 import { deliveryLimits } from '../../../src/control/queues/deliveries.ts';
 import { FunctionCaller } from '../../../src/control/queues/function-caller.ts';
 import { onEachDatabase } from '../../support/database.ts';
@@ -72,6 +72,47 @@ onEachDatabase('a call', (dialect) => {
       expect(reported).toEqual([]);
     } finally {
       for (const go of held) go();
+      await maker.close(1_000);
+      server.closeAllConnections();
+      server.close();
+      await store.close();
+    }
+  });
+
+  it('of a schedule leaves a run without its answer', async () => {
+    const store = await dialect.temporary();
+    await store.db.insertInto('users').values({ id: 'ada', name: 'ada', password_hash: '', created_ms: 0 }).execute();
+    await store.db
+      .insertInto('handlers')
+      .values({ id: 'h', name: 'otter', owner_id: 'ada', next_number: 1, created_ms: 0 })
+      .execute();
+    const server = createServer((_, response) => response.end('not kept')).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    // A server on a port has an AddressInfo.
+    const { port } = server.address() as AddressInfo;
+    const at = { db: store.db, now: Date.now, newId: randomUUID, random: () => 0 };
+    const schedules = new Schedules(at);
+    const stored: number[] = [];
+    const maker = new CallMaker({
+      calls: new CallDeliveries(at),
+      schedules,
+      caller: new FunctionCaller({ target: () => ({ host: '127.0.0.1', port, key: 'k' }), domain: 'localhost' }),
+      taker: { controlId: 'control', bootId: 'boot' },
+      now: Date.now,
+      onStored: (_, bytes) => stored.push(bytes),
+      report: () => {},
+    });
+    try {
+      const often = { name: 'often', cron: null, timezone: 'UTC', everyMs: 3_600_000, path: '/tick', body: '' };
+      const settings = { ...often, overlap: 'skip', catchUp: 0, timeoutMs: 60_000 } as const;
+      await store.db.transaction().execute((trx) => replaceSchedules(trx, 'h', [settings], Date.now()));
+      await schedules.runNow('h', 'often');
+      maker.start();
+      const row = () => store.db.selectFrom('calls').select(['state', 'answer', 'status']).executeTakeFirstOrThrow();
+      await vi.waitFor(async () => expect((await row()).state).toBe('done'), { timeout: 120_000 });
+      expect(await row()).toEqual({ state: 'done', answer: null, status: null });
+      expect(stored).toEqual([]);
+    } finally {
       await maker.close(1_000);
       server.closeAllConnections();
       server.close();

@@ -230,6 +230,20 @@ onEachDatabase('queues', (dialect) => {
       await expect(own.queues.summary('bob', 'b')).rejects.toMatchObject({ code: 'not_found' });
     });
 
+    it('has the functions of its owner as consumers, and no others that read a queue of its name', async () => {
+      await own.publish('ada', 'q', 'x');
+      for (const [id, name, owner_id] of [
+        ['h1', 'otter', 'ada'],
+        ['h2', 'heron', 'bob'],
+        ['h3', 'deleted', 'ada'],
+      ] as const) {
+        const row = { id, name, owner_id, next_number: 1, created_ms: 0, deleted_ms: name === 'deleted' ? 1 : null };
+        await store.db.insertInto('handlers').values(row).execute();
+        await store.db.insertInto('subscriptions').values({ handler_id: id, queue: 'q', settings: '{}' }).execute();
+      }
+      expect((await own.queues.summary('ada', 'q')).consumers).toEqual(['otter']);
+    });
+
     it('is purged in steps; positions go on where they were', async () => {
       await own.publish('ada', 'other', 'kept');
       for (let i = 0; i < 2; i += 1)

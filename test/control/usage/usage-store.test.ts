@@ -110,13 +110,14 @@ onEachDatabase('usage', (dialect) => {
 
     test('ends at the greatest count that can be read again, however much is added', async () => {
       const most = Number.MAX_SAFE_INTEGER;
-      const huge = count({ gas: most, bytesIn: most, durationMs: Number.MAX_VALUE });
+      const all = { failures: most, gas: most, bytesIn: most, bytesOut: most };
+      const huge = count({ ...all, durationMs: Number.MAX_VALUE });
       // In memory first, then in the database.
       await usage.record({ records: [], counts: Array.from({ length: 2_000 }, () => huge) });
       await usage.record({ records: [], counts: [huge] });
       await usage.record({ records: [], counts: [count({ handlerId: idOf('bb') })] });
       expect(it.errors).toEqual([]);
-      expect((await usage.minutes(it.a.id, 0))[0]).toMatchObject({ invocations: 20_010, gas: most, bytesIn: most });
+      expect((await usage.minutes(it.a.id, 0))[0]).toMatchObject({ invocations: 20_010, ...all });
       expect((await usage.minutes(it.b.id, 0))[0]).toMatchObject({ invocations: 10 });
     });
 

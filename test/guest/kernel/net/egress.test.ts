@@ -212,6 +212,11 @@ describe('every spelling of a denied address', () => {
     );
   });
 
+  it('is no host when it is long, whatever it would be', () => {
+    expect(parseHost(`${'0'.repeat(500)}1`)).toEqual({ kind: 'address', address: '0.0.0.1' });
+    expect(parseHost(`${'0'.repeat(600)}1`)).toBeNull();
+  });
+
   it('property: no text is a host that a URL reads otherwise', () => {
     fc.assert(
       fc.property(fc.string({ unit: anyCharacter, maxLength: 30 }), (text) => {
