@@ -3996,4 +3996,33 @@ export const protections: readonly Protection[] = [
     replace: '',
     tests: ['test/control/drains/drains.test.ts'],
   },
+  {
+    name: 'previews: those of one function are listed, and no others',
+    file: 'src/control/handlers/views.ts',
+    find: ".where('previews.handler_id', '=', id)",
+    replace: '',
+    tests: ['test/control/api/lists.test.ts'],
+  },
+  {
+    name: 'queues: functions of others that read a queue of its name are not shown',
+    file: 'src/control/queues/queue-store.ts',
+    find: `.select(['subscriptions.queue', 'handlers.name'])
+      .where('handlers.owner_id', '=', ownerId)`,
+    replace: ".select(['subscriptions.queue', 'handlers.name'])",
+    tests: ['test/control/queues/queues.test.ts'],
+  },
+  {
+    name: 'connections: one that gives way is counted as gone once',
+    file: 'src/control/api/connection-guard.ts',
+    find: 'if (!client.connections.delete(connection)) return;',
+    replace: 'client.connections.delete(connection);',
+    tests: ['test/control/api/connections.test.ts'],
+  },
+  {
+    name: 'runner: one that ends waits until control has answered for its usage',
+    file: 'src/runner/usage-reporter.ts',
+    find: ' || this.#underway > 0) return false;',
+    replace: ') return false;',
+    tests: ['test/runner/reporting.test.ts'],
+  },
 ];

@@ -131,6 +131,19 @@ async function lists(): Promise<readonly { readonly id: string; readonly path: s
 }
 
 describe('every list of the document', () => {
+  test('of one handler has nothing of another', async () => {
+    const asked = (await lists()).filter(({ path }) => path.startsWith('/handlers/{name}/'));
+    expect(asked.length).toBeGreaterThan(5);
+    // All that has happened to this one is that it was made.
+    const known: string[] = [];
+    for (const { id, path, field } of asked) {
+      const answer = await api(platform, ada, 'GET', path.replace('{name}', 'mole').replace('{queue}', 'one'));
+      expect(answer.status, id).toBe(200);
+      if (answer.body[field].length > 0) known.push(`${id} ${answer.body[field].length}`);
+    }
+    expect(known).toEqual(['listHandlerAudit 1']);
+  });
+
   test('leads through all of its items, each once, in the order of the whole list', async () => {
     const seen: string[] = [];
     for (const { id, path, field } of await lists()) {
