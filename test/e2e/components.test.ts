@@ -67,6 +67,15 @@ it('a command component keeps the contract of CGI', async () => {
   expect(answer.body).toBe('a=b\nsome words\n10 bytes\n');
 });
 
+it('a program of Rust’s standard library keeps it as well', async () => {
+  await deploy('rust', 'std.wasm');
+  const answer = await call(platform, 'rust', { method: 'POST', path: '/', body: 'b a b' });
+  expect(answer.status).toBe(200);
+  expect(answer.headers['content-type']).toBe('text/plain');
+  expect(answer.body).toContain('[("a", 1), ("b", 2)]\n6789 4 ["g"] Err(NotFound)\ntrue\nErr(Unsupported)\n');
+  expect((await call(platform, 'rust', { method: 'POST', path: '/', body: 'panic' })).status).toBe(500);
+});
+
 it('QuickJS as a component answers with JavaScript, and logs the stack of what it throws', async () => {
   const wasm = gunzipSync(await fixture('component/quickjs.wasm.gz'));
   const repo = await makeRepo({ 'a.wasm': wasm, 'wasmcloud.toml': '' });

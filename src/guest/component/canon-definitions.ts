@@ -91,6 +91,10 @@ export class CanonDefinitions {
         this.#require(taskReturnProblem(result, options));
         return { op: canon.op, result, options };
       }
+      case 'context.get':
+      case 'context.set':
+        if (canon.slot > 1) this.#evaluation.fail(`slot ${canon.slot} of the context, at most 1`);
+        return canon;
       case 'waitable-set.wait':
       case 'waitable-set.poll':
         return { ...canon, memory: this.#evaluation.get(scope, 'core memory', canon.memory) };

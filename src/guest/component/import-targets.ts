@@ -158,7 +158,6 @@ export class ImportTargets {
         return this.#ownResource('rep', canon.resource, component);
       case 'context.get':
       case 'context.set':
-        if (canon.slot > 1) throw invalidComponent(this.#subject, `slot ${canon.slot} of the context, at most 1`);
         return this.#ofGlue(this.#glue.context(canon.op === 'context.get' ? 'get' : 'set', canon.slot, component));
       case 'task.return':
         return this.#taskReturn(canon.result, canon.options, component);

@@ -137,6 +137,11 @@ describe('options of canonical functions', () => {
     expect(refusal(made(refused))).toContain(name);
   });
 
+  it('a context has two slots, whoever uses it', () => {
+    expect(refusal(component(canons([0x0a, 0x7f, 1])))).toMatch(valid);
+    expect(refusal(component(canons([0x0a, 0x7f, 2])))).toMatch(/slot 2 of the context, at most 1/);
+  });
+
   it('a canonical function that is lifted has the type of the lifted one', () => {
     const lifted = (result: number | null) =>
       component(types(resource), canons([4, 0]), types(funcType({ a: u32 }, result)), canons(lift(0, 1)));
