@@ -5,7 +5,7 @@
 import { rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { type PlatformChild, startPlatformChild } from '../../src/bin/platform-child.ts';
 import { fleetLimits } from '../../src/control/fleet/limits.ts';
 import { busyMarkBytes } from '../../src/runner/busy-mark.ts';
@@ -87,7 +87,7 @@ const linesWith = (platform: PlatformChild, text: string): readonly Readonly<Rec
 
 const disk: SmallDisk | null = mountSmallDisk(96 * 1024 * 1024);
 if (disk === null) process.stderr.write('skipped: the incident of a full disk (mounting a small one needs root)\n');
-else process.once('exit', () => disk.unmount());
+afterAll(() => disk?.unmount());
 
 describe.skipIf(disk === null)('a full disk', () => {
   const text = section('The disk is full');
