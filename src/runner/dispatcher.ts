@@ -71,7 +71,7 @@ export class Dispatcher {
   /** Returns an id for an Invocation or a refusal: unique over runners and their lives, in order within one. */
   nextId(): string {
     this.#count += 1;
-    return `${this.#idPrefix}-${this.#count.toString(36)}`;
+    return `${this.#idPrefix}-${this.#count}`;
   }
 
   /** Resolves when the request has been answered; never rejects. */

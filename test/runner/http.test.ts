@@ -117,6 +117,13 @@ describe('the head of a request', () => {
     expect(answer.match(/HTTP\/1\.1/g)).toHaveLength(1);
   });
 
+  it('has an id that ends in its number, in decimal digits', async () => {
+    for (let count = 0; count < 11; count += 1) {
+      const answer = await ask(lines(...get('Connection: close')));
+      expect(answer).toMatch(/^trisiel-invocation: [0-9a-f]{12}-\d+\r$/m);
+    }
+  });
+
   it('may ask for the server as a whole', async () => {
     expect(await ask(lines('OPTIONS * HTTP/1.1', 'Host: localhost', 'Connection: close'))).toMatch(/^HTTP\/1\.1 204 /);
     await expectProblem(lines('GET * HTTP/1.1', 'Host: localhost'), 400, 'bad_request');

@@ -31,9 +31,9 @@ export function levelText(line: Pick<LogLine, 'level'>): string {
   return `L${line.level}`.padEnd(5);
 }
 
-/** Returns the part of an id that distinguishes invocations at a glance. */
+/** Returns the part of an id that distinguishes invocations at a glance: six digits of its runner's, and the number. */
 export function shortId(id: string): string {
-  return id === '' ? '-' : visible(id.slice(-8));
+  return id === '' ? '-' : visible(id.slice(Math.max(0, id.indexOf('-') - 6)));
 }
 
 /** Returns 08:15:42.123 INFO  v3 1a2b3c4d text. `iso`: the time is 2026-11-22T08:15:42.123Z, for files. */

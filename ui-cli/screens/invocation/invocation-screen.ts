@@ -6,6 +6,7 @@ import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
 import { TextScreen } from '../../frame/text-screen.ts';
 import { invocationLines } from '../../text/invocation.ts';
+import { shortId } from '../../text/log-line.ts';
 import { cancelBinding } from './cancel.ts';
 
 interface Shown {
@@ -25,7 +26,7 @@ export class InvocationScreen extends TextScreen<Shown> {
     super(app, { everyMs: null });
     this.id = id;
     this.#handler = name;
-    this.crumbs = [name, 'invocation', id.slice(-8)];
+    this.crumbs = [name, 'invocation', shortId(id)];
   }
 
   protected async load(signal: AbortSignal): Promise<Shown> {
