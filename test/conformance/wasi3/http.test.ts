@@ -198,6 +198,24 @@ describe('a response', () => {
     expect(client.taken).toHaveLength(200);
   });
 
+  it('with trailers that are no value of their type ends the Process, also when the client has kept it waiting', async () => {
+    const client = new SlowClient(2);
+    const one = answering(client);
+    const body = await one.guest.ends('stream', 'u8');
+    const trailers = await one.guest.ends('future', trailersType);
+    const [response] = await one.call('[static]response.new', await fieldsOf(one), body.readable, trailers.readable);
+    await one.guest.call(handler, 'respond', { ok: response });
+    await one.guest.canon('stream.write u8', body.writable, 0, 100);
+    await one.guest.canon('stream.drop-writable u8', body.writable);
+    one.guest.process.memory.setU8(512, 7);
+    const write = `future.write async ${elementName(trailersType)}`;
+    expect(await one.guest.canon(write, trailers.writable, 512)).toBe(-1);
+    const ended = new Promise<void>((resolve) => one.guest.process.atEnd(resolve));
+    client.makeRoom(1000);
+    await ended;
+    expect(one.guest.process.end).toMatchObject({ kind: 'trap' });
+  });
+
   it('may lie in memory', async () => {
     const one = answering();
     const { response } = await responseOf(one, null);

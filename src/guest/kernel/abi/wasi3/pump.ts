@@ -8,6 +8,7 @@ import {
   type Destination,
   type Readable,
 } from '../../canonical/async/shared.ts';
+import { guarded } from '../../canonical/async/source.ts';
 import { Errno } from '../../errno.ts';
 import type { Process } from '../../process.ts';
 
@@ -130,7 +131,8 @@ class Pump implements Destination, CopyOptions {
       this.#failed = failed;
       if (failed !== 0) this.#rest = null;
       this.#state = 'idle';
-      this.run();
+      // The guest may have written trailers that are no value of their type.
+      guarded(this.#guest, () => this.run());
     };
     room.then(
       () => goOn(0),

@@ -188,7 +188,7 @@ export class FutureSource extends ReadableBase {
 }
 
 /** Runs what belongs to the guest outside of its calls. A fault ends the Process. */
-function guarded(guest: Process, run: () => void): void {
+export function guarded(guest: Process, run: () => void): void {
   try {
     run();
   } catch (error) {
