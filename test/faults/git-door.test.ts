@@ -621,6 +621,26 @@ describe('a tree of very long paths', () => {
   });
 });
 
+describe('a tree of folders without files, more than can be gone through', () => {
+  it('is refused before git has gone through them', async () => {
+    const { handler, repo } = await deployed();
+    const make = (args: readonly string[], input = '') =>
+      execFileSync('git', ['-c', 'user.name=T', '-c', 'user.email=t@example.com', ...args], {
+        cwd: repo,
+        input,
+        encoding: 'utf8',
+      }).trim();
+    let tree = make(['mktree']);
+    for (let depth = 0; depth < 15; depth += 1)
+      tree = make(['mktree'], Array.from({ length: 10 }, (_, n) => `040000 tree ${tree}\td${n}\n`).join(''));
+    const empty = make(['commit-tree', tree, '-m', 'empty']);
+    const result = await platform.push(user, repo, handler, '--force', `${empty}:refs/heads/main`);
+    expect(result.status).not.toBe(0);
+    expect(result.stderr).toContain('remote: error: the commit has more than 10000 files, or 4.0 MiB of paths');
+    await platform.door.idle();
+  });
+});
+
 describe('fault 12: pushes at the same time', () => {
   it('come one after the other, and the last accepted is live', async () => {
     const { handler, repo, id } = await deployed();

@@ -29,6 +29,13 @@ export const protections: readonly Protection[] = [
     tests: ['test/control/deploy/manifest.test.ts'],
   },
   {
+    name: 'git: folders without files are bounded',
+    file: 'hooks/pre-receive',
+    find: "'-t', ",
+    replace: '',
+    tests: ['test/faults/git-door.test.ts'],
+  },
+  {
     name: 'git: the paths of a commit are bounded',
     file: 'hooks/pre-receive',
     find: ' || bytes > facts.listBytes',

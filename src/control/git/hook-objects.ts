@@ -105,7 +105,7 @@ function kindOf(head: unknown): string {
 
 /**
  * Parses the output of `git ls-tree -r -z -l`: `mode type oid size TAB path NUL`; entries that are no blobs have the
- * size `-`. Throws `internal` for any other form.
+ * size `-`, and those of folders (`-t`) are left out. Throws `internal` for any other form.
  */
 export function parseTree(bytes: Uint8Array): readonly TreeEntry[] {
   const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -119,6 +119,7 @@ export function parseTree(bytes: Uint8Array): readonly TreeEntry[] {
     if (match === null || tab < 0 || tab >= end)
       throw new PlatformError('internal', 'git listed a tree in a form we do not know');
     const [, mode = '', oid = '', size] = match;
+    if (mode === '040000') continue;
     entries.push({ mode, oid, size: size === '-' ? 0 : Number(size), ...nameOf(all.subarray(tab + 1, end)) });
   }
   return entries;
