@@ -12,6 +12,11 @@ export const componentCaps = {
    * n definitions.
    */
   coreInstances: 256,
+  /**
+   * Imports of all core instances together, those of nested components that nothing instantiates included: each is compared with
+   * what it gets. Real components have up to 2,000.
+   */
+  coreImports: 1_000_000,
   /** Instances of nested components; real ones have up to 20. */
   instances: 1_000,
   /** Memories of a composed component; real ones have 2 to 5. */

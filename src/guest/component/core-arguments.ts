@@ -4,13 +4,17 @@ import type { Module } from '../wasm/format/model.ts';
 import { printable } from '../wasm/inspect/findings.ts';
 import { formatType } from '../wasm/inspect/imports.ts';
 import { asyncFunctionType } from './async-functions.ts';
+import { componentCaps } from './caps.ts';
 import type { CoreModules } from './core-modules.ts';
 import { flattenFunction } from './flatten.ts';
 import { type CanonFunction, type CoreInstance, type CoreItem, unknownModule } from './graph.ts';
 import { type CoreType, exportTypes, fits, importTypes } from './module-type.ts';
-import { invalidComponent } from './refusals.ts';
+import { invalidComponent, tooLargeComponent } from './refusals.ts';
 
-/** Throws `module_invalid` for the first core instance that gets no, or another, definition for one of its imports. */
+/**
+ * Throws `module_invalid` for the first core instance that gets no, or another, definition for one of its imports, and
+ * `module_too_large` above componentCaps.coreImports.
+ */
 export function checkArguments(instances: readonly CoreInstance[], modules: CoreModules, subject: string): void {
   const imports = remembered((module: Module) => importTypes(module));
   const exports = remembered((module: Module) => exportTypes(module));
@@ -20,21 +24,32 @@ export function checkArguments(instances: readonly CoreInstance[], modules: Core
     if (item.instance.module === unknownModule) return null;
     return exports(modules.read(item.instance.module)).get(item.name);
   };
+  let compared = 0;
   for (const { module, args } of instances) {
     if (module === unknownModule) continue;
-    for (const { module: from, name, type: wanted } of imports(modules.read(module))) {
-      const label = `${printable(from)}.${printable(name)}`;
+    const wants = imports(modules.read(module));
+    compared += wants.length;
+    if (compared > componentCaps.coreImports)
+      throw tooLargeComponent(subject, 'imports of all core instances', componentCaps.coreImports);
+    for (const { module: from, name, type: wanted } of wants) {
       const given = args.get(from);
       const item: CoreItem | undefined =
         given?.kind === 'instance'
           ? { kind: 'export', instance: given.instance, name, sort: 'core func' }
           : given?.exports.get(name);
       const found = item === undefined ? undefined : typeOf(item);
-      if (found === undefined) throw invalidComponent(subject, `a core module gets no ${label}`);
+      if (found === undefined) throw invalidComponent(subject, `a core module gets no ${labelOf(from, name)}`);
       if (found !== null && !fits(found, wanted))
-        throw invalidComponent(subject, `${label} is ${text(found)}; the core module wants ${text(wanted)}`);
+        throw invalidComponent(
+          subject,
+          `${labelOf(from, name)} is ${text(found)}; the core module wants ${text(wanted)}`,
+        );
     }
   }
+}
+
+function labelOf(module: string, name: string): string {
+  return `${printable(module)}.${printable(name)}`;
 }
 
 /** Returns the type of the core function that a canonical definition makes. */

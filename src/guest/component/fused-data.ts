@@ -70,6 +70,9 @@ export class FusedData {
       constant(code, segment.size | 0);
       code.u8(op.prefixBulk);
       for (const one of [bulk.memoryInit, index, 0]) code.u32(one);
+      // As the engine does with active segments (4.5.4).
+      code.u8(op.prefixBulk);
+      for (const one of [bulk.dataDrop, index]) code.u32(one);
     });
   }
 

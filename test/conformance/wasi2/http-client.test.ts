@@ -222,6 +222,7 @@ describe('an outgoing-request', () => {
         ['x-parts', Buffer.from('1')],
         ['x-parts', Buffer.from('2')],
         ['content-type', Buffer.from('text/html')],
+        ['trisiel-handler', Buffer.from('another')],
       ];
       const { ok: trailers } = await http('[static]fields.from-list', entries);
       expect(await http('[static]outgoing-body.finish', body, trailers)).toStrictEqual(done);

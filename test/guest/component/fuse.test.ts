@@ -229,6 +229,17 @@ describe('fusing', () => {
     expect(call(fused(modules, 'run').exports, 'run', 9)).toBe(call(unfused(modules), 'run', 9));
   });
 
+  it('drops data that is written behind a start function, as the engine drops what it writes', () => {
+    const first = wat(`(module (memory (export "m") 1) (func $s (i32.store8 (i32.const 0) (i32.const 1))) (start $s))`);
+    const second = wat(`(module (import "0" "m" (memory 1)) (data $d (i32.const 0) "\\07")
+      (func (export "run") (param i32) (result i32)
+        (memory.init $d (i32.const 8) (i32.const 0) (local.get 0)) (i32.load8_u (i32.const 0))))`);
+    for (const exports of [unfused([first, second]), fused([first, second], 'run').exports]) {
+      expect(call(exports, 'run', 0)).toBe(7);
+      expect(() => call(exports, 'run', 1)).toThrow(WebAssembly.RuntimeError);
+    }
+  });
+
   it('exports nothing but what is kept, and imports each host function once', () => {
     const first = wat('(module (import "host" "log" (func $l (param i32) (result i32))) (export "f" (func $l)))');
     const second =

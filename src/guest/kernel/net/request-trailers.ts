@@ -8,7 +8,7 @@ import type { HttpField } from '../incoming-http.ts';
 /** The end of a chunked body, after the data of the chunk before it. */
 const lastChunk = '\r\n0\r\n\r\n';
 
-/** Fields that say how a message is framed, sent on or read, which no trailer section has (RFC 9110 6.5.1). */
+/** Fields that say how a message is framed, sent on or read (RFC 9110 6.5.1), and that of the platform: no trailers. */
 const ofHead: ReadonlySet<string> = new Set([
   'authorization',
   'cache-control',
@@ -21,6 +21,7 @@ const ofHead: ReadonlySet<string> = new Set([
   'max-forwards',
   'te',
   'trailer',
+  'trisiel-handler',
 ]);
 
 export class RequestTrailers {
