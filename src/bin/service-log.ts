@@ -2,9 +2,8 @@
 import { type Logger, pino } from 'pino';
 
 /**
- * Returns the log, and writes errors into it that nobody caught: after an uncaught exception the program ends with
- * status
- * 70. Its state is unknown then. Runners go on serving, and the supervisor starts the program again.
+ * Returns the log, and writes errors into it that nobody caught: after an uncaught exception the program ends
+ * with status 70. Its state is unknown then. Runners go on serving, and the supervisor starts the program again.
  */
 export function serviceLog(): Logger {
   const log = pino({ base: { pid: process.pid } }, pino.destination({ fd: 2, sync: true }));

@@ -78,8 +78,7 @@ export class Reports {
 
   /**
    * Stores usage; resolves when NATS has it, or when there is no room for it. Leaves out records and counts that name
-   * no
-   * Deployment: a control refuses a message with one.
+   * no Deployment: a control refuses a message with one.
    */
   async usage(records: readonly PendingInvocationRecord[], counts: readonly UsageCount[]): Promise<void> {
     const { nodeId, bootId } = this.#options;

@@ -1,5 +1,4 @@
 /** Handles every request of the functions' port: finds the Deployment, admits, runs, answers. */
-
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';

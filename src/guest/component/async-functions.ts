@@ -1,5 +1,4 @@
 /** The canonical functions of asynchronous calls, as functions that the host provides. */
-
 import type { FuncType } from '../../protocol/module.ts';
 import { elementWord } from './element-name.ts';
 import { hasLists } from './flatten.ts';

@@ -57,8 +57,10 @@ export class Memories {
   /** Indices in `placed` by the instance that defines the memories, in its order. */
   readonly #numbers = new Map<CoreInstance, number[]>();
 
-  /** Throws as CoreModules.read does, and `module_too_large` beyond componentCaps.memories or 4 GiB of initial size. */
-  /** `isOneMerged`: a single memory is laid out like several, for code of the linker that reaches it. */
+  /**
+   * `isOneMerged`: a single memory is laid out like several, for code of the linker that reaches it. Throws as
+   * CoreModules.read does, and `module_too_large` beyond componentCaps.memories or 4 GiB of initial size.
+   */
   constructor(graph: Graph, modules: CoreModules, subject: string, isOneMerged = false) {
     // Code that names one memory by several numbers has none of them in the fused module.
     this.#isOneMerged = isOneMerged || graph.instances.some(({ module }) => modules.read(module).memories.length > 1);
