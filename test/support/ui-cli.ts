@@ -192,7 +192,7 @@ export function line(handler: string, text: string, more: Partial<NamedLine> = {
     handler,
     text,
     deployment: 1,
-    invocation: 'i_00000001',
+    invocation: 'a693a7ef22c5-1',
     seq: 1,
     timeMs: Date.now(),
     gas: 11,

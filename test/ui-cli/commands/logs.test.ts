@@ -19,7 +19,7 @@ beforeAttempts(
       line('swift-otter', 'old', { timeMs: Date.parse('2019-06-01') }),
       line('swift-otter', 'hello'),
       line('swift-otter', 'clear \u001b[2J the screen', { level: 3 }),
-      line('swift-otter', 'boom', { level: 1, invocation: 'i_00000002', stream: 'stderr' }),
+      line('swift-otter', 'boom', { level: 1, invocation: 'a693a7ef22c5-2', stream: 'stderr' }),
       line('choosy', 'slow', { fields: JSON.stringify({ user: 42, ok: true }) }),
       line('choosy', 'fast', { deployment: 2, fields: JSON.stringify({ user: 420, ok: true }) }),
       line('choosy', 'of the preview', { preview: 'dev' }),
@@ -34,9 +34,9 @@ const logs = (words: readonly string[]) => home.wasmcloud(['logs', ...words], { 
 test('a log in plain text shows time, level, version, invocation and text, with control characters visible', async () => {
   const { stdout } = await logs(['swift-otter', '-n', '3']);
   const lines = stdout.split('\n');
-  expect(lines[0]).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO {2}v1 00000001 hello$/);
-  expect(lines[1]).toMatch(/ WARN {2}v1 00000001 clear \^\[\[2J the screen$/);
-  expect(lines[2]).toMatch(/ ERROR v1 00000002 \[stderr\] boom$/);
+  expect(lines[0]).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO {2}v1 ef22c5-1 hello$/);
+  expect(lines[1]).toMatch(/ WARN {2}v1 ef22c5-1 clear \^\[\[2J the screen$/);
+  expect(lines[2]).toMatch(/ ERROR v1 ef22c5-2 \[stderr\] boom$/);
 });
 
 test('--json is one object a line, the text as written', async () => {
@@ -55,7 +55,7 @@ test.each([
     ['clear \u001b[2J the screen', 'boom'],
   ],
   [['--grep', 'HELL'], ['hello']],
-  [['--invocation', 'i_00000002'], ['boom']],
+  [['--invocation', 'a693a7ef22c5-2'], ['boom']],
   [['--stderr'], ['boom']],
   [
     ['--since', '1h', '--limit', '2'],
