@@ -3,19 +3,16 @@
  * names. PostgreSQL, nats-server, a control and a node are real.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { buildPackage } from '../../deploy/package.ts';
 import { whyNoNats } from '../../src/bin/nats-server.ts';
 import { postgresMissing } from '../../src/bin/postgres-server.ts';
 import { commandsOf } from '../support/console.ts';
 import { printing } from '../support/e2e-guests.ts';
-import { linkDependencies } from '../support/machine.ts';
 import { allBlocks, blocksOf } from '../support/page-blocks.ts';
-import { boot, makeSystem, withoutSystemd } from '../support/systemd-machine.ts';
+import { boot, installedMachine, withoutSystemd } from '../support/systemd-machine.ts';
 
-const root = join(import.meta.dirname, '../..');
 const missing = withoutSystemd ?? postgresMissing ?? whyNoNats();
 if (missing !== null) console.log(`skipped: a cluster of services: ${missing}`);
 
@@ -40,16 +37,7 @@ describe.skipIf(missing !== null)('a cluster of services', () => {
   const result = (name: string): string => readFileSync(join(top, 'results', name), 'utf8').trim();
 
   beforeAll(async () => {
-    // On the same disk as the dependencies, which are linked.
-    await mkdir(join(root, 'dist'), { recursive: true });
-    top = await mkdtemp(join(root, 'dist/cluster-'));
-    await makeSystem(top);
-    const program = join(top, 'opt/trisiel/lib/node_modules/trisiel');
-    await buildPackage(program);
-    await linkDependencies(program);
-    await mkdir(join(top, 'opt/trisiel/bin'));
-    for (const name of ['trisiel', 'wasmcloud'])
-      await symlink(`../lib/node_modules/trisiel/bin/${name}.js`, join(top, 'opt/trisiel/bin', name));
+    ({ top } = await installedMachine('cluster'));
     const users = { passwd: 'postgres:x:70:70::/var/lib/postgresql:/bin/bash\n', group: 'postgres:x:70:\n' };
     for (const [name, line] of Object.entries(users)) await writeFile(join(top, 'etc', name), line, { flag: 'a' });
     await writeFile(join(top, 'etc/hosts'), '127.0.0.1 localhost db control-1 node-1\n');

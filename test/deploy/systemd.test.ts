@@ -3,16 +3,13 @@
  * commands of docs/install.md, a push, a restart without a lost call, credentials, confinement, watchdog, backup.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { buildPackage } from '../../deploy/package.ts';
 import { printing } from '../support/e2e-guests.ts';
-import { linkDependencies } from '../support/machine.ts';
 import { blocksOf } from '../support/page-blocks.ts';
-import { boot, makeSystem, withoutSystemd } from '../support/systemd-machine.ts';
+import { boot, installedMachine, withoutSystemd } from '../support/systemd-machine.ts';
 
-const root = join(import.meta.dirname, '../..');
 if (withoutSystemd !== null) console.log(`skipped: ${withoutSystemd}`);
 
 describe.skipIf(withoutSystemd !== null)('the units under systemd', () => {
@@ -21,16 +18,9 @@ describe.skipIf(withoutSystemd !== null)('the units under systemd', () => {
   const result = (name: string): string => readFileSync(join(top, 'results', name), 'utf8').trim();
 
   beforeAll(async () => {
-    // On the same disk as the dependencies, which are linked.
-    await mkdir(join(root, 'dist'), { recursive: true });
-    top = await mkdtemp(join(root, 'dist/systemd-'));
-    await makeSystem(top);
-    const program = join(top, 'opt/trisiel/lib/node_modules/trisiel');
-    await buildPackage(program);
-    await linkDependencies(program);
-    await mkdir(join(top, 'opt/trisiel/bin'));
-    for (const name of ['trisiel', 'wasmcloud'])
-      await symlink(`../lib/node_modules/trisiel/bin/${name}.js`, join(top, 'opt/trisiel/bin', name));
+    const machine = await installedMachine('systemd');
+    top = machine.top;
+    const { program } = machine;
     const units = join(top, 'etc/systemd/system');
     for (const name of ['trisiel.service', 'trisiel-backup.service', 'trisiel-backup.timer'])
       await cp(join(program, 'deploy/systemd', name), join(units, name));

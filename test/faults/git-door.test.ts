@@ -127,6 +127,16 @@ async function until(done: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await done())) await tick();
 }
 
+/** Returns a function that runs git in `repo` with `input` and returns what it prints: the id of what it has written. */
+function writerOf(repo: string): (args: readonly string[], input?: string) => string {
+  return (args, input = '') =>
+    execFileSync('git', ['-c', 'user.name=T', '-c', 'user.email=t@example.com', ...args], {
+      cwd: repo,
+      input,
+      encoding: 'utf8',
+    }).trim();
+}
+
 describe('fault 1: requests without the right to make them', () => {
   it('answers 401 to everything without a valid token, and moves no ref', async () => {
     const { handler, repo, id } = await deployed();
@@ -604,12 +614,7 @@ describe('fault 9: trees that are not plain files', () => {
 describe('a tree of very long paths', () => {
   it('is refused before control has read them all', async () => {
     const { handler, repo } = await deployed();
-    const make = (args: readonly string[], input = '') =>
-      execFileSync('git', ['-c', 'user.name=T', '-c', 'user.email=t@example.com', ...args], {
-        cwd: repo,
-        input,
-        encoding: 'utf8',
-      }).trim();
+    const make = writerOf(repo);
     const blob = make(['hash-object', '-w', '--stdin'], 'x');
     let tree = make(['mktree'], Array.from({ length: 5_000 }, (_, n) => `100644 blob ${blob}\tf${n}\n`).join(''));
     for (let depth = 0; depth < 5; depth += 1) tree = make(['mktree'], `040000 tree ${tree}\t${'n'.repeat(200)}\n`);
@@ -624,12 +629,7 @@ describe('a tree of very long paths', () => {
 describe('a tree of folders without files, more than can be gone through', () => {
   it('is refused before git has gone through them', async () => {
     const { handler, repo } = await deployed();
-    const make = (args: readonly string[], input = '') =>
-      execFileSync('git', ['-c', 'user.name=T', '-c', 'user.email=t@example.com', ...args], {
-        cwd: repo,
-        input,
-        encoding: 'utf8',
-      }).trim();
+    const make = writerOf(repo);
     let tree = make(['mktree']);
     for (let depth = 0; depth < 15; depth += 1)
       tree = make(['mktree'], Array.from({ length: 10 }, (_, n) => `040000 tree ${tree}\td${n}\n`).join(''));

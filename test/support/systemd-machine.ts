@@ -4,8 +4,10 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { buildPackage } from '../../deploy/package.ts';
+import { linkDependencies } from './machine.ts';
 
 /** Reason for which there cannot be one; null where there can. */
 export const withoutSystemd: string | null = (() => {
@@ -15,8 +17,28 @@ export const withoutSystemd: string | null = (() => {
     : 'systemd-nspawn is not installed (apt-get install systemd-container)';
 })();
 
+const root = join(import.meta.dirname, '../..');
+
+/**
+ * Makes such a machine in the new folder `top` with the package installed at /opt/trisiel: `program` is its folder. `name`
+ * begins the folder's name.
+ */
+export async function installedMachine(name: string): Promise<{ readonly top: string; readonly program: string }> {
+  // On the same disk as the dependencies, which are linked.
+  await mkdir(join(root, 'dist'), { recursive: true });
+  const top = await mkdtemp(join(root, `dist/${name}-`));
+  await makeSystem(top);
+  const program = join(top, 'opt/trisiel/lib/node_modules/trisiel');
+  await buildPackage(program);
+  await linkDependencies(program);
+  await mkdir(join(top, 'opt/trisiel/bin'));
+  for (const command of ['trisiel', 'wasmcloud'])
+    await symlink(`../lib/node_modules/trisiel/bin/${command}.js`, join(top, 'opt/trisiel/bin', command));
+  return { top, program };
+}
+
 /** Makes the folders and the few files of /etc that systemd starts with. */
-export async function makeSystem(folder: string): Promise<void> {
+async function makeSystem(folder: string): Promise<void> {
   for (const name of ['bin', 'sbin', 'lib', 'lib64']) await symlink(`usr/${name}`, join(folder, name));
   for (const name of [
     'usr',

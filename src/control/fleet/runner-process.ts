@@ -68,7 +68,9 @@ export const runnerReads: readonly string[] = ['src/', 'node_modules/', 'package
 /** Returns the paths that a runner may read; where one is a link, also what it leads to, which Node.js reads. */
 function readablePaths(programFolder: string): readonly string[] {
   const paths = runnerReads.map((path) => `${programFolder}${path}`);
-  const behind = paths.filter((path) => existsSync(path)).map((path) => realpathSync(path) + (path.match(/\/$/) ?? ''));
+  const behind = paths
+    .filter((path) => existsSync(path))
+    .map((path) => realpathSync(path) + (path.endsWith('/') ? '/' : ''));
   return [...new Set([...paths, ...behind])];
 }
 
