@@ -3,6 +3,10 @@
  * those of all units. So a segment that a start function of an earlier unit would find becomes passive, and is written by
  * code between the two (core specification, 4.5.4 Instantiation); so does one whose offset is computed, of one of several
  * memories, and those that follow it in this memory.
+ *
+ * The engine drops active segments once it has written them. A late one gets a second index, behind all others, that
+ * only the code between the start functions uses; an empty segment has its own index, which is what a dropped one is to
+ * the code of the unit. An instruction that drops it would end the recycling of instances (isRecyclable).
  */
 import { PAGE_BYTES } from '../../protocol/limits.ts';
 import { constant, op } from '../wasm/format/instructions.ts';
@@ -38,6 +42,8 @@ export class FusedData {
   readonly #subject: string;
   /** All segments in the order of their indices in the fused module. */
   readonly #segments: readonly Segment[];
+  /** Those of them that code writes, in the order of their second indices. */
+  readonly #late: readonly Segment[];
 
   /** Throws `module_invalid` for active data outside of its memory. */
   constructor(reading: Reading) {
@@ -45,21 +51,23 @@ export class FusedData {
     this.#subject = reading.subject;
     this.#segments = reading.numbers.units.flatMap((_, unit) => readSegments(reading, unit));
     this.#findLate();
+    this.#late = this.#segments.filter(({ isLate }) => isLate);
   }
 
+  /** Number of segments in the fused module. */
   get count(): number {
-    return this.#segments.length;
+    return this.#segments.length + this.#late.length;
   }
 
   /** Whether code writes some of the segments. */
   get hasLate(): boolean {
-    return this.#segments.some(({ isLate }) => isLate);
+    return this.#late.length > 0;
   }
 
   /** Writes code that writes the segments of `unit` which the engine does not. */
   writeLate(code: ByteWriter, unit: number): void {
-    this.#segments.forEach((segment, index) => {
-      if (segment.unit !== unit || !segment.isLate || segment.offset === null) return;
+    this.#late.forEach((segment, rank) => {
+      if (segment.unit !== unit || segment.offset === null) return;
       code.raw(segment.offset);
       const { memories } = this.#numbers.numberings[unit] as Numbering;
       if (memories !== null) {
@@ -69,10 +77,7 @@ export class FusedData {
       constant(code, 0);
       constant(code, segment.size | 0);
       code.u8(op.prefixBulk);
-      for (const one of [bulk.memoryInit, index, 0]) code.u32(one);
-      // As the engine does with active segments (4.5.4).
-      code.u8(op.prefixBulk);
-      for (const one of [bulk.dataDrop, index]) code.u32(one);
+      for (const one of [bulk.memoryInit, this.#segments.length + rank, 0]) code.u32(one);
     });
   }
 
@@ -86,13 +91,18 @@ export class FusedData {
         this.#writeOffset(writer, segment);
         writer.u8(op.end);
       }
-      writer.u32(segment.size);
-      writer.raw(
-        (this.#numbers.units[segment.unit] as LoadedUnit).module.bytes,
-        segment.start,
-        segment.start + segment.size,
-      );
+      if (segment.isLate) writer.u32(0);
+      else this.#writeBytes(writer, segment);
     }
+    for (const segment of this.#late) {
+      writer.u32(1);
+      this.#writeBytes(writer, segment);
+    }
+  }
+
+  #writeBytes(writer: ByteWriter, { unit, start, size }: Segment): void {
+    writer.u32(size);
+    writer.raw((this.#numbers.units[unit] as LoadedUnit).module.bytes, start, start + size);
   }
 
   /** Decides which segments code has to write. */
