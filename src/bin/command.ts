@@ -3,8 +3,9 @@ import { resolve } from 'node:path';
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
 import type { Logger } from 'pino';
 import { messageOf, PlatformError } from '../protocol/errors.ts';
-import { type Environment, readConfig, type ServerConfig } from './config.ts';
+import { readConfig, type ServerConfig } from './config.ts';
 import { loadSettings } from './config-file.ts';
+import type { Environment } from './config-values.ts';
 
 /** Writes an error for a person to stderr, with what can be done. */
 export function complain(error: PlatformError): void {

@@ -9,7 +9,8 @@ import { parse, TomlError } from 'smol-toml';
 import { TomlLines } from '../control/deploy/toml-lines.ts';
 import { editDistance } from '../protocol/edit-distance.ts';
 import { PlatformError } from '../protocol/errors.ts';
-import { type Environment, listSettings } from './config.ts';
+import { listSettings } from './config.ts';
+import type { Environment } from './config-values.ts';
 
 /** Variable that names the file. Without it the file is `trisiel.toml` in the working directory, if there is one. */
 export const configVariable = 'TRISIEL_CONFIG';

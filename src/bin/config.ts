@@ -2,7 +2,6 @@
  * Reads the server's settings, which are environment variables or stand in a file (config-file.ts): once, with one
  * clear line for a value that does not parse.
  */
-import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
@@ -12,11 +11,9 @@ import { retentionLimits } from '../control/logs/retention.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import { logLimits, MIB } from '../protocol/limits.ts';
 import { labelPattern, type NodeLabels, placementLimits } from '../protocol/placement.ts';
-import type { TraceSampling } from '../protocol/spans.ts';
 import { TrustedProxies } from '../protocol/trusted-proxies.ts';
-
-/** Values of settings by name, as environment variables have them. */
-export type Environment = Readonly<Record<string, string | undefined>>;
+import { bad, baseUrl, type Environment, hostPorts, integer, listOf, oneOf, secret, text } from './config-values.ts';
+import { hasTraces, type TraceSettings, traceChecks, traceSettings } from './trace-settings.ts';
 
 export interface ServerConfig {
   /** Absolute path. */
@@ -57,12 +54,6 @@ export interface ServerConfig {
   readonly traces: TraceSettings | null;
   /** What makes this control one of a cluster; null: the runners are on this machine. */
   readonly cluster: ClusterConfig | null;
-}
-
-export interface TraceSettings {
-  readonly sampling: TraceSampling;
-  /** Attributes of the platform in each batch of spans. */
-  readonly resource: Readonly<Record<string, string>>;
 }
 
 export interface ClusterConfig {
@@ -210,44 +201,6 @@ function problemOf(read: (env: Environment) => unknown, env: Environment): reado
   }
 }
 
-function bad(name: string, value: string, wanted: string): PlatformError {
-  return new PlatformError('bad_request', `${name}=${JSON.stringify(value)} is not ${wanted}`);
-}
-
-function text(env: Environment, name: string, fallback: string, pattern = /^[^\0]+$/, wanted = 'a path'): string {
-  const value = env[name];
-  if (value === undefined || value === '') return fallback;
-  if (!pattern.test(value)) throw bad(name, value, wanted);
-  return value;
-}
-
-function integer(env: Environment, name: string, fallback: number, min: number, max: number): number {
-  const value = env[name];
-  if (value === undefined || value === '') return fallback;
-  const number = Number(value);
-  if (!/^\d+$/.test(value) || number < min || number > max)
-    throw bad(name, value, `a whole number from ${min} to ${max}`);
-  return number;
-}
-
-function oneOf<T extends string>(env: Environment, name: string, values: readonly [T, ...T[]]): T {
-  const value = env[name];
-  if (value === undefined || value === '') return values[0];
-  const found = values.find((candidate) => candidate === value);
-  if (found === undefined) throw bad(name, value, `one of ${[...values].sort().join(', ')}`);
-  return found;
-}
-
-function hostPorts(env: Environment, name: string): readonly string[] {
-  const entries = listOf(env[name]);
-  for (const entry of entries) {
-    const port = Number(/^(?:\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):(\d{1,5})$/.exec(entry)?.[1] ?? Number.NaN);
-    if (!(port >= 1 && port <= 65_535))
-      throw bad(name, entry, 'host:port, for example 10.0.0.5:8080 or [fd00::1]:8080');
-  }
-  return entries;
-}
-
 function dnsServers(env: Environment, name: string): readonly string[] {
   const entries = listOf(env[name]);
   for (const entry of entries)
@@ -272,45 +225,12 @@ function nodeLabels(env: Environment, name: string): NodeLabels {
   return labels;
 }
 
-function listOf(value = ''): readonly string[] {
-  return value
-    .split(',')
-    .map((entry) => entry.trim())
-    .filter((entry) => entry !== '');
-}
-
-function baseUrl(env: Environment, name: string): string | null {
-  const value = env[name];
-  if (value === undefined || value === '') return null;
-  const url = URL.canParse(value) ? new URL(value) : null;
-  if (url === null || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '' || url.username !== '') {
-    throw bad(name, value, 'an http or https URL such as https://functions.example.com');
-  }
-  return value.replace(/\/+$/, '');
-}
-
 function proxies(env: Environment, name: string): TrustedProxies {
   try {
     return TrustedProxies.parse(env[name] ?? '');
   } catch (error) {
     throw new PlatformError('bad_request', `${name}: ${error instanceof Error ? error.message : error}`);
   }
-}
-
-/** Returns a value that no message may show: of `name`, or of the file that `name`_FILE names, without line ends. */
-function secret(env: Environment, name: string): string | null {
-  const value = env[name] ?? '';
-  const file = env[`${name}_FILE`] ?? '';
-  if (file === '') return value === '' ? null : value;
-  if (value !== '') throw new PlatformError('bad_request', `${name} and ${name}_FILE are both set; keep one of them`);
-  try {
-    const text = readFileSync(file, 'utf8').replace(/(?:\r?\n)+$/, '');
-    if (text !== '') return text;
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    throw new PlatformError('bad_request', `${name}_FILE=${JSON.stringify(file)} cannot be read (${code})`);
-  }
-  throw new PlatformError('bad_request', `${name}_FILE=${JSON.stringify(file)} is an empty file`);
 }
 
 function databaseUrl(env: Environment, name: string): string | null {
@@ -357,82 +277,4 @@ function token(env: Environment, name: string): string | null {
   const value = secret(env, name);
   if (value === null || /^[\x21-\x7e]{16,1024}$/.test(value)) return value;
   throw new PlatformError('bad_request', `${name} is not 16 to 1024 visible ASCII characters`);
-}
-
-/**
- * Reads the usual variables of OpenTelemetry (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/)
- * that its exporter does not read itself. Null where there is no receiver, or where traces are turned off. Throws
- * PlatformError for a value that asks for what cannot be done.
- */
-function traceSettings(env: Environment): TraceSettings | null {
-  if (!hasTraces(env)) return null;
-  for (const check of traceChecks) check(env);
-  const name = env.OTEL_SERVICE_NAME ?? '';
-  return {
-    sampling: traceSampling(env),
-    resource: {
-      'service.name': 'trisiel',
-      ...resourceAttributes(env),
-      ...(name === '' ? {} : { 'service.name': name }),
-    },
-  };
-}
-
-function hasTraces(env: Environment): boolean {
-  const exporter = env.OTEL_TRACES_EXPORTER ?? '';
-  if (env.OTEL_SDK_DISABLED?.toLowerCase() === 'true' || exporter === 'none') return false;
-  if (exporter !== '' && exporter !== 'otlp') throw bad('OTEL_TRACES_EXPORTER', exporter, 'otlp or none');
-  const urls = [env.OTEL_EXPORTER_OTLP_ENDPOINT, env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT];
-  return exporter !== '' || urls.some((url) => (url ?? '') !== '');
-}
-
-/** Checks of single variables of traces: each throws PlatformError for a value that cannot be used. */
-const traceChecks: readonly ((env: Environment) => unknown)[] = [
-  (env) => receiverUrl(env, 'OTEL_EXPORTER_OTLP_ENDPOINT'),
-  (env) => receiverUrl(env, 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'),
-  (env) => protocol(env, 'OTEL_EXPORTER_OTLP_PROTOCOL'),
-  (env) => protocol(env, 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL'),
-  traceSampling,
-];
-
-function protocol(env: Environment, name: string): void {
-  const value = env[name] ?? '';
-  if (!['', 'http/json', 'http/protobuf'].includes(value)) throw bad(name, value, 'http/json');
-}
-
-function receiverUrl(env: Environment, name: string): void {
-  const value = env[name] ?? '';
-  if (value === '') return;
-  // The value is not repeated: it may hold a password.
-  if (!URL.canParse(value) || !/^https?:$/.test(new URL(value).protocol))
-    throw new PlatformError('bad_request', `${name} is not an http or https URL such as http://127.0.0.1:4318`);
-}
-
-function traceSampling(env: Environment): TraceSampling {
-  const names = ['always_on', 'always_off', 'traceidratio'] as const;
-  const all = [...names, ...names.map((name) => `parentbased_${name}` as const)] as const;
-  const value = env.OTEL_TRACES_SAMPLER ?? '';
-  const sampler = value === '' ? 'parentbased_always_on' : all.find((name) => name === value);
-  if (sampler === undefined) throw bad('OTEL_TRACES_SAMPLER', value, `one of ${all.join(', ')}`);
-  const isParentBased = sampler.startsWith('parentbased_');
-  if (!sampler.endsWith('traceidratio')) return { isParentBased, ratio: sampler.endsWith('always_on') ? 1 : 0 };
-  const argument = env.OTEL_TRACES_SAMPLER_ARG ?? '';
-  const ratio = argument === '' ? 1 : Number(argument);
-  if (!(ratio >= 0 && ratio <= 1)) throw bad('OTEL_TRACES_SAMPLER_ARG', argument, 'a number from 0 to 1');
-  return { isParentBased, ratio };
-}
-
-/** Reads `key=value,key=value`, percent-encoded. What is no such pair is left out, as the specification says. */
-function resourceAttributes(env: Environment): Readonly<Record<string, string>> {
-  const attributes: Record<string, string> = {};
-  for (const pair of (env.OTEL_RESOURCE_ATTRIBUTES ?? '').split(',')) {
-    const [, key, value] = /^\s*([^=\s]+)\s*=\s*(.*?)\s*$/.exec(pair) ?? [];
-    if (key === undefined || value === undefined) continue;
-    try {
-      attributes[decodeURIComponent(key)] = decodeURIComponent(value);
-    } catch {
-      // A percent sign that begins no octet.
-    }
-  }
-  return attributes;
 }
