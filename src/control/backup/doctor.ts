@@ -2,49 +2,21 @@
  * Checks a data folder and its database, and says what is wrong and what to type. With `repair` it makes repairs that
  * lose nothing: modes of files, pins of live commits, leftovers of interrupted work. Otherwise it changes nothing.
  */
-import { execFile } from 'node:child_process';
 import { chmod, lstat, readdir, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Kysely, type Selectable, sql } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import { MIB } from '../../protocol/limits.ts';
-import { type SealedTable, Sealer, variableContext } from '../accounts/sealer.ts';
-import { factorPlace } from '../accounts/second-factor.ts';
+import { Sealer } from '../accounts/sealer.ts';
 import { ArtifactStore } from '../artifacts/artifact-store.ts';
 import { checkAudit } from '../audit/chain.ts';
 import { type DatabaseLocation, openAsItIs } from '../db/database.ts';
 import { appliedMigrations, migrationNames } from '../db/migrate.ts';
 import type { Schema } from '../db/schema.ts';
 import { readEffectiveManifest } from '../deploy/effective-manifest.ts';
-import { drainPlace } from '../drains/drain-store.ts';
-import { readRefs } from '../git/ref-files.ts';
-
-/** One fault. `check` is a stable name, for scripts. */
-export interface FolderFinding {
-  readonly check: Check;
-  /** The fault in one sentence. */
-  readonly what: string;
-  /** What to type or do. */
-  readonly advice: string;
-  /** Whether `--repair` repairs the fault. */
-  readonly isRepairable: boolean;
-  /** Whether the fault has been repaired. */
-  readonly isRepaired: boolean;
-}
-
-export const checks = [
-  'database',
-  'schema',
-  'identity',
-  'modes',
-  'key',
-  'artifacts',
-  'repositories',
-  'audit',
-  'leftovers',
-  'disk',
-] as const;
-export type Check = (typeof checks)[number];
+import { type Complaint, type FolderFinding, ifMissing } from './findings.ts';
+import { checkRepositories } from './repository-checks.ts';
+import { opens, sealedKinds, sealedValues } from './sealed-values.ts';
 
 export interface DoctorOptions {
   /** Absolute path of the data folder. */
@@ -67,14 +39,6 @@ export async function examine(options: DoctorOptions): Promise<readonly FolderFi
   const doctor = new Doctor(options);
   await doctor.run();
   return doctor.findings;
-}
-
-interface Complaint {
-  readonly check: Check;
-  readonly what: string;
-  readonly advice: string;
-  /** Repairs the fault; absent when no repair is safe. */
-  readonly mend?: () => Promise<unknown>;
 }
 
 class Doctor {
@@ -291,40 +255,9 @@ class Doctor {
   }
 
   async #repositories(db: Kysely<Schema>): Promise<void> {
-    const { dataFolder, identity } = this.#options;
-    const folder = join(dataFolder, 'repos');
-    const homes = await db.selectFrom('repository_homes').select(['repository_id', 'home', 'is_recorded']).execute();
-    const recorded = new Set(homes.filter((row) => Number(row.is_recorded) === 1).map((row) => row.repository_id));
-    const elsewhere = new Set(homes.filter(({ home }) => home !== identity?.controlId).map((row) => row.repository_id));
-    const handlers = await db.selectFrom('handlers').select(['id', 'name']).execute();
-    const entries = await readdir(folder).catch(ifMissing<string[]>([]));
-    const there = new Set(entries.filter((entry) => /^[^.].*\.git$/.test(entry)).map((entry) => entry.slice(0, -4)));
-    for (const { id, name } of handlers) {
-      if (elsewhere.has(id)) continue;
-      const deployments = await db
-        .selectFrom('deployments')
-        .select(['number', 'commit', 'ref', 'state', 'branch'])
-        .where('handler_id', '=', id)
-        .execute();
-      if (there.has(id)) await this.#repository(join(folder, `${id}.git`), { name, deployments });
-      else if (deployments.length > 0 && !recorded.has(id))
-        await this.#found({
-          check: 'repositories',
-          what: `the repository of ${name} is missing`,
-          advice: `restore a backup, or push again from a clone: git push --force wasmcloud`,
-        });
-    }
-    const ids = new Set(handlers.map(({ id }) => id));
-    for (const id of there) {
-      if (ids.has(id)) continue;
-      const path = join(folder, `${id}.git`);
-      await this.#found({
-        check: 'repositories',
-        what: `${path} belongs to no handler`,
-        advice: 'nothing: the platform removes it at its next start',
-        mend: () => rm(path, { recursive: true, force: true }),
-      });
-    }
+    const { dataFolder, identity, gitEnvironment } = this.#options;
+    const found = (complaint: Complaint): Promise<void> => this.#found(complaint);
+    await checkRepositories(db, { dataFolder, controlId: identity?.controlId, gitEnvironment, found });
   }
 
   async #audit(db: Kysely<Schema>): Promise<void> {
@@ -336,123 +269,4 @@ class Doctor {
       advice: 'find out who can write to the database; compare with an export: wasmcloud audit --all --export',
     });
   }
-
-  async #repository(
-    path: string,
-    {
-      name,
-      deployments,
-    }: {
-      readonly name: string;
-      readonly deployments: readonly Pick<
-        Selectable<Schema['deployments']>,
-        'number' | 'commit' | 'ref' | 'state' | 'branch'
-      >[];
-    },
-  ): Promise<void> {
-    const broken = await this.#git(path, ['fsck', '--connectivity-only', '--no-dangling', '--no-progress']);
-    if (broken !== null)
-      await this.#found({
-        check: 'repositories',
-        what: `the repository of ${name} is damaged: ${broken}`,
-        advice: 'restore a backup, or push it again from a clone',
-      });
-    const refs = await readRefs(path);
-    for (const live of deployments.filter(({ state }) => state === 'live')) {
-      if (refs.get(`refs/deployments/${live.number}`) === live.commit) continue;
-      const has = (await this.#git(path, ['cat-file', '-e', `${live.commit}^{commit}`])) === null;
-      const pin = `refs/deployments/${live.number}`;
-      await this.#found({
-        check: 'repositories',
-        what: `the commit of ${name} v${live.number}, which is live, is ${has ? 'not pinned' : 'missing in its repository'}`,
-        advice: has ? `git -C ${path} update-ref ${pin} ${live.commit}` : 'push it again from a clone',
-        ...(has ? { mend: () => this.#git(path, ['update-ref', pin, live.commit]) } : {}),
-      });
-    }
-    // Expects the deploy branch at the commit of its newest Deployment that did not fail. A branch with a preview may
-    // be elsewhere: git accepts it even when its preview cannot run.
-    for (const ref of new Set(deployments.filter(({ branch }) => branch === '').map((one) => one.ref))) {
-      const newest = deployments
-        .filter((one) => one.ref === ref && one.state !== 'failed')
-        .sort((a, b) => b.number - a.number)[0];
-      const at = refs.get(ref);
-      if (newest === undefined || at === undefined || newest.state === 'staged' || at === newest.commit) continue;
-      if (deployments.some((one) => one.ref === ref && one.commit === at && one.state !== 'failed')) continue;
-      await this.#found({
-        check: 'repositories',
-        what: `${ref} of ${name} is at ${at.slice(0, 7)}, which was never deployed; v${newest.number} is ${newest.commit.slice(0, 7)}`,
-        advice: `git push --force wasmcloud ${newest.commit.slice(0, 7)}:${ref}, then push the branch again`,
-      });
-    }
-  }
-
-  /** Runs git. Returns null on success, else the first line of its message. */
-  #git(path: string, args: readonly string[]): Promise<string | null> {
-    return new Promise((resolve) => {
-      // `safe.directory`: the doctor may run as root on a folder of another user.
-      execFile(
-        'git',
-        ['-c', 'safe.directory=*', '-C', path, ...args],
-        { env: { ...this.#options.gitEnvironment }, maxBuffer: 16 * MIB },
-        (error, stdout, stderr) =>
-          resolve(error === null ? null : (`${stderr}${stdout}`.trim().split('\n')[0] ?? 'git failed')),
-      );
-    });
-  }
-}
-
-/** Kinds of sealed values, with what to do about values that cannot be opened. */
-const sealedKinds = {
-  variables: 'set the variables again',
-  drains: 'set the drains again',
-  'second factors': 'take the second factors away',
-} as const;
-
-interface SealedValue {
-  readonly kind: keyof typeof sealedKinds;
-  /** Place that the value is sealed for. */
-  readonly place: readonly string[];
-  readonly sealed: string;
-}
-
-/** Returns all values that only the key of the folder opens, and that are lost without it. */
-async function sealedValues(db: Kysely<Schema>): Promise<readonly SealedValue[]> {
-  const lists = await Promise.all(Object.values(sealedReaders).map((read) => read(db)));
-  return lists.flat();
-}
-
-/** Reads the sealed values of each table that has some. */
-const sealedReaders: Readonly<Record<SealedTable, (db: Kysely<Schema>) => Promise<readonly SealedValue[]>>> = {
-  handler_env: async (db) => {
-    const rows = await db.selectFrom('handler_env').select(['handler_id', 'branch', 'key', 'sealed']).execute();
-    return rows.map(({ handler_id, branch, key, sealed }) => ({
-      ...{ kind: 'variables', place: variableContext({ handlerId: handler_id, branch, key }), sealed },
-    }));
-  },
-  drains: async (db) => {
-    const rows = await db.selectFrom('drains').select(['id', 'sealed']).execute();
-    return rows.map(({ id, sealed }) => ({ kind: 'drains', place: drainPlace(id), sealed }));
-  },
-  users: async (db) => {
-    const rows = await db.selectFrom('users').select(['id', 'totp_sealed']).execute();
-    return rows.flatMap(({ id, totp_sealed }) =>
-      totp_sealed === null ? [] : [{ kind: 'second factors', place: factorPlace(id), sealed: totp_sealed }],
-    );
-  },
-};
-
-function opens(sealer: Sealer, { place, sealed }: SealedValue): boolean {
-  try {
-    sealer.unseal(place, sealed);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function ifMissing<T>(value: T): (error: NodeJS.ErrnoException) => T {
-  return (error) => {
-    if (error.code === 'ENOENT') return value;
-    throw error;
-  };
 }
