@@ -3774,7 +3774,7 @@ export const protections: readonly Protection[] = [
     file: 'src/guest/kernel/abi/wasi2/io/sink.ts',
     find: 'if (this.pending !== null) return this.pending;',
     replace: '',
-    tests: ['test/guest/component/acceptance.test.ts'],
+    tests: ['test/conformance/wasi2/sink.test.ts'],
   },
   {
     name: 'components: globals of a recycled instance are as new',

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
+import { connectionLimits } from '../../src/runner/limits.ts';
 import { bodyIsWhole, lingerAfterAnswer, lingerBeforeClose } from '../../src/runner/linger.ts';
 
 /**
@@ -44,4 +45,32 @@ it('a body that has been read to its last byte is not watched, though http has n
   });
   expect([watched.isComplete, whole.isComplete]).toEqual([false, false]);
   expect(whole.listeners).toBe(watched.listeners - 1);
+});
+
+it('a body that nobody wants is read to its bound and no further', async () => {
+  const bound = connectionLimits.lingerBytes;
+  let bytes = 0;
+  const closedAt = Promise.withResolvers<number>();
+  const server = createServer((asked, answer) => {
+    lingerAfterAnswer(asked, answer);
+    answer.once('finish', () =>
+      // Comes after the listener that counts: at each chunk it is decided whether the connection goes on.
+      asked.on('data', (chunk: Buffer) => {
+        bytes += chunk.length;
+        if (asked.socket.destroyed !== bytes > bound) closedAt.reject(new Error(`decided otherwise at ${bytes} bytes`));
+        if (asked.socket.destroyed) closedAt.resolve(bytes);
+      }),
+    );
+    answer.end('answered before');
+  });
+  server.on('connection', lingerBeforeClose);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const outgoing = request({ host: '127.0.0.1', port, method: 'POST', agent: false });
+  outgoing.on('error', () => undefined); // the reset
+  const piece = Buffer.alloc(bound / 4);
+  for (let sent = 0; sent <= 2 * bound; sent += piece.length) outgoing.write(piece);
+  expect(await closedAt.promise).toBeLessThanOrEqual(bound + piece.length);
 });

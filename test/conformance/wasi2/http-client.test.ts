@@ -291,6 +291,35 @@ describe('an outgoing-request', () => {
     expect(err).toEqual({ tag: 'internal-error', value: 'the component has given its body up' });
   });
 
+  it('that is given up before it is sent, by its body or by its future, never goes out', async () => {
+    const seen: string[] = [];
+    const address = await httpServer((req, res) => {
+      seen.push(req.url!);
+      req.on('end', () => res.end()).resume();
+    });
+    const one = client(address);
+    const post = async (path: string) => {
+      const request = await makeRequest(one, address, { method: { tag: 'post' }, path });
+      const { ok: body } = await one.http('[method]outgoing-request.body', request);
+      return { request, body };
+    };
+    const early = await post('/body-given-up-first');
+    await one.http('[resource-drop]outgoing-body', early.body);
+    const { ok: failed } = await send(one, early.request);
+    expect((await answerOf(one, failed)).err.tag).toBe('internal-error');
+    const late = await post('/body-given-up-later');
+    const { ok: failing } = await send(one, late.request);
+    await one.http('[resource-drop]outgoing-body', late.body);
+    expect((await answerOf(one, failing)).err.tag).toBe('internal-error');
+    const dropped = await post('/future-dropped');
+    const { ok: unwanted } = await send(one, dropped.request);
+    await one.http('[resource-drop]future-incoming-response', unwanted);
+    await one.http('[static]outgoing-body.finish', dropped.body, null);
+    // One that goes out, behind them.
+    await fetchText(one, address, { path: '/wanted' });
+    expect(seen).toEqual(['/wanted']);
+  });
+
   const refused = [
     [{ method: { tag: 'connect' } }, 'HTTP-request-method-invalid'],
     [{ scheme: { tag: 'other', value: 'ftp' } }, 'HTTP-request-URI-invalid'],

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { sinkOf, usedSinkOf } from '../../../src/guest/kernel/abi/wasi2/io/sink.ts';
+import { permitBytesMax, sinkOf, usedSinkOf } from '../../../src/guest/kernel/abi/wasi2/io/sink.ts';
 import type { Resource } from '../../../src/guest/kernel/resource.ts';
 import { ComponentGuest } from '../../support/component-guest.ts';
 
@@ -44,4 +44,28 @@ it('a stream leaves its sink when it is dropped, once', async () => {
   expect(usedSinkOf(guest.process, stdout)).toBeDefined();
   await guest.call('wasi:io/streams@0.2', '[resource-drop]output-stream', second);
   expect(usedSinkOf(guest.process, stdout)).toBeUndefined();
+});
+
+it('while a write is in progress there is no room, and the wait for it ends with the write', async () => {
+  const guest = new ComponentGuest().process;
+  const written = Promise.withResolvers<void>();
+  let isFull = true;
+  const slow: Resource = {
+    ...resource,
+    write: ({ length }) => (isFull ? written.promise.then(() => ({ done: 0 })) : length) as never,
+  };
+  const sink = sinkOf(guest, slow);
+  expect(sink.room()).toBe(permitBytesMax);
+  expect(sink.roomLater()).toBeNull();
+  sink.write(guest, Buffer.from('waits'));
+  expect(sink.pendingBytes).toBe(5);
+  expect(sink.room()).toBe(0);
+  const later = sink.roomLater();
+  expect(later).not.toBeNull();
+  isFull = false;
+  written.resolve();
+  await later;
+  expect(sink.pendingBytes).toBe(0);
+  expect(sink.room()).toBe(permitBytesMax);
+  expect(sink.roomLater()).toBeNull();
 });

@@ -245,6 +245,16 @@ describe('a snapshot is refused', () => {
     expect((await refused(sleeps, { limits: { timeoutMs: 50 } })).message).toContain('still running');
   });
 
+  it('where it is interrupted, before it begins or while it waits', async () => {
+    const sleeps = `(module (import "cwa" "runtime_msleep" (func $sleep (param i32)))
+      (func (export "_initialize") (call $sleep (i32.const 100000000))) (func (export "main")))`;
+    const interrupted = { code: 'bad_request', message: 'the start-up was interrupted' };
+    await expect(take(sleeps, { signal: AbortSignal.abort() })).rejects.toMatchObject(interrupted);
+    const interrupt = new AbortController();
+    setImmediate(() => interrupt.abort());
+    await expect(take(sleeps, { signal: interrupt.signal })).rejects.toMatchObject(interrupted);
+  });
+
   it('where it traps, with its last words', async () => {
     const error = await refused(
       guest('(drop (call $write (call $stderr) (i32.const 0) (i32.const 4))) unreachable', {
