@@ -8,7 +8,7 @@ import { kinds } from '../../src/bus/messages.ts';
 import { Controls } from '../../src/node/controls.ts';
 import { nodeLimits } from '../../src/node/limits.ts';
 import type { PlatformError } from '../../src/protocol/errors.ts';
-import type { HandlerId } from '../../src/protocol/nouns.ts';
+import type { HandlerId } from '../../src/protocol/names.ts';
 
 /** Starts a control that answers with `answer`. Returns its URL. */
 async function control(answer: (path: string, response: ServerResponse) => void): Promise<string> {

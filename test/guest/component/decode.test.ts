@@ -111,10 +111,61 @@ describe('decoding', () => {
     expect(refusal(() => decode(part)).code).toBe('module_invalid');
   });
 
+  /** Each is well-formed in all that stands behind the byte that is wrong. */
+  const moduleType = (...declarations: readonly (readonly (number | string)[])[]) =>
+    section(3, vector([[0x50, vector(declarations)]]));
+  const coreFunction = [1, 0x60, 0, 0] as const;
+  const wrongBytes: readonly (readonly [string, Uint8Array, string])[] = [
+    ['an argument of a core module', coreInstances([0, 0, vector([['a', 0x11, 0]])]), 'takes instances only'],
+    ['a core instance', coreInstances([2, vector([])]), 'invalid core instance 0x2'],
+    ['an instance', instances([2, vector([])]), 'invalid instance 0x2'],
+    ['the form of a name', imports([3, 'a', 1, 0]), 'invalid form of a name 0x3'],
+    ['an option', types([0x71, vector([['a', 2, 0x7f, 0]])]), 'invalid option 0x2'],
+    ['a case that refines another', types([0x71, vector([['a', 0, 1]])]), 'a case that refines another'],
+    ['a byte of zero', canons([0, 1, 0, vector([]), 0]), '0x00 was expected'],
+    ['a flag', canons([6, 2]), 'invalid async 0x2'],
+    ['a result', canons([9, 2, 0x7f, vector([])]), 'invalid result 0x2'],
+    [
+      'a post-return of an async function',
+      canons([0, 0, 0, vector([[5, 0], [6]]), 0]),
+      'post-return and async together',
+    ],
+    ['an import of core', imports([0, 'a', 0, 0x10, 0]), 'a core module was expected'],
+    ['the bound of a type', imports([0, 'a', 3, 2, 0]), 'invalid type bound 0x2'],
+    ['an alias of a core export', aliases([1, 1, 0, 'a']), 'a core instance exports no func'],
+    ['an alias', aliases([1, 3, 0, 0]), 'invalid alias target 0x3'],
+    [
+      'two imports of a core module',
+      moduleType(coreFunction, [0, 'm', 'f', 0, 0], [0, 'm', 'f', 0, 0]),
+      'two imports of one name',
+    ],
+    [
+      'two exports of a core module',
+      moduleType(coreFunction, [3, 'f', 0, 0], [3, 'f', 0, 0]),
+      'two exports of one name',
+    ],
+    ['a core type', moduleType([1, 0x5e, 0, 0]), 'a core type that is no function'],
+    ['the sort of a core alias', moduleType([2, 0x11, 1, 0, 0]), 'no outer type'],
+    ['the target of a core alias', moduleType([2, 0x10, 0, 0, 0]), 'no outer type'],
+    ['the kind of a core import', moduleType([0, 'm', 'f', 5, 0, 0]), 'invalid kind 0x5'],
+    ['a tag', moduleType(coreFunction, [0, 'm', 't', 4, 1, 0]), 'invalid tag'],
+    ['the type of a core import', moduleType([0, 'm', 'f', 0, 0]), 'core type 0 does not exist'],
+    ['limits', moduleType([0, 'm', 'm', 2, 4, 1]), 'limits that are no 32-bit numbers'],
+  ];
+  it.each(wrongBytes)('says what is wrong with %s', (_name, part, expected) => {
+    const { code, details } = refusal(() => decode(part));
+    expect({ code, details: details.join() }).toEqual({
+      code: 'module_invalid',
+      details: expect.stringContaining(expected),
+    });
+  });
+
   it('refuses another version of the format', () => {
-    const other = component();
-    other[4] = 0x0e;
-    expect(refusal(() => decodeComponent(other, 'x.wasm')).code).toBe('module_invalid');
+    for (const place of [4, 5, 7]) {
+      const other = component();
+      other[place]! += 1;
+      expect(refusal(() => decodeComponent(other, 'x.wasm')).code).toBe('module_invalid');
+    }
   });
 
   const unsupported: readonly (readonly [string, Uint8Array])[] = [
@@ -123,6 +174,10 @@ describe('decoding', () => {
     ['a value', section(12, bytes(0))],
     ['an imported value', imports([0, 'v', 2, 0, 0])],
     ['an unknown canonical function', canons([0x7f])],
+    ['a value that is exported', exports([0, 'v', 2, 0, 0])],
+    ['a function with two forms of results', types([0x40, vector([]), 2, 0])],
+    ['a function with named results', types([0x40, vector([]), 1, 1, 'a', 0x7f])],
+    ['a core type that is no function', section(3, bytes(1, 0x5f, 0, 0))],
   ];
   it.each([
     ['thread.index', canons([0x26])],

@@ -3,7 +3,7 @@ import { ByteReader } from '../../../src/guest/wasm/format/reader.ts';
 import { ByteWriter } from '../../../src/guest/wasm/format/writer.ts';
 import { rewriteModule } from '../../../src/guest/wasm/rewrite.ts';
 import { PlatformError } from '../../../src/protocol/errors.ts';
-import { bytes, header, leb, section, vector } from '../../support/module-builder.ts';
+import { bytes, header, leb, moduleWith, section, vector } from '../../support/module-builder.ts';
 
 const reader = (...data: number[]) => new ByteReader(Uint8Array.from(data), 'the module');
 
@@ -86,9 +86,52 @@ describe('sections', () => {
     ['a maximum below the initial size', [section(5, 1, 1, 2, 1)], 'maximum 1 is below its initial size 2'],
     ['a data count without data', [section(12, 1)], 'there is no data section'],
     ['an invalid mutability', [section(6, 1, 0x7f, 4, 0x41, 0, 0x0b)], 'invalid mutability'],
+    ['data with unknown flags', [section(5, 1, 0, 1), section(11, 1, 3, 0x41, 0, 0x0b, 0)], 'data segment flags 3'],
+    ['elements with unknown flags', [section(9, 1, 8, 0x41, 0, 0x0b, 0)], 'element segment flags 8'],
+    ['elements of an unknown kind', [section(9, 1, 1, 1, 0)], 'invalid element kind'],
+    ['an export of an unknown kind', [section(7, 1, 1, 0x61, 9, 0)], 'invalid export kind 0x9'],
+    ['an import of an unknown kind', [section(2, 1, 1, 0x61, 1, 0x62, 5, 0)], 'invalid import kind 0x5'],
+    ['a tag that is no exception', [section(1, 1, 0x60, 0, 0), section(13, 1, 1, 0)], 'invalid tag attribute'],
+    [
+      'a constant of vectors that is computed',
+      [section(6, 1, 0x7b, 0, 0xfd, 13, ...new Uint8Array(16), 0x0b)],
+      'opcode 0xfd 13 in a constant',
+    ],
+    [
+      'a body beyond its section',
+      [section(1, 1, 0x60, 0, 0), section(3, 1, 0), section(10, 1, 50, 0, 0x0b), section(11, 0)],
+      'function body of 50 bytes runs past its section',
+    ],
+    [
+      'bytes behind the last body',
+      [section(1, 1, 0x60, 0, 0), section(3, 1, 0), section(10, 1, 2, 0, 0x0b, 0)],
+      '1 bytes left over in the code section',
+    ],
   ])('%s: says what and where', (_, parts, expected) => {
     expect(problem(bytes(...parts))).toMatch(expected);
     expect(problem(bytes(...parts))).toMatch(/ @\+\d+$/);
+  });
+
+  test.each([
+    ['an unknown catch clause', [0x1f, 0x40, 1, 4, 0, 0x0b, 0x0b], 'invalid catch clause 0x4'],
+    ['a block type that is none', [0x02, 0x80, 0x7f, 0x0b, 0x0b], 'invalid block type'],
+    ['an alignment that is none', [0x41, 0, 0x28, 0x80, 1, 0, 0x1a, 0x0b], 'invalid alignment flags 0x80'],
+  ])('code with %s: says what and where', (_, code, expected) => {
+    expect(problem(moduleWith(code))).toMatch(expected);
+    expect(problem(moduleWith(code))).toMatch(/ @\+\d+$/);
+  });
+
+  test.each([
+    [
+      'an exactly typed import',
+      [section(1, 1, 0x60, 0, 0), section(2, 1, 1, 0x61, 1, 0x62, 0x20, 0)],
+      'custom descriptors',
+    ],
+    ['grouped imports', [section(2, 1, 1, 0x61, 0, 0x7e, 0)], 'compact imports'],
+    ['grouped imports of one kind', [section(2, 1, 1, 0x61, 0, 0x7f, 0)], 'compact imports'],
+    ['a table with an initialiser', [section(4, 1, 0x40, 0, 0x70, 0, 1, 0xd0, 0x70, 0x0b)], 'function references'],
+  ])('%s: the feature is named', (_, parts, feature) => {
+    expect(() => rewriteModule(bytes(...parts))).toThrow(feature);
   });
 
   test('every huge count fails at once, whatever it counts', () => {
