@@ -33,6 +33,8 @@ export interface Resource {
   writable?(): Promise<void> | null;
   /** Kind of device that the guest may learn (isatty, sock_*). Absent: a plain stream. */
   readonly device?: 'terminal' | 'socket';
+  /** Port of this end of a TCP connection. Absent: it is none. */
+  readonly localPort?: number;
   /** Ends reading, writing (FIN) or both on a socket. Returns 0 or an Errno. */
   shutdown?(half: { readonly read: boolean; readonly write: boolean }): MaybePromise<number>;
 }

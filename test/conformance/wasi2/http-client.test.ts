@@ -234,6 +234,31 @@ describe('an outgoing-request', () => {
     }
   });
 
+  it.each(['post', 'get'])('carries trailers after an empty body (%s)', async (method) => {
+    const address = await httpServer(async (req, res) => {
+      let text = '';
+      for await (const chunk of req) text += chunk;
+      res.end(JSON.stringify([text, req.headers, req.trailers]));
+    });
+    const one = client(address);
+    const { http } = one;
+    const answers = [];
+    for (const hasTrailers of [true, false, true]) {
+      const request = await makeRequest(one, address, { method: { tag: method } });
+      const { ok: body } = await http('[method]outgoing-request.body', request);
+      const { ok: future } = await send(one, request);
+      const entries = hasTrailers ? [['x-sum', Buffer.from('0')]] : [];
+      const { ok: trailers } = await http('[static]fields.from-list', entries);
+      expect(await http('[static]outgoing-body.finish', body, trailers)).toStrictEqual(done);
+      const { ok: response } = await answerOf(one, future);
+      const { ok: incoming } = await http('[method]incoming-response.consume', response);
+      const [text, headers, received] = JSON.parse((await readBody(one, incoming)).text);
+      answers.push([text, headers['transfer-encoding'], headers['content-length'], received]);
+    }
+    const chunked = ['', 'chunked', undefined, { 'x-sum': '0' }];
+    expect(answers).toEqual([chunked, ['', undefined, method === 'post' ? '0' : undefined, {}], chunked]);
+  });
+
   it('carries a small body in one piece, with its length', async () => {
     const address = await httpServer((req, res) => {
       let text = '';

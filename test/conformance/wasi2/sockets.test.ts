@@ -57,7 +57,11 @@ async function connect(one: One, address: string, socket = one.socket) {
 
 describe('a tcp-socket', () => {
   it('connects, sends, receives and ends', async () => {
-    const address = await tcpServer((socket) => socket.on('data', (chunk) => socket.end(`got ${chunk}`)), true);
+    const peers: unknown[] = [];
+    const address = await tcpServer((socket) => {
+      peers.push(socket.remotePort);
+      socket.on('data', (chunk) => socket.end(`got ${chunk}`));
+    }, true);
     const one = await connected({ allow: [address] });
     const { ok } = await connect(one, address);
     const [input, output] = ok;
@@ -67,7 +71,9 @@ describe('a tcp-socket', () => {
     const end = await one.guest.call(streams, '[method]input-stream.blocking-read', input, 99n);
     expect(end).toEqual({ err: { tag: 'closed' } });
     expect(await one.tcp('[method]tcp-socket.remote-address', one.socket)).toEqual({ ok: ipv4(address) });
-    expect(await one.tcp('[method]tcp-socket.local-address', one.socket)).toEqual(err('not-supported'));
+    expect(await one.tcp('[method]tcp-socket.local-address', one.socket)).toEqual({
+      ok: ipv4(`0.0.0.0:${peers[0]}`),
+    });
     expect(await one.tcp('[method]tcp-socket.start-connect', one.socket, one.net, ipv4(address))).toEqual(
       err('invalid-state'),
     );
@@ -141,6 +147,8 @@ describe('a tcp-socket', () => {
       err('invalid-argument'),
     );
     expect(await call('[method]tcp-socket.finish-bind', socket)).toEqual(err('not-in-progress'));
+    for (const address of [ipv4('224.0.0.1:0'), ipv4('255.255.255.255:0')])
+      expect(await call('[method]tcp-socket.start-bind', socket, net, address)).toEqual(err('invalid-argument'));
     expect(await call('[method]tcp-socket.start-listen', socket)).toEqual(err('access-denied'));
     expect(await call('[method]tcp-socket.finish-listen', socket)).toEqual(err('not-in-progress'));
     expect(await call('[method]tcp-socket.accept', socket)).toEqual(err('access-denied'));

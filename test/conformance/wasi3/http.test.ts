@@ -298,6 +298,38 @@ describe('a request that is sent', () => {
     expect(await one.guest.valueOf(sent, sentType)).toStrictEqual(done);
   });
 
+  it('has its trailers, after an empty body too; one whose trailers are an error has no response', async () => {
+    const address = await httpServer(async (request, response) => {
+      for await (const _ of request);
+      response.end(JSON.stringify(request.trailers));
+    });
+    const one = client(address);
+    const error = { err: { tag: 'internal-error', value: null } };
+    const send = async (body: string, isError: boolean) => {
+      const trailers = isError ? error : { ok: await fieldsOf(one, { 'x-sum': '1' }) };
+      const made = [
+        await fieldsOf(one),
+        await one.guest.streamOf(body),
+        await one.guest.futureOf(trailersType, trailers),
+      ];
+      const [request, sent] = await one.call('[static]request.new', ...made, null);
+      await one.call('[method]request.set-method', request, { tag: 'post' });
+      await one.call('[method]request.set-scheme', request, { tag: 'HTTP' });
+      await one.call('[method]request.set-authority', request, address);
+      return { answer: await one.guest.call('wasi:http/client@0.3', 'send', request), sent };
+    };
+    for (const body of ['partial', '']) {
+      const { answer, sent } = await send(body, false);
+      const consumed = await one.guest.futureOf(sentType, done);
+      const [contents] = await one.call('[static]response.consume-body', answer.ok, consumed);
+      expect(await one.guest.textOf(contents)).toBe('{"x-sum":"1"}');
+      expect(await one.guest.valueOf(sent, sentType)).toStrictEqual(done);
+      const failed = await send(body, true);
+      expect(failed.answer).toHaveProperty('err');
+      expect(await one.guest.valueOf(failed.sent, sentType)).toEqual(error);
+    }
+  });
+
   it('has time limits that cannot be changed in the request', async () => {
     const one = client('127.0.0.1:1');
     const limits = [
@@ -343,7 +375,14 @@ describe('a request that is sent', () => {
     const { request, sent } = await requestTo(one, '127.0.0.1:1', null);
     const answer = await one.guest.call('wasi:http/client@0.3', 'send', request);
     expect(answer.err.tag).toBe('connection-refused');
-    expect(await one.guest.valueOf(sent, sentType)).toStrictEqual(done);
+    expect(await one.guest.valueOf(sent, sentType)).toEqual(answer);
+    const long = `${'x'.repeat(64)}.example:80`; // one byte more than a label of DNS has
+    for (const body of [null, 'held'])
+      for (const nobody of ['127.0.0.1:1', long]) {
+        const other = await requestTo(one, nobody, body);
+        expect(await one.guest.call('wasi:http/client@0.3', 'send', other.request)).toHaveProperty('err');
+        expect(await one.guest.valueOf(other.sent, sentType)).toHaveProperty('err');
+      }
     const away = await requestTo(one, '10.0.0.1:80', null);
     const refused = await one.guest.call('wasi:http/client@0.3', 'send', away.request);
     expect(refused).toEqual({ err: { tag: 'destination-IP-prohibited' } });

@@ -29,7 +29,9 @@ function ipv4(address: string) {
 
 describe('a tcp-socket', () => {
   it('connects, sends a stream, receives a stream and ends', async () => {
+    const peers: unknown[] = [];
     const address = await tcpServer((socket) => {
+      peers.push(socket.remotePort);
       let text = '';
       socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
       socket.on('end', () => socket.end(`got ${text.length}`));
@@ -45,7 +47,7 @@ describe('a tcp-socket', () => {
     const again = await tcp('[method]tcp-socket.send', await guest.streamOf('x'));
     expect(await guest.valueOf(again, outcome)).toEqual(err('invalid-state'));
     expect(await tcp('[method]tcp-socket.get-remote-address')).toEqual({ ok: ipv4(address) });
-    expect(await tcp('[method]tcp-socket.get-local-address')).toEqual(err('not-supported'));
+    expect(await tcp('[method]tcp-socket.get-local-address')).toEqual({ ok: ipv4(`0.0.0.0:${peers[0]}`) });
     await guest.call(types, '[resource-drop]tcp-socket', socket);
   });
 
@@ -64,6 +66,8 @@ describe('a tcp-socket', () => {
   it('neither binds nor listens', async () => {
     const { tcp } = await withSocket();
     expect(await tcp('[method]tcp-socket.bind', ipv4('0.0.0.0:0'))).toEqual(err('access-denied'));
+    expect(await tcp('[method]tcp-socket.bind', ipv4('239.0.0.1:0'))).toEqual(err('invalid-argument'));
+    expect(await tcp('[method]tcp-socket.get-local-address')).toEqual(err('invalid-state'));
     expect(await tcp('[method]tcp-socket.listen')).toEqual(err('access-denied'));
     expect(await tcp('[method]tcp-socket.get-is-listening')).toBe(false);
     expect(await tcp('[method]tcp-socket.set-listen-backlog-size', 1n)).toStrictEqual(done);

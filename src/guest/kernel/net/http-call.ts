@@ -32,6 +32,8 @@ export class HttpCall {
   /** Exchange whose response the guest gets; null until its head has arrived. */
   response: HttpExchange | null = null;
   failure: NetworkFailure | null = null;
+  /** Whether the request goes out on a connection, or has. */
+  isBegun = false;
   readonly #options: HttpCallOptions;
   readonly #span: OpenSpan | null;
   #exchange: HttpExchange | null = null;
@@ -79,11 +81,20 @@ export class HttpCall {
       this.#exchange = exchange;
       // The call was aborted while the pool prepared a connection.
       if (this.failure !== null) exchange.abort(this.failure);
-      while (!exchange.hasHead && !exchange.isOver) await exchange.changed.wait();
+      while (!exchange.hasHead && !exchange.isOver) {
+        if (exchange.isBegun) this.#begun();
+        await exchange.changed.wait();
+      }
       if (exchange.hasHead) return exchange;
       const failure = exchange.failure as NetworkFailure; // it is over without a head
       if (!reused || this.failure !== null || failure.errno !== Errno.closed || !canRepeat(hop)) throw failure;
     }
+  }
+
+  #begun(): void {
+    if (this.isBegun) return;
+    this.isBegun = true;
+    this.changed.wake();
   }
 
   #fail(failure: NetworkFailure): void {

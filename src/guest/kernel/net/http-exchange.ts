@@ -26,6 +26,8 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   /** Trailers in the same form, complete when the body has ended. */
   rawTrailers: readonly Buffer[] = [];
   failure: NetworkFailure | null = null;
+  /** Whether the request goes out: it has got its connection. */
+  isBegun = false;
   #statusText = '';
   #state: State = 'waiting';
   readonly #queue = new ByteQueue();
@@ -98,6 +100,8 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
+    this.isBegun = true;
+    this.changed.wake();
   }
 
   onResponseStart(

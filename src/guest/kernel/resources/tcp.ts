@@ -54,6 +54,7 @@ export function tcpScheme(network: Network): SchemeWithNetwork {
 class TcpResource implements Resource {
   readonly scheme: string;
   readonly device = 'socket';
+  readonly localPort: number;
   readonly #guest: Process;
   readonly #network: Network;
   readonly #socket: Socket;
@@ -71,6 +72,7 @@ class TcpResource implements Resource {
     this.#guest = guest;
     this.#network = network;
     this.#socket = socket;
+    this.localPort = socket.localPort ?? 0; // 0: the peer has closed the connection already
     socket.on('readable', () => this.#changed.wake());
     socket.on('drain', () => this.#changed.wake());
     socket.on('end', () => {

@@ -75,7 +75,7 @@ export class ClientCall implements Incoming {
     let body: Uint8Array | Upload | null = null;
     if (pipe !== null) {
       // Only a body of unknown length can have trailers (RFC 9112 7.1.2).
-      const hasTrailers = request.trailers.length > 0 && pipe.contentLength === null && pipe.written > 0;
+      const hasTrailers = request.trailers.length > 0 && pipe.contentLength === null;
       if (pipe.isWhole && !hasTrailers) {
         const bytes = pipe.takeWhole();
         body = bytes.length > 0 ? bytes : null;
@@ -127,6 +127,13 @@ export class ClientCall implements Incoming {
     if (this.exchange === null) return this.#call.changed.wait();
     clearTimeout(this.#firstByte ?? undefined);
     return null;
+  }
+
+  /** Resolves to null when the request goes out on a connection, else to why it does not. Never rejects. */
+  async begun(): Promise<HttpErrorCode | null> {
+    const isBegun = (): boolean => this.exchange !== null || this.#call?.isBegun === true;
+    while (this.failure === null && this.#call !== null && !isBegun()) await this.#call.changed.wait();
+    return isBegun() ? null : (this.failure ?? { tag: 'connection-terminated' });
   }
 
   /** Ends the call. `code` becomes the failure of a call without a response; a body that has begun ends early. */

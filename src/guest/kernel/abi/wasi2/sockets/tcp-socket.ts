@@ -87,6 +87,18 @@ export class TcpSocket extends HostObject {
     return this.#state.resource;
   }
 
+  /**
+   * Returns the port of this end of the connection with the unspecified address, as components may not know those of the
+   * host; null if the socket is not connected.
+   */
+  get local(): IpSocketAddress | null {
+    if (this.#state.kind !== 'connected') return null;
+    const { localPort: port = 0 } = this.#state.resource;
+    return this.family === 'ipv4'
+      ? { tag: 'ipv4', value: { port, address: [0, 0, 0, 0] } }
+      : { tag: 'ipv6', value: { port, flowInfo: 0, address: [0, 0, 0, 0, 0, 0, 0, 0], scopeId: 0 } };
+  }
+
   /** Returns null if the socket does not wait for its connection, else a promise to wait for. */
   readiness(): Promise<void> | null {
     return this.#state.kind === 'connecting' ? this.#state.waiting : null;

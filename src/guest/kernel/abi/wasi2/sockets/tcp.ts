@@ -53,14 +53,18 @@ const done = orError(null);
 /**
  * Refuses: the platform chooses local addresses.
  *
- * Errors: access-denied; invalid-argument an address of the other family; invalid-state the socket is connected.
+ * Errors: access-denied; invalid-argument an address of the other family, or one that no host has; invalid-state the
+ * socket was used.
  */
 const tcpSocketStartBind = witRow(
   '[method]tcp-socket.start-bind',
   func({ ...self, ...address, 'local-address': ipSocketAddressType }, done),
   (_guest: Process, socket: TcpSocket, _network: HostObject, local: IpSocketAddress) => {
-    if (local.tag !== socket.family) return invalidArgument;
-    return socket.state === 'unconnected' ? accessDenied : invalidState;
+    if (socket.state !== 'unconnected') return invalidState;
+    const { address: parts } = local.value;
+    const isUnspecified = parts.every((part) => part === 0);
+    if (local.tag !== socket.family || !(isUnspecified || isOneHost(local.tag, parts))) return invalidArgument;
+    return accessDenied;
   },
 );
 
@@ -152,14 +156,15 @@ const tcpSocketAccept = witRow(
 );
 
 /**
- * Refuses: components may not know the addresses of the host.
+ * Returns the port of this end of the connection. The address is the unspecified one (0.0.0.0, ::): components may not
+ * know those of the host.
  *
- * Errors: not-supported; invalid-state the socket is not connected.
+ * Errors: invalid-state the socket is not connected.
  */
 const tcpSocketLocalAddress = witRow(
   '[method]tcp-socket.local-address',
   func(self, orError(ipSocketAddressType)),
-  (_guest: Process, socket: TcpSocket) => (socket.state === 'connected' ? err('not-supported') : invalidState),
+  (_guest: Process, { local }: TcpSocket) => (local === null ? invalidState : ok(local)),
 );
 
 /**

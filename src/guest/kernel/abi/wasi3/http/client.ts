@@ -12,7 +12,7 @@ import { Fields } from '../../wasi2/http/fields.ts';
 import { send as send2 } from '../../wasi2/http/outgoing-handler.ts';
 import { OutgoingRequest } from '../../wasi2/http/outgoing-request.ts';
 import { busyUntilCalled } from '../../wasi2/io/sink.ts';
-import { type SendOptions, sendBody } from './body.ts';
+import { type SendOptions, type Sent, sendBody } from './body.ts';
 import { type Request, requestResource } from './request.ts';
 import { Response, responseResource } from './response.ts';
 
@@ -30,7 +30,7 @@ function sendRequest(guest: Process, request: Request) {
 /**
  * Sends `request` and returns the response when its head has arrived. The policy is matched against the full URL; a
  * forbidden URL ends the Process. Redirects are not followed. The method CONNECT is not possible. Trailers
- * are sent after a body that is not empty and has no Content-Length.
+ * are sent after contents without Content-Length.
  *
  * Errors: HTTP-request-method-invalid; HTTP-request-URI-invalid no authority, one with user information, a scheme other than http and
  * https, or a path that begins with neither `/` nor `?`;
@@ -69,9 +69,14 @@ function begin(guest: Process, request: Request): Ok<Call> | Err<HttpErrorCode> 
     breakOff: (why) => call.fail({ tag: 'internal-error', value: why }),
   };
   const written = busyUntilCalled(guest);
-  sendBody(guest, body, sending, (how) => {
+  const settle = (how: Sent): void => {
     body.settle(how);
     written();
+  };
+  // A body that is held counts as sent only when its request goes out.
+  sendBody(guest, body, sending, (how) => {
+    if (how.tag === 'err') settle(how);
+    else void call.begun().then((failure) => settle(failure === null ? how : err(failure)));
   });
   return ok(call);
 }

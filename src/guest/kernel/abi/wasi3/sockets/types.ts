@@ -85,7 +85,8 @@ const startBind = run2('start-bind');
 /**
  * Refuses: the platform chooses local addresses.
  *
- * Errors: access-denied; invalid-argument an address of the other family; invalid-state the socket is connected.
+ * Errors: access-denied; invalid-argument an address of the other family, or one that no host has; invalid-state the
+ * socket was used.
  */
 const tcpSocketBind = witRow(
   '[method]tcp-socket.bind',
@@ -172,9 +173,10 @@ const tcpSocketReceive = witRow(
 );
 
 /**
- * Refuses: components may not know the addresses of the host.
+ * Returns the port of this end of the connection. The address is the unspecified one (0.0.0.0, ::): components may not
+ * know those of the host.
  *
- * Errors: not-supported; invalid-state the socket is not connected.
+ * Errors: invalid-state the socket is not connected.
  */
 const tcpSocketGetLocalAddress = method('get-local-address', 'local-address', {}, ipSocketAddressType);
 
