@@ -1,6 +1,6 @@
 /**
- * wasi:sockets/types: outgoing TCP connections. There are no listening sockets, local addresses cannot be chosen, and
- * there are no UDP sockets: their functions exist for their types.
+ * wasi:sockets/types: outgoing TCP connections. There are no listening sockets, and local addresses cannot be chosen.
+ * There are no UDP sockets (udp-socket.ts).
  */
 import {
   asyncFunc,
@@ -8,10 +8,7 @@ import {
   func,
   future,
   hostResource,
-  list,
-  option,
   own,
-  result,
   stream,
   tuple,
   type WitType,
@@ -20,7 +17,6 @@ import { elementFor } from '../../../canonical/async/elements.ts';
 import type { Readable } from '../../../canonical/async/shared.ts';
 import { FutureSource } from '../../../canonical/async/source.ts';
 import { dropRow, err, ok, runOf, witInterface, witRow } from '../../../canonical/row.ts';
-import { GuestFault } from '../../../memory.ts';
 import type { Process } from '../../../process.ts';
 import {
   type IpFamily,
@@ -33,23 +29,13 @@ import { socketsTcp as tcp2 } from '../../wasi2/sockets/tcp.ts';
 import { TcpSocket } from '../../wasi2/sockets/tcp-socket.ts';
 import { pump } from '../pump.ts';
 import { emptyStream, readingFrom, resultOf } from '../streams.ts';
-import { errorCodeType, toError, toResult } from './error-code.ts';
+import { toError, toResult } from './error-code.ts';
+import { denied, done, local, orError, remote, socketsTypesName } from './shared.ts';
+import { udpRows } from './udp-socket.ts';
 
-const name = 'wasi:sockets/types@0.3';
-const tcpSocketResource = hostResource(name, 'tcp-socket');
-const udpSocketResource = hostResource(name, 'udp-socket');
+const tcpSocketResource = hostResource(socketsTypesName, 'tcp-socket');
 
 const self = { self: borrow(tcpSocketResource) } as const;
-const udp = { self: borrow(udpSocketResource) } as const;
-const local = { 'local-address': ipSocketAddressType } as const;
-const remote = { 'remote-address': ipSocketAddressType } as const;
-
-function orError(type: WitType | null): WitType {
-  return result(type, errorCodeType);
-}
-
-const done = orError(null);
-const denied = () => err({ tag: 'access-denied' });
 
 /** Returns what the method of a TCP socket of 0.2 does. */
 function run2(method: string) {
@@ -298,104 +284,6 @@ const tcpSocketSetSendBufferSize = method('set-send-buffer-size', 'set-send-buff
 /** Drops a tcp-socket. Its connection ends after the written bytes. */
 const dropTcpSocket = dropRow(tcpSocketResource);
 
-/**
- * Refuses: the platform sends and receives no datagrams.
- *
- * Errors: access-denied.
- */
-const udpSocketCreate = witRow(
-  '[static]udp-socket.create',
-  func({ 'address-family': ipAddressFamilyType }, orError(own(udpSocketResource))),
-  denied,
-);
-
-/** Refuses: there are no UDP sockets. */
-const udpSocketBind = witRow('[method]udp-socket.bind', func({ ...udp, ...local }, done), denied);
-
-/** Refuses: there are no UDP sockets. */
-const udpSocketConnect = witRow('[method]udp-socket.connect', func({ ...udp, ...remote }, done), denied);
-
-/** Refuses: there are no UDP sockets. */
-const udpSocketDisconnect = witRow('[method]udp-socket.disconnect', func(udp, done), denied);
-
-/** Refuses: there are no UDP sockets. */
-const udpSocketSend = witRow(
-  '[method]udp-socket.send',
-  asyncFunc({ ...udp, data: list('u8'), 'remote-address': option(ipSocketAddressType) }, done),
-  denied,
-);
-
-/** Refuses: there are no UDP sockets. */
-const udpSocketReceive = witRow(
-  '[method]udp-socket.receive',
-  asyncFunc(udp, orError(tuple(list('u8'), ipSocketAddressType))),
-  denied,
-);
-
-/** Refuses: there are no UDP sockets. */
-const udpSocketGetLocalAddress = witRow(
-  '[method]udp-socket.get-local-address',
-  func(udp, orError(ipSocketAddressType)),
-  denied,
-);
-
-/** Refuses: there are no UDP sockets. */
-const udpSocketGetRemoteAddress = witRow(
-  '[method]udp-socket.get-remote-address',
-  func(udp, orError(ipSocketAddressType)),
-  denied,
-);
-
-/** Traps: there are no UDP sockets. */
-const udpSocketGetAddressFamily = witRow(
-  '[method]udp-socket.get-address-family',
-  func(udp, ipAddressFamilyType),
-  () => {
-    throw new GuestFault('there are no UDP sockets');
-  },
-);
-
-/** Refuses: there are no UDP sockets. */
-const udpSocketGetUnicastHopLimit = witRow(
-  '[method]udp-socket.get-unicast-hop-limit',
-  func(udp, orError('u8')),
-  denied,
-);
-
-/** Refuses: there are no UDP sockets. */
-const udpSocketSetUnicastHopLimit = witRow(
-  '[method]udp-socket.set-unicast-hop-limit',
-  func({ ...udp, value: 'u8' }, done),
-  denied,
-);
-
-/** Refuses: there are no UDP sockets. */
-const udpSocketGetReceiveBufferSize = witRow(
-  '[method]udp-socket.get-receive-buffer-size',
-  func(udp, orError('u64')),
-  denied,
-);
-
-/** Refuses: there are no UDP sockets. */
-const udpSocketSetReceiveBufferSize = witRow(
-  '[method]udp-socket.set-receive-buffer-size',
-  func({ ...udp, value: 'u64' }, done),
-  denied,
-);
-
-/** Refuses: there are no UDP sockets. */
-const udpSocketGetSendBufferSize = witRow('[method]udp-socket.get-send-buffer-size', func(udp, orError('u64')), denied);
-
-/** Refuses: there are no UDP sockets. */
-const udpSocketSetSendBufferSize = witRow(
-  '[method]udp-socket.set-send-buffer-size',
-  func({ ...udp, value: 'u64' }, done),
-  denied,
-);
-
-/** Drops a udp-socket. */
-const dropUdpSocket = dropRow(udpSocketResource);
-
 function toDone(errno: number) {
   return errno === 0 ? ok() : err(toError(toErrorCode(errno)));
 }
@@ -404,7 +292,7 @@ function settled(guest: Process, value: unknown): FutureSource {
   return FutureSource.of(guest, elementFor(done), value);
 }
 
-export const socketsTypes = witInterface('wasi3', name, [
+export const socketsTypes = witInterface('wasi3', socketsTypesName, [
   tcpSocketCreate,
   tcpSocketBind,
   tcpSocketConnect,
@@ -431,20 +319,5 @@ export const socketsTypes = witInterface('wasi3', name, [
   tcpSocketGetSendBufferSize,
   tcpSocketSetSendBufferSize,
   dropTcpSocket,
-  udpSocketCreate,
-  udpSocketBind,
-  udpSocketConnect,
-  udpSocketDisconnect,
-  udpSocketSend,
-  udpSocketReceive,
-  udpSocketGetLocalAddress,
-  udpSocketGetRemoteAddress,
-  udpSocketGetAddressFamily,
-  udpSocketGetUnicastHopLimit,
-  udpSocketSetUnicastHopLimit,
-  udpSocketGetReceiveBufferSize,
-  udpSocketSetReceiveBufferSize,
-  udpSocketGetSendBufferSize,
-  udpSocketSetSendBufferSize,
-  dropUdpSocket,
+  ...udpRows,
 ]);
