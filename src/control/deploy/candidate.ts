@@ -1,16 +1,22 @@
 /** Reads the module, manifest and files of a pushed commit. */
-
+import { createHash } from 'node:crypto';
+import { isComponent, LINKER_VERSION } from '../../guest/component/recognise.ts';
 import { compileH } from '../../guest/hlang/compile.ts';
 import { readSourceMapUrl } from '../../guest/wasm/lines/debug-sections.ts';
 import { sourceLineLimits } from '../../guest/wasm/lines/rows.ts';
+import { METER_VERSION } from '../../guest/wasm/meter/costs.ts';
 import { PlatformError } from '../../protocol/errors.ts';
 import { pushLimits } from '../../protocol/limits.ts';
 import type { TreeFile } from '../../protocol/messages.ts';
+import { artifactName, SNAPSHOT_VERSION } from '../../protocol/module.ts';
 import { policyLists } from '../../protocol/nouns.ts';
+import type { Blobs } from '../../protocol/ports.ts';
 import type { PushedObjects, TreeEntry } from '../../protocol/push.ts';
 import { recordOf } from '../../protocol/record-of.ts';
 import { contentName } from '../artifacts/artifact-store.ts';
 import { shortPath, size } from '../git/push-text.ts';
+import type { ArtifactRows } from './artifact-rows.ts';
+import type { DeploymentRow } from './deployment-row.ts';
 import { type EffectiveManifest, storedPreview } from './effective-manifest.ts';
 import { encodeBundle } from './file-bundle.ts';
 import { type Manifest, manifestFile, olinPolicyFile, readManifest } from './manifest.ts';
@@ -145,4 +151,37 @@ export function checkAgainstManifest(vetted: Vetted, { manifest, modulePath }: C
       `${shortPath(modulePath)} starts with ${memory.initialPages} pages of memory, its limit is ${manifest.limits.memoryPages}`,
       { hints: [`raise it in ${manifestFile}: [limits] memory-pages = ${memory.initialPages}`] },
     );
+}
+
+interface MadeFrom {
+  readonly candidate: Candidate;
+  readonly sha256: string;
+  readonly artifacts: Pick<Blobs, 'has'>;
+  readonly artifactRows: Pick<ArtifactRows, 'moduleOf'>;
+}
+
+/**
+ * Returns whether the stored, undamaged Artifact of `live` is the one that a push of `candidate` would make. Their
+ * manifests are equal. `sha256`: of the candidate's module. A snapshot is named by its image, so its module and the
+ * versions of meter and snapshot are compared.
+ */
+export async function isMadeFrom(
+  live: Pick<DeploymentRow, 'artifact'>,
+  { candidate, sha256, artifacts, artifactRows }: MadeFrom,
+): Promise<boolean> {
+  const { bytes, effective } = candidate;
+  const sourceMap =
+    candidate.sourceMap === null ? undefined : createHash('sha256').update(candidate.sourceMap).digest('hex');
+  if (effective.snapshot === true) {
+    const module = await artifactRows.moduleOf(live.artifact);
+    const isCurrent =
+      module?.sha256 === sha256 &&
+      module.sourceMap === sourceMap &&
+      module.meterVersion === METER_VERSION &&
+      module.snapshot?.version === SNAPSHOT_VERSION;
+    return isCurrent && artifacts.has(live.artifact);
+  }
+  const component = isComponent(bytes) ? { linkerVersion: LINKER_VERSION } : undefined;
+  const artifact = artifactName({ sha256, meterVersion: METER_VERSION, component, sourceMap });
+  return live.artifact === artifact && artifacts.has(artifact);
 }

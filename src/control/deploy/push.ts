@@ -4,14 +4,11 @@
  */
 
 import { createHash } from 'node:crypto';
-import { isComponent, LINKER_VERSION } from '../../guest/component/recognise.ts';
-import { METER_VERSION } from '../../guest/wasm/meter/costs.ts';
 import { interfacesOf, newCapabilities } from '../../protocol/capabilities.ts';
 import { type ErrorCode, PlatformError } from '../../protocol/errors.ts';
 import { pushLimits } from '../../protocol/limits.ts';
-import { artifactName, SNAPSHOT_VERSION } from '../../protocol/module.ts';
-import type { HandlerId } from '../../protocol/names.ts';
-import type { HandlerKind, LogLevelName } from '../../protocol/nouns.ts';
+import { artifactName } from '../../protocol/module.ts';
+import type { LogLevelName } from '../../protocol/nouns.ts';
 import type { Blobs } from '../../protocol/ports.ts';
 import { previewLimits } from '../../protocol/previews.ts';
 import type { CommitWords, IncomingPush, Print, PushedObjects, PushSession, RefUpdate } from '../../protocol/push.ts';
@@ -22,20 +19,19 @@ import type { Handlers } from '../handlers/handlers.ts';
 import { effectiveLimits, type SettingsStore } from '../handlers/settings.ts';
 import type { ArtifactRows } from './artifact-rows.ts';
 import type { ArtifactUse } from './artifact-use.ts';
-import { type Candidate, checkAgainstManifest, readCandidate, snapshotRequest } from './candidate.ts';
-import type { DeploymentRetention } from './deployment-retention.ts';
+import { type Candidate, checkAgainstManifest, isMadeFrom, readCandidate, snapshotRequest } from './candidate.ts';
 import { type DeploymentRow, deployBranch } from './deployment-row.ts';
 import type { DeploymentStore } from './deployment-store.ts';
 import { readEffectiveManifest, writeEffectiveManifest } from './effective-manifest.ts';
 import { encodeBundle } from './file-bundle.ts';
 import { scheduleWarnings } from './manifest-schedules.ts';
 import { PushRelease, type PushReleaseParts, type Staged } from './push-release.ts';
+import { PushRoom, type PushRoomParts } from './push-room.ts';
 import {
   branchOf,
   deleteRefused,
   formerNameUsed,
   found,
-  nearQuota,
   newlyAllowed,
   notDeployed,
   received,
@@ -48,19 +44,8 @@ import type { Vetted } from './vet/messages.ts';
 import { interrupted } from './vet/refusals.ts';
 import type { VetPool } from './vet/vet-pool.ts';
 
-/** Quota of a user, as far as a push needs it. */
-export interface PushQuota {
-  /** Returns the bytes that the user may store. */
-  quotaOf(userId: string): Promise<number>;
-  /** Throws `limit_exceeded` unless the user may store `bytes` more. */
-  admit(userId: string, bytes: number): Promise<void>;
-  usedBytes(userId: string): Promise<number>;
-  /** Measures what a handler stores. */
-  measure(handlerId: HandlerId, kinds: readonly HandlerKind[]): Promise<void>;
-}
-
 /** The parts of control that a push uses. */
-export interface PushParts extends PushReleaseParts {
+export interface PushParts extends PushReleaseParts, PushRoomParts {
   readonly store: DeploymentStore;
   readonly artifactRows: Pick<ArtifactRows, 'moduleOf'>;
   readonly handlers: Pick<Handlers, 'create' | 'findById'>;
@@ -73,8 +58,6 @@ export interface PushParts extends PushReleaseParts {
   readonly settings: Pick<SettingsStore, 'of'>;
   readonly recovery: Pick<Recovery, 'settleEnded'>;
   readonly repositories: Pick<Repositories, 'bytes' | 'setHead'>;
-  readonly retention: Pick<DeploymentRetention, 'trim'>;
-  readonly quota: PushQuota;
   /** Returns the URL of the page that documents provided imports. */
   readonly docsUrl: () => string;
 }
@@ -114,21 +97,15 @@ const noPreview: ReadonlySet<string> = new Set<ErrorCode>([
   'limit_exceeded',
 ]);
 
-/** Share of the quota from which a push prints a warning. */
-const warnShare = 0.9;
-
 export class DeployPush implements PushSession {
   readonly #parts: PushParts;
   readonly #push: IncomingPush;
+  readonly #room: PushRoom;
   readonly #startMs = performance.now();
   #live: DeploymentRow | null = null;
   /** Whether this push determines the deploy branch. */
   #firstDeploy = false;
   #created = false;
-  /** Id of the user whose quota the push uses. */
-  #ownerId = '';
-  /** Bytes of the pushed pack that the owner's measured usage does not contain yet. */
-  #packBytes = 0;
   /** Staged Deployments in the order in which they go live: the deploy branch first. */
   #staged: Staged[] = [];
   /** Gives back the place for a large module; null: none is held. */
@@ -139,6 +116,7 @@ export class DeployPush implements PushSession {
   constructor(parts: PushParts, push: IncomingPush) {
     this.#parts = parts;
     this.#push = push;
+    this.#room = new PushRoom(parts, push);
   }
 
   preReceive(objects: PushedObjects, print: Print, signal: AbortSignal): Promise<boolean> {
@@ -161,10 +139,11 @@ export class DeployPush implements PushSession {
     const staged = this.#staged;
     this.#staged = [];
     for (const one of staged) await this.#parts.recovery.settleEnded(one.row, this.#push.handlerName, one);
-    const { quota, report } = this.#parts;
-    await quota
-      .measure(this.#push.handlerId, ['repositories', 'artifacts'])
-      .catch((error: unknown) => report(`what ${this.#push.handlerName} stores could not be measured`, error));
+    await this.#room
+      .measure()
+      .catch((error: unknown) =>
+        this.#parts.report(`what ${this.#push.handlerName} stores could not be measured`, error),
+      );
   }
 
   async #decide(objects: PushedObjects, print: Print, signal: AbortSignal): Promise<boolean> {
@@ -194,10 +173,10 @@ export class DeployPush implements PushSession {
     const handler = handlerExists ? await this.#parts.handlers.findById(handlerId) : null;
     if (handlerExists && (handler === null || handler.deletedMs !== null))
       throw new PlatformError('not_found', `the handler ${handlerName} has been deleted`);
-    this.#ownerId = handler?.ownerId ?? this.#push.user.id;
     this.#live = handlerExists ? await this.#parts.store.live(handlerId) : null;
     // Deletions of refs need no room in the quota, and may free some.
-    if (updates.some((update) => update.new !== null)) await this.#checkQuota();
+    const hasPack = updates.some((update) => update.new !== null);
+    await this.#room.open({ ownerId: handler?.ownerId ?? this.#push.user.id, hasPack });
     const branch = handler?.deployBranch ?? firstBranch(updates);
     this.#firstDeploy = (handler?.deployBranch ?? null) === null;
     for (const update of updates) print(received(handlerName, update));
@@ -250,17 +229,6 @@ export class DeployPush implements PushSession {
     for (const { row } of staged) await this.#parts.store.fail(row.id, message);
   }
 
-  /** Throws `limit_exceeded` when the pack does not fit into the owner's quota. */
-  async #checkQuota(): Promise<void> {
-    const { quota, repositories } = this.#parts;
-    const { handlerId, handlerExists } = this.#push;
-    // An existing handler's measured usage contains the pack: git keeps it in the repository's folder until it accepts
-    // the push.
-    if (handlerExists) await quota.measure(handlerId, ['repositories', 'artifacts']);
-    else this.#packBytes = await repositories.bytes(handlerId);
-    await this.#admit(this.#packBytes);
-  }
-
   /**
    * Waits until a module of `moduleBytes` may be held in memory and vetted; returns at once unless it is large. Throws
    * `overloaded` when too many pushes wait, `bad_request` when `signal` aborts.
@@ -268,20 +236,6 @@ export class DeployPush implements PushSession {
   async #admitModule(moduleBytes: number, signal: AbortSignal): Promise<void> {
     if (moduleBytes <= pushLimits.largeModuleBytes) return;
     this.#leaveLarge = await this.#parts.largeModules.enter({ abort: { signal, error: interrupted } });
-  }
-
-  /**
-   * Throws `limit_exceeded` when `bytes` more do not fit into the owner's quota. Before that, old Deployments of this
-   * handler that are not served are dropped to make room.
-   */
-  async #admit(bytes: number): Promise<void> {
-    const { quota, retention } = this.#parts;
-    const { handlerId, handlerExists } = this.#push;
-    await quota.admit(this.#ownerId, bytes).catch(async (error: unknown) => {
-      if (!handlerExists || (await retention.trim(handlerId, false)) === 0) throw error;
-      await quota.measure(handlerId, ['repositories', 'artifacts']);
-      await quota.admit(this.#ownerId, bytes);
-    });
   }
 
   /** Stages one branch. `deployed`: the deploy branch, for a preview. */
@@ -309,7 +263,7 @@ export class DeployPush implements PushSession {
     const manifest = writeEffectiveManifest(candidate.effective);
     const same = before?.manifest === manifest && before.module_path === modulePath;
     // A damaged Artifact is replaced by this push, even if nothing else has changed.
-    if (before !== null && same && (await this.#isMadeFrom(before, candidate, sha256))) {
+    if (before !== null && same && (await isMadeFrom(before, { candidate, sha256, ...this.#parts }))) {
       const where = branch === deployBranch ? '' : ` as the preview of ${shortPath(branch)}`;
       print(step(`${shortPath(modulePath)} unchanged; v${before.number} stays live${where}`));
       return;
@@ -338,38 +292,10 @@ export class DeployPush implements PushSession {
     if (branch === deployBranch || candidate.manifest.preview?.schedules === true)
       for (const text of scheduleWarnings(candidate.manifest.schedules)) print(warning(text));
     stopIf(signal);
-    const { quota } = this.#parts;
-    const newBytes = this.#packBytes + vetted.bytes.length + (candidate.effective.files?.bytes ?? 0);
-    await this.#admit(newBytes);
-    const usedBytes = (await quota.usedBytes(this.#ownerId)) + newBytes;
-    const quotaBytes = await quota.quotaOf(this.#ownerId);
-    if (usedBytes > quotaBytes * warnShare) print(warning(nearQuota(usedBytes, quotaBytes)));
+    const nearlyFull = await this.#room.admit(vetted.bytes.length + (candidate.effective.files?.bytes ?? 0));
+    if (nearlyFull !== null) print(warning(nearlyFull));
     await this.#stage({ ...target, candidate, manifest, vetted, newly, words: await objects.about(commit) });
     stopIf(signal);
-  }
-
-  /**
-   * Returns whether the stored, undamaged Artifact of `live` is the one that a push of `candidate` would make. Their
-   * manifests are equal. A snapshot is named by its image, so its module and the versions of meter and snapshot are
-   * compared.
-   */
-  async #isMadeFrom(live: DeploymentRow, candidate: Candidate, sha256: string): Promise<boolean> {
-    const { artifacts, artifactRows } = this.#parts;
-    const { bytes, effective } = candidate;
-    const sourceMap =
-      candidate.sourceMap === null ? undefined : createHash('sha256').update(candidate.sourceMap).digest('hex');
-    if (effective.snapshot === true) {
-      const module = await artifactRows.moduleOf(live.artifact);
-      const isCurrent =
-        module?.sha256 === sha256 &&
-        module.sourceMap === sourceMap &&
-        module.meterVersion === METER_VERSION &&
-        module.snapshot?.version === SNAPSHOT_VERSION;
-      return isCurrent && artifacts.has(live.artifact);
-    }
-    const component = isComponent(bytes) ? { linkerVersion: LINKER_VERSION } : undefined;
-    const artifact = artifactName({ sha256, meterVersion: METER_VERSION, component, sourceMap });
-    return live.artifact === artifact && artifacts.has(artifact);
   }
 
   /**

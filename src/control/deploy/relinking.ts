@@ -31,7 +31,7 @@ import type { DeploymentStore } from './deployment-store.ts';
 import { readEffectiveManifest } from './effective-manifest.ts';
 import type { OwnerLog } from './owner-log.ts';
 import type { PreviewStore } from './preview-store.ts';
-import type { PushQuota } from './push.ts';
+import type { PushQuota } from './push-room.ts';
 import type { Releases } from './releases.ts';
 import { isOutdated, type RelinkStore } from './relink-store.ts';
 import { findSourceMap } from './tree.ts';
