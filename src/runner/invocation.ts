@@ -18,29 +18,28 @@ import { GasMeter } from '../guest/kernel/meter.ts';
 import { Process } from '../guest/kernel/process.ts';
 import type { ProcessEnd } from '../guest/kernel/process-end.ts';
 import type { Resource } from '../guest/kernel/resource.ts';
-import { processUsage } from '../guest/kernel/usage.ts';
-import { type ErrorCode, PlatformError } from '../protocol/errors.ts';
+import type { ErrorCode, PlatformError } from '../protocol/errors.ts';
 import {
   type InvocationOutcome,
   type LogLevelName,
   logLevels,
   type PendingInvocationRecord,
 } from '../protocol/nouns.ts';
-import { recordedPath } from '../protocol/request-lines.ts';
 import { AnswerOptions } from './answer-options.ts';
 import { CapturedOutput } from './captured-output.ts';
 import type { HeadMemo } from './cgi-head.ts';
 import { CgiOutput, type CgiOutputHost, type Finished } from './cgi-output.ts';
+import { answerFailure, breakOff } from './failed-answer.ts';
 import { failureOf, type Refusal, refused } from './failure.ts';
 import { CallOptions, type FunctionCall, type GuestParts } from './function-call.ts';
 import { GasSlices } from './gas-slices.ts';
 import { HttpAnswer } from './http-answer.ts';
 import { InvocationLog, type LogSource, previewMark } from './invocation-log.ts';
+import { invocationRecord } from './invocation-record.ts';
 import { invocationSpan } from './invocation-span.ts';
-import { admission, closeMs, usageLimits } from './limits.ts';
+import { closeMs, usageLimits } from './limits.ts';
 import { LineLog } from './line-log.ts';
 import type { LoadedDeployment } from './loaded-deployments.ts';
-import { answerProblem } from './problem-answer.ts';
 import { declaredBytes, emptyBody, RequestBody, type StandardInput } from './request-body.ts';
 import type { RunnerServices } from './services.ts';
 import type { SharedOrigin } from './shared-origin.ts';
@@ -326,28 +325,12 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
   }
 
   record(): PendingInvocationRecord {
-    const { spec } = this.deployment;
-    const { method, address, target, trigger } = this.#call;
-    const traceId = (this.#call.trace ?? this.#call.caller)?.traceId;
-    return {
-      id: this.id,
-      handlerId: spec.handlerId,
-      deployment: spec.number,
+    return invocationRecord(this, {
+      call: this.#call,
+      guest: this.#guest,
       startedMs: this.#startedWallMs,
-      durationMs: this.durationMs,
-      method,
-      path: recordedPath(address.path, target, spec.requestLines),
-      status: this.#status,
-      outcome: this.outcome,
-      bytesIn: this.bytesIn,
-      bytesOut: this.bytesOut,
-      ...processUsage(this.#guest, spec.module.plan),
-      commit: spec.commit,
-      ...(trigger === null ? {} : { trigger: { kind: trigger.kind, name: trigger.name } }),
-      ...(traceId === undefined ? {} : { traceId }),
-      ...(this.#error === null ? {} : { error: this.#error }),
-      ...(this.#guest.stack.length === 0 ? {} : { stack: this.#guest.stack }),
-    };
+      error: this.#error,
+    });
   }
 
   // The end of the Invocation.
@@ -406,12 +389,7 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
       this.#services.report('an invocation failed on our side', { invocation: this.id, error: stackOf(end.cause) });
     this.outcome = failure.code;
     if (canAnswer) {
-      // For a component's caller a trap before the answer means that there is no answer; log and outcome tell the trap.
-      const code = failure.code === 'trapped' && this.http?.isBegun === false ? 'no_answer' : failure.code;
-      const isPassing = failure.code === 'overloaded' || failure.code === 'unavailable';
-      const retry = isPassing ? { retryAfterSeconds: admission.retryAfterSeconds } : {};
-      const error = new PlatformError(code, failure.detail, retry);
-      this.#status = answerProblem(response, error, this.id, this.cookie);
+      this.#status = answerFailure(this.#call, failure, { isBegun: this.http?.isBegun ?? true });
       return;
     }
     this.#status = this.#output.status;
@@ -476,11 +454,4 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
 
 function stackOf(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
-}
-
-/** Destroys the connection: with HTTP/1.0 a normal end would look like the end of the body. */
-function breakOff(response: ServerResponse): void {
-  const { socket } = response;
-  if (socket === null || !('resetAndDestroy' in socket)) response.destroy();
-  else socket.resetAndDestroy();
 }
