@@ -255,12 +255,10 @@ export class GuestInstance implements ProcessRef {
       if (syscall === undefined) throw new Error(`nobody provides ${declared.module}.${declared.name}`);
       imports[declared.module] ??= Object.create(null);
       const table = imports[declared.module] as Record<string, WebAssembly.ImportValue>;
-      // A function of WebAssembly.
-      table[declared.name] = bindSyscall(this, syscall, declared, index, tracer) as CallableFunction;
+      table[declared.name] = bindSyscall(this, syscall, declared, index, tracer);
     });
     imports.trisiel = {
-      // The types of imports know no WebAssembly.Suspending.
-      gas: new WebAssembly.Suspending((left: number) => this.#gasCall(left)) as unknown as CallableFunction,
+      gas: new WebAssembly.Suspending((left: number) => this.#gasCall(left)),
       ...(this.memory === null ? {} : { memory: this.memory }),
     };
     return imports;

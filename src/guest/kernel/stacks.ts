@@ -75,7 +75,7 @@ export class StackPool {
       threw: (error: unknown, index: number) => this.#take(index).reject(error),
     };
     const driver = new WebAssembly.Instance(new WebAssembly.Module(stackDriverBytes), {
-      // The types of modules know no WebAssembly.Suspending and no tag of exceptions.
+      // The types of imports know no tag of exceptions.
       host: imports as unknown as WebAssembly.ModuleImports,
     });
     this.#serve = WebAssembly.promising(driver.exports.serve as CallableFunction); // exported by stack-driver.ts
