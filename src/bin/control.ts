@@ -18,6 +18,7 @@ import { Membership } from '../control/db/membership.ts';
 import { Deployments } from '../control/deploy/deployments.ts';
 import { LostHomes } from '../control/deploy/lost-homes.ts';
 import { VetPool } from '../control/deploy/vet/vet-pool.ts';
+import { suggestMigration } from '../control/fleet/connection-migration.ts';
 import { Forwarder } from '../control/git/forwarder.ts';
 import { createGitDoor } from '../control/git/git-door.ts';
 import { HookEndpoint } from '../control/git/hook-endpoint.ts';
@@ -368,6 +369,7 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
       onError: (error) => report('other controls could not be told that this one is alive', error),
     });
   await serving.start();
+  if (config.cluster === null && config.url !== null) suggestMigration(log);
   isStarted = true;
   delivery.start();
   domains.start();

@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { isLoopback } from '../bus/own-address.ts';
 import { decodeBundle } from '../control/deploy/file-bundle.ts';
+import { suggestMigration } from '../control/fleet/connection-migration.ts';
 import { runnerReads } from '../control/fleet/runner-process.ts';
 import { openTraceExporter, SpanExporter } from '../control/traces/span-exporter.ts';
 import { NodeAgent } from '../node/agent.ts';
@@ -77,6 +78,7 @@ async function main(): Promise<void> {
     onEvent: (event) => logFleetEvent(log, event),
     report,
   });
+  suggestMigration(log);
   const starting = agent.start();
   let isStopping = false;
   const stop = (runners: 'end' | 'stay', status: number): void => {

@@ -210,6 +210,15 @@ export const batchesUnderway = 4;
 /** Requests to control (kv, queue) that wait for an answer. */
 export const busRequestsMax = 10_000;
 
+/** When a runner closes its listener. */
+export const quietLimits = {
+  /** Turns of the event loop, one after another, that are shorter than `turnMs`. */
+  turns: 3,
+  turnMs: 0.05,
+  /** Turns after which it closes anyway. */
+  turnsMax: 1_000,
+} as const;
+
 export const orphanLimits = {
   /** Milliseconds that a runner without control lives: nobody can change or stop its functions meanwhile. */
   lifetimeMs: 60 * 60_000,

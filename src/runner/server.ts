@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { type AddressInfo, type Socket, Server as TcpServer } from 'node:net';
 import { type Dispatcher, watchConnection } from './dispatcher.ts';
 import type { InFlight } from './in-flight.ts';
-import { connectionLimits } from './limits.ts';
+import { connectionLimits, quietLimits } from './limits.ts';
 import { lingerAfterAnswer, lingerBeforeClose } from './linger.ts';
 import { isWithinPipeline } from './pipelining.ts';
 import { StreamingKoa } from './streaming-koa.ts';
@@ -122,15 +122,16 @@ export class RunnerServer {
 }
 
 /**
- * Resolves right after a turn of the event loop without events. Connections that wait in the kernel for this process
- * are reset when it closes its listener, although other runners could take them; after such a turn only those of the
- * last 0.1 ms are left.
+ * Resolves right after some short turns of the event loop without events, or after `quietLimits.turnsMax`. Connections
+ * that wait in the kernel for this process when it closes its listener are reset, unless Linux may pass them to another
+ * runner (connection-migration.ts); after such turns only those of the last moment are left.
  */
 async function quietMoment(): Promise<void> {
-  for (let tries = 0; tries < 1_000; tries++) {
+  let quiet = 0;
+  for (let turns = 0; turns < quietLimits.turnsMax && quiet < quietLimits.turns; turns++) {
     const before = performance.now();
     await new Promise((resolve) => setImmediate(resolve));
-    if (performance.now() - before < 0.1) return;
+    quiet = performance.now() - before < quietLimits.turnMs ? quiet + 1 : 0;
   }
 }
 

@@ -39,15 +39,21 @@ git push wasmcloud main
 call() { curl --fail --silent --show-error --max-time 60 http://127.0.0.1:3003/hello/; }
 call >/results/answer
 
-# Calls go on while the unit is restarted, and while its main process is killed.
-(set +x; while ! test -e /results/called-enough; do if call >/dev/null; then echo good; else echo lost; fi; done) >/results/calls &
-caller=$!
-first=$(main)
-systemctl restart trisiel
-test "$(main)" != "$first"
-call
+# Calls, each on a connection of its own, go on while the unit is restarted.
+test "$(cat /proc/sys/net/ipv4/tcp_migrate_req)" = 1
+callers=
+for _ in 1 2 3 4; do
+  (set +x; while ! test -e /results/called-enough; do if call >/dev/null; then echo good; else echo lost; fi; done) >>/results/calls &
+  callers="$callers $!"
+done
+for _ in 1 2 3; do
+  first=$(main)
+  systemctl restart trisiel
+  test "$(main)" != "$first"
+  call
+done
 touch /results/called-enough
-wait $caller
+wait $callers
 
 systemctl start trisiel-backup.service
 ls /var/lib/trisiel/backups >/results/backups
