@@ -4,12 +4,13 @@
  */
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { parseBusUrl } from '../../src/bus/bus-url.ts';
 import { encodeMessage } from '../../src/bus/codec.ts';
 import { reportStream, subjects } from '../../src/bus/limits.ts';
 import { kinds } from '../../src/bus/messages.ts';
 import { ReportIntake } from '../../src/control/nodes/report-intake.ts';
+import { beforeAttempts } from '../support/attempts.ts';
 import {
   type ControlParts,
   controlParts,
@@ -26,18 +27,21 @@ onCluster('beside the next version', () => {
   let shared: SharedParts;
   let parts: ControlParts;
   let next: NatsConnection;
-  const stored = new StoredReleases();
-  beforeAll(async () => {
+  let stored: StoredReleases;
+  beforeAttempts(async () => {
+    await end();
+    stored = new StoredReleases();
     shared = await sharedParts();
     parts = await controlParts(shared, { read: stored.read });
     const { servers, user, password } = parseBusUrl(shared.nats.url, 'the test');
     next = await connect({ servers: [...servers], user: user!, pass: password! });
   });
-  afterAll(async () => {
+  afterAll(end);
+  async function end(): Promise<void> {
     await next?.close();
     await parts?.close();
     await shared?.close();
-  });
+  }
 
   /** A message whose version is the next one. */
   function ofNextVersion(kind: string, body: unknown): Uint8Array {

@@ -1,5 +1,5 @@
 /** State that tests of a file share, made anew for a test that is tried once more. */
-import { beforeAll, beforeEach } from 'vitest';
+import { beforeAll, beforeEach, test } from 'vitest';
 
 /**
  * Runs `prepare` as beforeAll does, and before each further attempt of a test, after `end`: what the attempt before has left
@@ -13,4 +13,23 @@ export function beforeAttempts(prepare: () => Promise<unknown>, end?: () => Prom
     await end?.();
     await prepare();
   });
+}
+
+/**
+ * Tests in the order of a story, each of which needs what those before it have done: a test that is tried once more, in
+ * the state that beforeAttempts makes anew, plays those before it first. Returns a function that registers one.
+ */
+export function story(): (name: string, run: () => Promise<void>) => void {
+  const chapters: (() => Promise<void>)[] = [];
+  /** Number of chapters that the state at hand has seen. */
+  let played = 0;
+  return (name, run) => {
+    const index = chapters.push(run) - 1;
+    test(name, async ({ task }) => {
+      if ((task.result?.retryCount ?? 0) > 0) played = 0;
+      while (played < index) await chapters[played++]?.();
+      played = index + 1;
+      await run();
+    });
+  };
 }

@@ -2,7 +2,7 @@
  * Every operation that changes something writes one audit entry: each is called with success here, and an operation of
  * the platform that this file does not call fails the test.
  */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { codeOf, stepAt } from '../../../src/control/accounts/totp.ts';
 import { apiOperations } from '../../../src/control/api/api.ts';
 import { isAudited } from '../../../src/control/api/audited.ts';
@@ -11,6 +11,7 @@ import { replaceSchedules } from '../../../src/control/calls/schedules.ts';
 import { handlerIdOf } from '../../../src/protocol/names.ts';
 import type { PendingInvocationRecord } from '../../../src/protocol/nouns.ts';
 import { type Answer, api, type Platform, signUp, startPlatform } from '../../support/api.ts';
+import { beforeAttempts, story } from '../../support/attempts.ts';
 
 let platform: Platform;
 let ada: string;
@@ -18,7 +19,8 @@ let bob: string;
 /** Filled by one call for a later one. */
 const made: Record<string, string> = {};
 
-beforeAll(async () => {
+beforeAttempts(async () => {
+  await platform?.close();
   platform = await startPlatform();
   ada = await signUp(platform, 'ada'); // the administrator
   bob = await signUp(platform, 'bob');
@@ -26,6 +28,7 @@ beforeAll(async () => {
 });
 
 afterAll(() => platform.close());
+const next = story();
 
 const secret = 'a-secret-of-the-test-1';
 const call = (token: string | null, method: string, path: string, body?: unknown) =>
@@ -196,20 +199,21 @@ describe('every operation that changes something', () => {
     expect(changing.map(({ id }) => id as string).filter((id) => !called.includes(id))).toEqual([]);
   });
 
-  test.each(steps)('%s writes one entry before its answer', async (operation, step) => {
-    const before = (await newest())?.number ?? 0;
-    const { status, body } = await step();
-    expect([200, 201, 204], JSON.stringify(body)).toContain(status);
-    const entry = await newest();
-    expect(entry).toMatchObject({ number: before + 1, operation, address: '127.0.0.1', outcome: 'ok' });
-    expect(entry!.tokenId === null).toBe(['signUp', 'logIn'].includes(operation));
-    const { path } = apiOperations(platform).find(({ id }) => id === operation)!;
-    const ofHandler = path.startsWith('/handlers') || path.startsWith('/transfers');
-    expect(entry!.handler).toBe(ofHandler ? 'otter' : null);
-  });
+  for (const [operation, step] of steps)
+    next(`${operation} writes one entry before its answer`, async () => {
+      const before = (await newest())?.number ?? 0;
+      const { status, body } = await step();
+      expect([200, 201, 204], JSON.stringify(body)).toContain(status);
+      const entry = await newest();
+      expect(entry).toMatchObject({ number: before + 1, operation, address: '127.0.0.1', outcome: 'ok' });
+      expect(entry!.tokenId === null).toBe(['signUp', 'logIn'].includes(operation));
+      const { path } = apiOperations(platform).find(({ id }) => id === operation)!;
+      const ofHandler = path.startsWith('/handlers') || path.startsWith('/transfers');
+      expect(entry!.handler).toBe(ofHandler ? 'otter' : null);
+    });
 });
 
-test('no entry holds a secret, and the chain holds', async () => {
+next('no entry holds a secret, and the chain holds', async () => {
   const all = await platform.db.selectFrom('audit_entries').selectAll().execute();
   const text = JSON.stringify(all);
   for (const word of [secret, 'correct horse', ada, bob, made.totp!]) expect(text).not.toContain(word);
@@ -217,7 +221,7 @@ test('no entry holds a secret, and the chain holds', async () => {
   expect(await checkAudit(platform.db)).toMatchObject({ ok: true, entries: all.length });
 });
 
-test('what is refused writes nothing; what fails on our side does, with its code', async () => {
+next('what is refused writes nothing; what fails on our side does, with its code', async () => {
   const before = (await newest())!.number;
   expect((await asAda('POST', '/handlers', { name: 'NOT A NAME' })).status).toBe(422);
   expect((await asAda('PATCH', '/handlers/nobody', {})).status).toBe(404);
@@ -232,25 +236,28 @@ test('what is refused writes nothing; what fails on our side does, with its code
   expect(await newest()).toMatchObject({ operation: 'setVariable', handler: 'left', outcome: 'internal' });
 });
 
-test('an owner reads what was done to the handler, an administrator everything, page by page and as a file', async () => {
-  const { body } = await call(bob, 'GET', '/handlers/otter/audit?limit=3');
-  expect(body.entries.map(({ operation }: { operation: string }) => operation)).toEqual([
-    'restoreHandler',
-    'deleteHandler',
-    'acceptTransfer',
-  ]);
-  const older = (await call(bob, 'GET', `/handlers/otter/audit?limit=200&after=${body.next}`)).body;
-  expect(older.next).toBeNull();
-  expect(older.entries.at(-1)).toMatchObject({ operation: 'createHandler', user: 'ada', detail: '{"name":"otter"}' });
-  expect((await call(ada, 'GET', '/handlers/otter/audit')).status).toBe(404);
-  expect((await call(bob, 'GET', '/audit')).status).toBe(403);
-  expect((await asAda('GET', '/audit?user=carl')).body.entries).toHaveLength(3);
-  expect((await asAda('GET', '/audit?operation=changeUser')).body.entries).toHaveLength(1);
-  const file = await asAda('GET', '/audit/export');
-  expect(file.headers.get('content-type')).toBe('application/x-ndjson');
-  const lines = String(file.body).trimEnd().split('\n');
-  expect(lines.map((line) => JSON.parse(line).number)).toEqual(lines.map((_, n) => n + 1));
-  const own = await call(bob, 'GET', '/handlers/otter/audit/export?operation=deleteHandler');
-  const entry = typeof own.body === 'string' ? JSON.parse(own.body) : own.body;
-  expect(entry).toMatchObject({ operation: 'deleteHandler', user: 'bob' });
-});
+next(
+  'an owner reads what was done to the handler, an administrator everything, page by page and as a file',
+  async () => {
+    const { body } = await call(bob, 'GET', '/handlers/otter/audit?limit=3');
+    expect(body.entries.map(({ operation }: { operation: string }) => operation)).toEqual([
+      'restoreHandler',
+      'deleteHandler',
+      'acceptTransfer',
+    ]);
+    const older = (await call(bob, 'GET', `/handlers/otter/audit?limit=200&after=${body.next}`)).body;
+    expect(older.next).toBeNull();
+    expect(older.entries.at(-1)).toMatchObject({ operation: 'createHandler', user: 'ada', detail: '{"name":"otter"}' });
+    expect((await call(ada, 'GET', '/handlers/otter/audit')).status).toBe(404);
+    expect((await call(bob, 'GET', '/audit')).status).toBe(403);
+    expect((await asAda('GET', '/audit?user=carl')).body.entries).toHaveLength(3);
+    expect((await asAda('GET', '/audit?operation=changeUser')).body.entries).toHaveLength(1);
+    const file = await asAda('GET', '/audit/export');
+    expect(file.headers.get('content-type')).toBe('application/x-ndjson');
+    const lines = String(file.body).trimEnd().split('\n');
+    expect(lines.map((line) => JSON.parse(line).number)).toEqual(lines.map((_, n) => n + 1));
+    const own = await call(bob, 'GET', '/handlers/otter/audit/export?operation=deleteHandler');
+    const entry = typeof own.body === 'string' ? JSON.parse(own.body) : own.body;
+    expect(entry).toMatchObject({ operation: 'deleteHandler', user: 'bob' });
+  },
+);

@@ -4,21 +4,27 @@ import { request } from 'node:http';
 import { connect } from 'node:net';
 import { buffer, text } from 'node:stream/consumers';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { Deliveries } from '../../../src/control/queues/deliveries.ts';
 import { queueLimits } from '../../../src/protocol/limits.ts';
 import { api, type Platform, signUp, startPlatform } from '../../support/api.ts';
+import { beforeAttempts } from '../../support/attempts.ts';
 
 let platform: Platform;
 let ada: string;
 let bob: string;
 let adaId: string;
 
-beforeAll(async () => {
+beforeAttempts(async () => {
+  await platform?.close();
   platform = await startPlatform({ quotaBytes: 20_000_000 });
   ada = await signUp(platform, 'ada');
   bob = await signUp(platform, 'bob');
   adaId = (await platform.accounts.actorOfToken(ada))!.user.id;
+  await publish('mail', 'hello');
+  await publish('source', 'ä "quoted", text\n');
+  await publish('source', Uint8Array.of(0xff));
+  await post('/queues/source/messages?group=g', 'third', 'text/plain');
 });
 afterAll(() => platform.close());
 
@@ -36,17 +42,18 @@ const texts = async (queue: string) =>
   (await get(`/queues/${queue}/messages`)).body.messages.map((one: { text: string }) => one.text);
 
 test('a queue is made by its first message and listed with what it holds, in pages', async () => {
-  expect((await get('/queues')).body).toEqual({ queues: [], next: null });
-  const sent = await post('/queues/mail/messages', 'hello', 'text/plain');
+  const carl = await signUp(platform, 'carl');
+  expect((await get('/queues', carl)).body).toEqual({ queues: [], next: null });
+  const sent = await post('/queues/mail/messages', 'hello', 'text/plain', carl);
   expect([sent.status, await sent.json()]).toEqual([201, { id: expect.any(String), published: 1, duplicates: 0 }]);
-  await publish('jobs', 'a job');
-  const first = (await get('/queues?limit=1')).body;
+  await post('/queues/jobs/messages', 'a job', 'text/plain', carl);
+  const first = (await get('/queues?limit=1', carl)).body;
   expect(first).toMatchObject({ queues: [{ name: 'jobs', messages: { ready: 1, dead: 0 }, bytes: 5 }], next: 'jobs' });
-  expect((await get(`/queues?limit=1&after=${first.next}`)).body).toMatchObject({
+  expect((await get(`/queues?limit=1&after=${first.next}`, carl)).body).toMatchObject({
     queues: [{ name: 'mail' }],
     next: null,
   });
-  expect((await get('/queues/mail')).body).toMatchObject({ isPaused: false, consumers: [] });
+  expect((await get('/queues/mail', carl)).body).toMatchObject({ isPaused: false, consumers: [] });
 });
 
 test('a message keeps its bytes and what was said of it', async () => {
@@ -81,9 +88,10 @@ test('a message has at most a megabyte; one byte more is refused before it is st
   expect((await get('/queues/big')).body.messages.ready).toBe(1);
 });
 
+const many = Array.from({ length: 2_500 }, (_, i) => `${JSON.stringify({ text: `m${i}` })}\n`).join('');
+
 test('NDJSON publishes a message a line, in order, over several transactions', async () => {
-  const lines = Array.from({ length: 2_500 }, (_, i) => JSON.stringify({ text: `m${i}` }));
-  const answer = await post('/queues/bulk/messages', `${lines.join('\n')}\n`, ndjson);
+  const answer = await post('/queues/bulk/messages', many, ndjson);
   expect([answer.status, await answer.json()]).toEqual([201, { id: null, published: 2_500, duplicates: 0 }]);
   expect((await get('/queues/bulk')).body.messages.ready).toBe(2_500);
   expect((await texts('bulk')).slice(0, 3)).toEqual(['m0', 'm1', 'm2']);
@@ -159,9 +167,6 @@ test('an upload that is refused gets its answer, also where the client reads not
 });
 
 test('an export has every message, can be imported, and goes on from a position', async () => {
-  await publish('source', 'ä "quoted", text\n');
-  await publish('source', Uint8Array.of(0xff));
-  await post('/queues/source/messages?group=g', 'third', 'text/plain');
   const answer = await fetch(`${platform.url}/api/v1/queues/source/export`, {
     headers: { authorization: `Bearer ${ada}` },
   });
@@ -216,7 +221,8 @@ test.each([
   ['gzip', gunzipSync],
   ['zstd', zstdDecompressSync],
 ])('an export is compressed with %s where the client takes it', async (coding, decompress) => {
-  const sent = request(`${platform.url}/api/v1/queues/bulk/export`, {
+  await post(`/queues/packed-${coding}/messages`, many, ndjson);
+  const sent = request(`${platform.url}/api/v1/queues/packed-${coding}/export`, {
     headers: { authorization: `Bearer ${ada}`, 'accept-encoding': coding },
   }).end();
   const [response] = await once(sent, 'response');
