@@ -17,7 +17,8 @@ export function beforeAttempts(prepare: () => Promise<unknown>, end?: () => Prom
 
 /**
  * Tests in the order of a story, each of which needs what those before it have done: a test that is tried once more, in
- * the state that beforeAttempts makes anew, plays those before it first. Returns a function that registers one.
+ * the state that beforeAttempts makes anew, plays those before it first. Returns a function that registers one; all are
+ * registered in the same suite, since those of inner ones are registered later.
  */
 export function story(): (name: string, run: () => Promise<void>) => void {
   const chapters: (() => Promise<void>)[] = [];

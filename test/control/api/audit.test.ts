@@ -2,7 +2,7 @@
  * Every operation that changes something writes one audit entry: each is called with success here, and an operation of
  * the platform that this file does not call fails the test.
  */
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { codeOf, stepAt } from '../../../src/control/accounts/totp.ts';
 import { apiOperations } from '../../../src/control/api/api.ts';
 import { isAudited } from '../../../src/control/api/audited.ts';
@@ -191,27 +191,25 @@ async function newestCall(): Promise<string> {
 
 const newest = async () => (await platform.audit.list({}, { limit: 1 }))[0];
 
-describe('every operation that changes something', () => {
-  test('is called below', () => {
-    const changing = apiOperations(platform).filter(({ method }) => method !== 'GET');
-    expect(changing.filter((operation) => !isAudited(operation)).map(({ id }) => id)).toEqual(['publish']);
-    const called = [...steps.map(([operation]) => operation), ...Object.keys(elsewhere)];
-    expect(changing.map(({ id }) => id as string).filter((id) => !called.includes(id))).toEqual([]);
-  });
-
-  for (const [operation, step] of steps)
-    next(`${operation} writes one entry before its answer`, async () => {
-      const before = (await newest())?.number ?? 0;
-      const { status, body } = await step();
-      expect([200, 201, 204], JSON.stringify(body)).toContain(status);
-      const entry = await newest();
-      expect(entry).toMatchObject({ number: before + 1, operation, address: '127.0.0.1', outcome: 'ok' });
-      expect(entry!.tokenId === null).toBe(['signUp', 'logIn'].includes(operation));
-      const { path } = apiOperations(platform).find(({ id }) => id === operation)!;
-      const ofHandler = path.startsWith('/handlers') || path.startsWith('/transfers');
-      expect(entry!.handler).toBe(ofHandler ? 'otter' : null);
-    });
+test('every operation that changes something is called below', () => {
+  const changing = apiOperations(platform).filter(({ method }) => method !== 'GET');
+  expect(changing.filter((operation) => !isAudited(operation)).map(({ id }) => id)).toEqual(['publish']);
+  const called = [...steps.map(([operation]) => operation), ...Object.keys(elsewhere)];
+  expect(changing.map(({ id }) => id as string).filter((id) => !called.includes(id))).toEqual([]);
 });
+
+for (const [operation, step] of steps)
+  next(`${operation} writes one entry before its answer`, async () => {
+    const before = (await newest())?.number ?? 0;
+    const { status, body } = await step();
+    expect([200, 201, 204], JSON.stringify(body)).toContain(status);
+    const entry = await newest();
+    expect(entry).toMatchObject({ number: before + 1, operation, address: '127.0.0.1', outcome: 'ok' });
+    expect(entry!.tokenId === null).toBe(['signUp', 'logIn'].includes(operation));
+    const { path } = apiOperations(platform).find(({ id }) => id === operation)!;
+    const ofHandler = path.startsWith('/handlers') || path.startsWith('/transfers');
+    expect(entry!.handler).toBe(ofHandler ? 'otter' : null);
+  });
 
 next('no entry holds a secret, and the chain holds', async () => {
   const all = await platform.db.selectFrom('audit_entries').selectAll().execute();
