@@ -7,8 +7,8 @@ import { asyncFunctionType } from './async-functions.ts';
 import { componentCaps } from './caps.ts';
 import type { CoreModules } from './core-modules.ts';
 import { flattenFunction } from './flatten.ts';
-import { type CanonFunction, type CoreInstance, type CoreItem, unknownModule } from './graph.ts';
-import { type CoreType, exportTypes, fits, importTypes } from './module-type.ts';
+import type { CanonFunction, CoreInstance, CoreItem } from './graph.ts';
+import { type CoreType, exportTypes, fits, importTypes, type ModuleType } from './module-type.ts';
 import { invalidComponent, tooLargeComponent } from './refusals.ts';
 
 /**
@@ -18,16 +18,15 @@ import { invalidComponent, tooLargeComponent } from './refusals.ts';
 export function checkArguments(instances: readonly CoreInstance[], modules: CoreModules, subject: string): void {
   const imports = remembered((module: Module) => importTypes(module));
   const exports = remembered((module: Module) => exportTypes(module));
-  /** Returns the type of `item`; null if only the type of its module is known, undefined if there is no such definition. */
-  const typeOf = (item: CoreItem): CoreType | null | undefined => {
+  /** Returns the type of `item`; undefined if there is no such definition. */
+  const typeOf = (item: CoreItem): CoreType | undefined => {
     if (item.kind === 'canon') return { kind: 'function', type: canonType(item.canon) };
-    if (item.instance.module === unknownModule) return null;
-    return exports(modules.read(item.instance.module)).get(item.name);
+    const { module, declared } = item.instance;
+    return (declared?.exports ?? exports(modules.read(module))).get(item.name);
   };
   let compared = 0;
-  for (const { module, args } of instances) {
-    if (module === unknownModule) continue;
-    const wants = imports(modules.read(module));
+  for (const { module, declared, args } of instances) {
+    const wants = declared === null ? imports(modules.read(module)) : declaredImports(declared);
     compared += wants.length;
     if (compared > componentCaps.coreImports)
       throw tooLargeComponent(subject, 'imports of all core instances', componentCaps.coreImports);
@@ -39,13 +38,20 @@ export function checkArguments(instances: readonly CoreInstance[], modules: Core
           : given?.exports.get(name);
       const found = item === undefined ? undefined : typeOf(item);
       if (found === undefined) throw invalidComponent(subject, `a core module gets no ${labelOf(from, name)}`);
-      if (found !== null && !fits(found, wanted))
+      if (!fits(found, wanted))
         throw invalidComponent(
           subject,
           `${labelOf(from, name)} is ${text(found)}; the core module wants ${text(wanted)}`,
         );
     }
   }
+}
+
+function declaredImports({ imports }: ModuleType) {
+  return [...imports].map(([key, type]) => {
+    const [module = '', name = ''] = key.split('\0');
+    return { module, name, type };
+  });
 }
 
 function labelOf(module: string, name: string): string {

@@ -23,7 +23,7 @@ import type {
 } from './graph.ts';
 import { compatibleName } from './interface-name.ts';
 import type { Alias, Declaration, Definition, External, ExternName, TypeDefinition } from './model.ts';
-import { moduleTypeProblem } from './module-type.ts';
+import { type ModuleType, moduleTypeOf, moduleTypeProblem } from './module-type.ts';
 import { NamedTypes, renamed } from './named-types.ts';
 import { unsupportedComponent } from './refusals.ts';
 import { TypeResolver } from './resolve-type.ts';
@@ -242,13 +242,14 @@ export class DeclaredTypes {
     if (of.kind === 'core module') {
       const declared = this.#evaluation.get(scope, 'core type', of.type);
       if (declared === null) throw this.#evaluation.fail(`core type ${of.type} is no type of a core module`);
-      const bytes = given === null ? null : (given.value as Uint8Array | null);
-      if (bytes !== null) {
-        const problem = moduleTypeProblem(declared, this.#coreModules.read(bytes));
+      if (given !== null) {
+        const module = given.value as Uint8Array | ModuleType;
+        const type = module instanceof Uint8Array ? moduleTypeOf(this.#coreModules.read(module)) : module;
+        const problem = moduleTypeProblem(declared, type);
         if (problem !== null) this.#evaluation.fail(problem);
+        return given;
       }
-      if (given !== null) return given;
-      if (this.isOpen) return { sort: 'core module', value: null };
+      if (this.isOpen) return { sort: 'core module', value: declared };
     } else {
       const declared = this.#evaluation.get(scope, 'type', of.type);
       if (declared.kind !== 'component type') throw this.#evaluation.fail(`type ${of.type} is no type of a component`);

@@ -198,11 +198,13 @@ class Evaluator {
     );
     if (args.size !== definition.args.length) this.#evaluation.fail('two arguments of a core instance have one name');
     const module = this.#evaluation.get(scope, 'core module', definition.module);
-    if (module !== null) this.#usedModules.add(module);
+    const isKnown = module instanceof Uint8Array;
+    if (isKnown) this.#usedModules.add(module);
     const instance: CoreInstance = {
       index: this.#instances.length,
       component: scope.component,
-      module: module ?? unknownModule,
+      module: isKnown ? module : unknownModule,
+      declared: isKnown ? null : module,
       args,
     };
     this.#instances.push(instance);

@@ -4,7 +4,7 @@ import type { CoreSort, Declaration, Definition, PlainOperation, StreamOperation
 import type { ModuleType } from './module-type.ts';
 import type { FunctionType, ResourceType, TextEncoding, WitType } from './wit.ts';
 
-/** Stands for a core module of which only the type is known. */
+/** Stands for the code of a core module of which only the type is known. */
 export const unknownModule = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
 
 /** One instantiation of a core module. */
@@ -14,6 +14,8 @@ export interface CoreInstance {
   /** Number of the component instance that instantiates the module. */
   readonly component: number;
   readonly module: Uint8Array;
+  /** Type of a module that only its declaration is known of, an import of a component that is never instantiated; else null. */
+  readonly declared: ModuleType | null;
   readonly args: ReadonlyMap<string, CoreInstanceItem>;
 }
 
@@ -142,8 +144,8 @@ export interface Spaces {
   readonly 'core tag': CoreItem[];
   /** Null: the type of a core function. */
   readonly 'core type': (ModuleType | null)[];
-  /** Null: an import of a component that is never instantiated. */
-  readonly 'core module': (Uint8Array | null)[];
+  /** The bytes of a module, or its type: an import of a component that is never instantiated. */
+  readonly 'core module': (Uint8Array | ModuleType)[];
   readonly 'core instance': CoreInstanceItem[];
   readonly func: FunctionItem[];
   readonly type: TypeItem[];

@@ -97,20 +97,25 @@ function readLimits(reader: ComponentReader): Limits32 {
   return { initial, maximum: (flags & 1) === 1 ? reader.u32('maximum') : null };
 }
 
+/** Returns the type of `module`. */
+export function moduleTypeOf(module: Module): ModuleType {
+  const imports = importTypes(module).map(({ module: from, name, type }) => [`${from}\0${name}`, type] as const);
+  return { imports: new Map(imports), exports: exportTypes(module) };
+}
+
 /**
- * Returns what makes `module` no module of `type`: an import that the type lacks or that wants more, an export that the
- * module lacks or that is less; null: nothing.
+ * Returns what makes a module of type `given` no module of `type`: an import that `type` lacks or that wants more, an export
+ * that the module lacks or that is less; null: nothing.
  */
-export function moduleTypeProblem(type: ModuleType, module: Module): string | null {
-  for (const { module: from, name, type: wanted } of importTypes(module)) {
-    const given = type.imports.get(`${from}\0${name}`);
-    if (given === undefined || !fits(given, wanted))
-      return `an imported core module imports the ${wanted.kind} ${quoted(name)}`;
+export function moduleTypeProblem(type: ModuleType, given: ModuleType): string | null {
+  for (const [name, wanted] of given.imports) {
+    const found = type.imports.get(name);
+    if (found === undefined || !fits(found, wanted))
+      return `an imported core module imports the ${wanted.kind} ${quoted(name.slice(name.indexOf('\0') + 1))}`;
   }
-  const found = exportTypes(module);
   for (const [name, wanted] of type.exports) {
-    const given = found.get(name);
-    if (given === undefined || !fits(given, wanted))
+    const found = given.exports.get(name);
+    if (found === undefined || !fits(found, wanted))
       return `an imported core module exports no ${wanted.kind} ${quoted(name)} of the type that is declared`;
   }
   return null;

@@ -8,7 +8,7 @@ import { readModule } from '../wasm/format/read-module.ts';
 import { formatType, sameType } from '../wasm/inspect/imports.ts';
 import { canonType, checkArguments } from './core-arguments.ts';
 import type { CoreModules } from './core-modules.ts';
-import { type CoreItem, type Graph, unknownModule } from './graph.ts';
+import type { CoreItem, Graph } from './graph.ts';
 import { invalidComponent } from './refusals.ts';
 
 /** Throws `module_invalid` for the first function that has another type, or is none, and the first invalid module. */
@@ -31,20 +31,23 @@ export function checkSignatures(graph: Graph, modules: CoreModules, subject: str
     }
     return found;
   };
-  /** Returns the type of a core function; null if only the type of its module is known. */
+  /** Returns the type of a core function; null for one that a module takes from elsewhere. */
   const typeOf = (item: CoreItem): FuncType | null => {
     if (item.kind === 'canon') return canonType(item.canon);
-    if (item.instance.module === unknownModule) return null;
-    const module = modules.read(item.instance.module);
+    const { module: bytes, declared } = item.instance;
+    const stated = declared?.exports.get(item.name);
+    if (stated?.kind === 'function') return stated.type;
+    const module = modules.read(bytes);
     const index = functionsOf(module).get(item.name);
     if (index === undefined)
       throw invalidComponent(subject, `a core module exports no function ${JSON.stringify(item.name.slice(0, 60))}`);
     return module.types[module.functionTypes[index] as number] ?? null;
   };
   for (const { instance, name, sort } of graph.coreAliases) {
-    if (instance.module === unknownModule) continue;
     const kind = sort === 'core func' ? 'function' : sort.slice('core '.length);
-    if (kindsOf(modules.read(instance.module)).get(name) !== kind)
+    const { module, declared } = instance;
+    const found = declared === null ? kindsOf(modules.read(module)).get(name) : declared.exports.get(name)?.kind;
+    if (found !== kind)
       throw invalidComponent(subject, `a core module exports no ${kind} ${JSON.stringify(name.slice(0, 60))}`);
   }
   for (const { item, type, what } of graph.signatures) {

@@ -189,6 +189,8 @@ describe('a response', () => {
     // The host takes the first part and keeps it until the client has room: the second one waits.
     expect(await one.guest.canon('stream.write u8', writable, 0, 100)).toBe(100 << 4);
     expect(await one.guest.canon('stream.write async u8', writable, 0, 100)).toBe(-1);
+    const { held } = one.guest.process;
+    expect(held.held).toBe(98);
     client.makeRoom(1000);
     const set = (await one.guest.canon('waitable-set.new')) as number;
     await one.guest.canon('waitable.join', writable, set);
@@ -196,6 +198,20 @@ describe('a response', () => {
     await one.guest.canon('stream.drop-writable u8', writable);
     expect(await one.guest.valueOf(sent, sentType)).toStrictEqual(done);
     expect(client.taken).toHaveLength(200);
+    expect(held.held).toBe(0);
+  });
+
+  it('that the client does not take counts as held: the Process ends that holds too much', async () => {
+    const one = answering(new SlowClient(2));
+    const { readable, writable } = await one.guest.ends('stream', 'u8');
+    const trailers = await one.guest.futureOf(trailersType, { ok: null });
+    const [response] = await one.call('[static]response.new', await fieldsOf(one), readable, trailers);
+    await one.guest.call(handler, 'respond', { ok: response });
+    const { held } = one.guest.process;
+    held.take(held.max - 97);
+    await expect(one.guest.canon('stream.write u8', writable, 0, 100)).rejects.toThrow(
+      'holds too many bytes of streams',
+    );
   });
 
   it('with trailers that are no value of their type ends the Process, also when the client has kept it waiting', async () => {

@@ -10,11 +10,11 @@ it('compares a bounded number of imports, however often a module is instantiated
   const imports = 1_000;
   const names = Array.from({ length: imports }, () => '(import "a" "g" (global i32))');
   const module = wat(`(module ${names.join('')})`);
-  const given: CoreInstance = { index: 0, component: 0, module: source, args: new Map() };
+  const given: CoreInstance = { index: 0, component: 0, module: source, declared: null, args: new Map() };
   const instances = Array.from(
     { length: componentCaps.coreImports / imports },
     (_, index): CoreInstance => ({
-      ...{ index: index + 1, component: 0, module },
+      ...{ index: index + 1, component: 0, module, declared: null },
       args: new Map([['a', { kind: 'instance', instance: given }]]),
     }),
   );

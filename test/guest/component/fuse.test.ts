@@ -77,7 +77,13 @@ const nothingElse = {
 
 /** Returns what fuses two instances of `bytes`, whose memories lie in one, and the bytes of all that is fused. */
 function fusedTwice(bytes: Uint8Array) {
-  const instances = [0, 1].map((index) => ({ index, component: index, module: bytes, args: new Map() }));
+  const instances = [0, 1].map((index) => ({
+    index,
+    component: index,
+    module: bytes,
+    declared: null,
+    args: new Map(),
+  }));
   const memories = new Memories({ instances, ...nothingElse }, new CoreModules('x.wasm'), 'x.wasm');
   const units = [...unitsOf([bytes, bytes]), { bytes: memories.laidOut(), resolve: () => null }];
   const act = (fusedBytesMax?: number) =>
@@ -158,7 +164,7 @@ describe('fusing', () => {
   it('bounds the initial size of all memories: they lie in one', () => {
     const memoriesOf = (...pages: readonly number[]) => {
       const instances = pages.map((count, index) => ({
-        ...{ index, component: index, args: new Map() },
+        ...{ index, component: index, declared: null, args: new Map() },
         module: wat(`(module (memory ${count}))`),
       }));
       return new Memories({ instances, ...nothingElse }, new CoreModules('x.wasm'), 'x.wasm');

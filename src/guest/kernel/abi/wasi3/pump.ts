@@ -10,6 +10,7 @@ import {
 } from '../../canonical/async/shared.ts';
 import { guarded } from '../../canonical/async/source.ts';
 import { Errno } from '../../errno.ts';
+import { GuestFault } from '../../memory.ts';
 import type { Process } from '../../process.ts';
 
 /** Most bytes that are taken from a stream of the guest at once. */
@@ -68,7 +69,7 @@ class Pump implements Destination, CopyOptions {
   /** Whether the present read has brought bytes. */
   #hasBytes = false;
   #isAtEnd = false;
-  /** Bytes that the stream has given and nobody has taken; null: none. */
+  /** Bytes that the stream has given and nobody has taken, which count as held by the Process; null: none. */
   #rest: Uint8Array | null = null;
   /** Errno of the write that failed; 0: none. */
   #failed = 0;
@@ -90,8 +91,7 @@ class Pump implements Destination, CopyOptions {
   }
 
   #step(): void {
-    const rest = this.#rest;
-    this.#rest = null;
+    const rest = this.#takeRest();
     if (rest !== null) this.#write(rest);
     else if (this.#failed !== 0 || this.#isAtEnd) this.#end();
     else {
@@ -122,14 +122,27 @@ class Pump implements Destination, CopyOptions {
     } catch {
       this.#failed = Errno.unknown;
     }
-    if (this.#state === 'blocked') this.#rest = bytes.slice(done);
+    if (this.#state === 'blocked') this.#keep(bytes.subarray(done));
+  }
+
+  /** Keeps what the stream has given until there is room. Throws GuestFault if the Process holds too much. */
+  #keep(rest: Uint8Array): void {
+    if (!this.#guest.held.take(rest.length)) throw new GuestFault('the invocation holds too many bytes of streams');
+    this.#rest = rest.slice();
+  }
+
+  #takeRest(): Uint8Array | null {
+    const rest = this.#rest;
+    this.#rest = null;
+    if (rest !== null) this.#guest.held.give(rest.length);
+    return rest;
   }
 
   #wait(room: Promise<void>): void {
     this.#state = 'blocked';
     const goOn = (failed: number): void => {
       this.#failed = failed;
-      if (failed !== 0) this.#rest = null;
+      if (failed !== 0) this.#takeRest();
       this.#state = 'idle';
       // The guest may have written trailers that are no value of their type.
       guarded(this.#guest, () => this.run());
