@@ -1,7 +1,7 @@
 /**
- * A cast (`as`, `!`) says of a value what the compiler cannot see, so a reader has to be told why it is true: on its line,
- * on the line above, or, where one reason holds for a whole file, in a paragraph `Casts:` of the file's first comment. The
- * compiler's own types tell which casts say more than it knows.
+ * A cast (`as`, `!`) says of a value what the compiler cannot see, so a reader has to be told why it is true: on its
+ * line, on the line above, or, where one reason holds for a whole file, in a paragraph `Casts:` of the file's first
+ * comment. The compiler's own types tell which casts say more than it knows.
  */
 import {
   type AsExpression,

@@ -1,10 +1,10 @@
 /**
  * Comments say the contract before the reason (CONTRIBUTING.md, Comments). Held where a machine can be sure:
  *
- * - A comment stands above what names and types leave open: of all fields and members a number without a unit in its name;
- *   of what is exported also bytes, an error, more than three parameters, a body of more than five statements.
- *   Implementations of a commented member need none, nor does a component that draws its props. The comment of a class or
- *   interface may speak for its members.
+ * - A comment stands above what names and types leave open: of all fields and members a number without a unit in its
+ *   name; of what is exported also bytes, an error, more than three parameters, a body of more than five statements.
+ *   Implementations of a commented member need none, nor does a component that draws its props. The comment of a class
+ *   or interface may speak for its members.
  * - A function's comment begins with a verb: "Returns …", "Stores …".
  * - A function that throws an error for its caller names it, or the first comment of its file does.
  * - No comment points at what it could name.

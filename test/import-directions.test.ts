@@ -273,7 +273,9 @@ describe('import directions', () => {
   });
 });
 
-/** Each cycle as the files on it, the first one again at the end. Imports with a reason for their cycle do not count. */
+/**
+ * Each cycle as the files on it, the first one again at the end. Imports with a reason for their cycle do not count.
+ */
 function cyclesOf(all: readonly Edge[]): readonly (readonly string[])[] {
   const next = new Map<string, string[]>();
   for (const { from, to } of all.filter((edge) => edge.cycle === null)) next.set(from, [...(next.get(from) ?? []), to]);

@@ -1,4 +1,6 @@
-/** Starting points for functions: folders of templates in scaffolds/, one for each language, and what all of them share. */
+/**
+ * Starting points for functions: folders of templates in scaffolds/, one for each language, and what all of them share.
+ */
 import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { PlatformError } from '../src/protocol/errors.ts';
@@ -94,8 +96,8 @@ export function templatesIn(templates: string): TemplateSource {
 }
 
 /**
- * Writes a scaffold into `folder`, which must be missing or empty. Returns the files, relative, sorted. Throws `conflict`
- * where something is there.
+ * Writes a scaffold into `folder`, which must be missing or empty. Returns the files, relative, sorted. Throws
+ * `conflict` where something is there.
  */
 export async function writeScaffold(options: {
   readonly templates: TemplateSource;

@@ -1,7 +1,7 @@
 /**
- * `npm run demo:cluster`: starts PostgreSQL, NATS, two controls and three nodes in temporary folders; pushes a function,
- * and calls it on two nodes while a control and the third node are killed. Exits 0 when no call has failed and every call
- * is in the log once; says plainly which server is missing when one is.
+ * `npm run demo:cluster`: starts PostgreSQL, NATS, two controls and three nodes in temporary folders; pushes a
+ * function, and calls it on two nodes while a control and the third node are killed. Exits 0 when no call has failed
+ * and every call is in the log once; says plainly which server is missing when one is.
  */
 
 import { once } from 'node:events';

@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 
 /**
- * Ports from which one is chosen. Below those that Linux, macOS and Windows give to connections and to servers that ask for any
- * port: nothing takes one of them by chance before the program that it is for.
+ * Ports from which one is chosen. Below those that Linux, macOS and Windows give to connections and to servers that ask
+ * for any port: nothing takes one of them by chance before the program that it is for.
  */
 const ports = { least: 15_000, count: 15_000, triesMax: 1_000 } as const;
 

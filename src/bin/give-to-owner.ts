@@ -1,8 +1,9 @@
 /**
- * Gives what root has written into a data folder to the folder's owner, who may change the folder meanwhile and could lead root
- * to other files with links. So each entry is opened once, by its name in a folder that is open itself, and looked at and
- * given away through this descriptor, whatever stands under its name by then. Node has no openat and fchownat; on Linux
- * `/proc/self/fd/N` names an open file (proc_pid_fd(5)), and O_PATH opens one of any kind without an effect (open(2)).
+ * Gives what root has written into a data folder to the folder's owner, who may change the folder meanwhile and could
+ * lead root to other files with links. So each entry is opened once, by its name in a folder that is open itself, and
+ * looked at and given away through this descriptor, whatever stands under its name by then. Node has no openat and
+ * fchownat; on Linux `/proc/self/fd/N` names an open file (proc_pid_fd(5)), and O_PATH opens one of any kind without an
+ * effect (open(2)).
  */
 import { chownSync, closeSync, constants, existsSync, fstatSync, openSync, readdirSync } from 'node:fs';
 
@@ -19,10 +20,10 @@ interface Owner {
 }
 
 /**
- * Gives root's files below the data folder `path` to the folder's owner, who could not read them otherwise: an operator runs
- * commands as root beside a service with a user of its own. Does nothing as another user, or where the folder is root's.
- * Follows no link, and leaves files with several names, one of which may be outside. Where nothing can be given away like
- * that (other systems than Linux), it says so on standard error.
+ * Gives root's files below the data folder `path` to the folder's owner, who could not read them otherwise: an operator
+ * runs commands as root beside a service with a user of its own. Does nothing as another user, or where the folder is
+ * root's. Follows no link, and leaves files with several names, one of which may be outside. Where nothing can be given
+ * away like that (other systems than Linux), it says so on standard error.
  */
 export function giveToOwner(path: string): void {
   if (process.getuid?.() !== 0) return;

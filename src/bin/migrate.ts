@@ -94,7 +94,8 @@ async function toSqlite({
   await mkdir(target, { recursive: true, mode: 0o700 });
   if (!existsSync(file) && (await readdir(target)).length > 0)
     throw new PlatformError('conflict', `the folder ${target} is not empty`, { hints: ['name a new one'] });
-  // Comes first: a folder that has it is one where the same command goes on. It holds password hashes, so only its owner may read it.
+  // Comes first: a folder that has it is one where the same command goes on. It holds password hashes, so only its
+  // owner may read it.
   await (await open(file, 'a', 0o600)).close();
   const held = takeDataFolder({ path: target, readableByGuests: [] });
   const to = await openAsItIs({ file });

@@ -1,7 +1,7 @@
 /**
- * `trisiel node`: runs one node of a cluster in the foreground. Prints one line on stdout when it serves; its log goes to
- * stderr as JSON lines. SIGTERM: leaves its runners to the next start, exits 0. SIGINT, a second SIGTERM, and a drain:
- * lets the runners finish, and ends them.
+ * `trisiel node`: runs one node of a cluster in the foreground. Prints one line on stdout when it serves; its log goes
+ * to stderr as JSON lines. SIGTERM: leaves its runners to the next start, exits 0. SIGINT, a second SIGTERM, and a
+ * drain: lets the runners finish, and ends them.
  */
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';

@@ -1,6 +1,6 @@
 /**
- * Tells systemd that the platform or a node is ready, stops, and is alive (sd_notify(3)). Node.js cannot write to the socket of
- * datagrams that systemd listens on, so each message is sent by the program systemd-notify.
+ * Tells systemd that the platform or a node is ready, stops, and is alive (sd_notify(3)). Node.js cannot write to the
+ * socket of datagrams that systemd listens on, so each message is sent by the program systemd-notify.
  */
 import { execFile } from 'node:child_process';
 

@@ -84,8 +84,8 @@ export class Bus {
   }
 
   /**
-   * Resolves when there is a connection. Throws `unavailable` after `ms` milliseconds, when NATS refuses it, and when the
-   * server is too old.
+   * Resolves when there is a connection. Throws `unavailable` after `ms` milliseconds, when NATS refuses it, and when
+   * the server is too old.
    */
   async ready(ms: number): Promise<void> {
     const { servers } = parseBusUrl(this.#options.url, 'TRISIEL_NATS');
@@ -140,8 +140,8 @@ export class Bus {
   }
 
   /**
-   * Asks the process that hears `subject` and returns its answer. Throws `unavailable` when there is no connection, when
-   * nobody hears the subject, and when no answer comes within `ms` milliseconds.
+   * Asks the process that hears `subject` and returns its answer. Throws `unavailable` when there is no connection,
+   * when nobody hears the subject, and when no answer comes within `ms` milliseconds.
    */
   async request(subject: string, kind: string, body: unknown, ms: number = busLimits.answerMs): Promise<Uint8Array> {
     const connection = this.#connected();
@@ -166,8 +166,8 @@ export class Bus {
   }
 
   /**
-   * Makes the stream of reports if it is missing, and sets the limits of one that an earlier version or fewer servers have
-   * made; copies are added and never taken away. Throws what NATS answers when there is no stream afterwards.
+   * Makes the stream of reports if it is missing, and sets the limits of one that an earlier version or fewer servers
+   * have made; copies are added and never taken away. Throws what NATS answers when there is no stream afterwards.
    */
   async makeStream(): Promise<void> {
     const manager = await this.#manager();
@@ -194,11 +194,11 @@ export class Bus {
   }
 
   /**
-   * Takes what node `nodeId` has stored in the stream, one message after the other, from the oldest on. Several controls
-   * that take get each message once, in order: the next one is given when the one before is confirmed. Rejects when the
-   * stream or its consumer is missing. The messages end when the connection does: another server may not know the consumer,
-   * and then the client library would look for it without a word, for ever. `onSilent` is called, once a second, while the
-   * stream does not even say that there is nothing: NATS has lost more than half of its servers.
+   * Takes what node `nodeId` has stored in the stream, one message after the other, from the oldest on. Several
+   * controls that take get each message once, in order: the next one is given when the one before is confirmed. Rejects
+   * when the stream or its consumer is missing. The messages end when the connection does: another server may not know
+   * the consumer, and then the client library would look for it without a word, for ever. `onSilent` is called, once a
+   * second, while the stream does not even say that there is nothing: NATS has lost more than half of its servers.
    */
   async take(nodeId: string, onSilent: () => void): Promise<{ readonly messages: AsyncIterable<JsMsg>; stop(): void }> {
     const manager = await this.#manager();

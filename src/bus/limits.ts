@@ -31,8 +31,8 @@ export function isNewEnough(version: string): boolean {
 }
 
 /**
- * Subjects of messages. All nodes have one user of NATS, so NATS keeps a node from what controls do, and not from saying
- * what another node says: on the bus, nodes trust each other (docs/cluster.md).
+ * Subjects of messages. All nodes have one user of NATS, so NATS keeps a node from what controls do, and not from
+ * saying what another node says: on the bus, nodes trust each other (docs/cluster.md).
  */
 export const subjects = {
   /** A control says that it lives. */

@@ -1,8 +1,8 @@
 /** Declares JavaScript Promise Integration (JSPI), which TypeScript's own library does not declare yet. */
 declare namespace WebAssembly {
   /**
-   * Wraps a function as an import; a promise that the function returns suspends the guest. TypeScript's types of imports
-   * know functions alone, so this counts as one; JavaScript cannot call it.
+   * Wraps a function as an import; a promise that the function returns suspends the guest. TypeScript's types of
+   * imports know functions alone, so this counts as one; JavaScript cannot call it.
    */
   class Suspending extends Function {
     constructor(fn: (...args: never[]) => unknown);

@@ -103,8 +103,8 @@ export const pushLimits = {
   /** Code points of a commit's author, and of its subject, that are kept. */
   commitWordsMax: 200,
   /**
-   * Bytes of the list of these files: some 400 for each path. Control reads the list in one go: 128 MiB of it, which a push of
-   * some 100 KB can name, took seconds of its only thread.
+   * Bytes of the list of these files: some 400 for each path. Control reads the list in one go: 128 MiB of it, which a
+   * push of some 100 KB can name, took seconds of its only thread.
    */
   treeListBytes: 4 * MIB,
   /** Bytes of the files under the manifest's `files.root`. Runners hold them in memory. */

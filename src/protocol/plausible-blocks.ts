@@ -35,8 +35,10 @@ export function isCount(count: unknown): count is number {
   return Number.isSafeInteger(count) && Number(count) > 0;
 }
 
-/** Returns the block, or null. Readers choose by the facts how much they unpack at once, so the columns may have no more
- * bytes than the facts explain. */
+/**
+ * Returns the block, or null. Readers choose by the facts how much they unpack at once, so the columns may have no more
+ * bytes than the facts explain.
+ */
 function plausibleBlock(block: LogBlock | null | undefined): LogBlock | null {
   if (typeof block !== 'object' || block === null) return null;
   const { handlerId, lines, firstMs, lastMs, levels, streams, textChars, words, data } = block;

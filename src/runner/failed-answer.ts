@@ -7,9 +7,9 @@ import { admission } from './limits.ts';
 import { answerProblem } from './problem-answer.ts';
 
 /**
- * Answers with the problem of `failure` and returns its status. No byte of another answer may have been sent. `isBegun`:
- * whether the guest has begun an answer; functions with CGI always have. A component's caller that gets none of it is told
- * `no_answer` for a trap: the trap itself stands in log and outcome.
+ * Answers with the problem of `failure` and returns its status. No byte of another answer may have been sent.
+ * `isBegun`: whether the guest has begun an answer; functions with CGI always have. A component's caller that gets none
+ * of it is told `no_answer` for a trap: the trap itself stands in log and outcome.
  */
 export function answerFailure(
   { response, id, cookie }: Pick<FunctionCall, 'response' | 'id' | 'cookie'>,

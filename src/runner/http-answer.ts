@@ -195,7 +195,10 @@ function fieldsOf(raw: readonly string[]): HttpField[] {
   return fields;
 }
 
-/** Most octets of a value that a loop reads. A Buffer of it would take memory outside of V8's heap, for the garbage collector. */
+/**
+ * Most octets of a value that a loop reads. A Buffer of it would take memory outside of V8's heap, for the garbage
+ * collector.
+ */
 const shortValue = 64;
 
 /** Returns octets in the form of Node's http: one character each. */

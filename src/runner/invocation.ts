@@ -8,8 +8,9 @@
  * receiving: a body of unknown length is collected (others skip it). running: the guest has the slot. closing: what
  * the guest left open closes, at most closeMs. answered: the slot is free, the answer has been handed to the socket.
  *
- * What others see of it: the guest's kernel its CallOptions (function-call.ts), its gas GasSlices, its log InvocationLog;
- * InFlight `abort`, `evict`, `tick` and `account`; its output CgiOutputHost; the reporter EndedInvocation.
+ * What others see of it: the guest's kernel its CallOptions (function-call.ts), its gas GasSlices, its log
+ * InvocationLog; InFlight `abort`, `evict`, `tick` and `account`; its output CgiOutputHost; the reporter
+ * EndedInvocation.
  */
 import type { ServerResponse } from 'node:http';
 import { layOutDescriptors } from '../guest/kernel/abi/layout.ts';

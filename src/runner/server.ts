@@ -32,7 +32,8 @@ export class RunnerServer {
     app.use((ctx) => {
       // The Invocation streams the answer itself, without Koa.
       ctx.respond = false;
-      // Node drops what stands behind a request that offers another protocol: a client that is told to close sends it again.
+      // Node drops what stands behind a request that offers another protocol: a client that is told to close sends it
+      // again.
       if (this.#isDraining || ctx.req.headers.upgrade !== undefined) ctx.res.shouldKeepAlive = false;
       if (this.isStale) ctx.res.setHeader('trisiel-stale', '1');
       if (hasBody(ctx.req)) lingerAfterAnswer(ctx.req, ctx.res);

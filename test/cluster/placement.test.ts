@@ -101,8 +101,8 @@ onCluster('a cluster in zones', () => {
   const clients = 4;
 
   /**
-   * Calls `handler` without a pause as a proxy does: on the nodes in turn, and where one names another node, there. A call
-   * that no node has begun is made again: no connection could be made, or both nodes have named another one.
+   * Calls `handler` without a pause as a proxy does: on the nodes in turn, and where one names another node, there. A
+   * call that no node has begun is made again: no connection could be made, or both nodes have named another one.
    */
   function followed(handler: string) {
     let answered = 0;

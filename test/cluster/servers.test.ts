@@ -1,4 +1,6 @@
-/** A cluster whose NATS or PostgreSQL is away: what is promised of calls, pushes, logs, kv and tails (docs/cluster.md). */
+/**
+ * A cluster whose NATS or PostgreSQL is away: what is promised of calls, pushes, logs, kv and tails (docs/cluster.md).
+ */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { NatsServer } from '../../src/bin/nats-server.ts';
 import { openDatabase } from '../../src/control/db/database.ts';
@@ -93,7 +95,8 @@ onCluster('a cluster whose servers are away', () => {
     for (const control of [0, 1])
       await expect.poll(async () => (await fetch(`${cluster.control(control).controlUrl}/readyz`)).status).toBe(200);
     const node = cluster.nodes[0]!;
-    // Either control may have stored a line, so one round would show only every second time what a cursor of the other is.
+    // Either control may have stored a line, so one round would show only every second time what a cursor of the other
+    // is.
     for (let round = 0; round < 8; round += 1) {
       rounds += 1;
       const text = (n: number): string => `tail-${rounds}-${n}`;

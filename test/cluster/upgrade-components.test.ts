@@ -1,6 +1,6 @@
 /**
- * Components during a rolling upgrade to a version with a later linker, whose code calls a function of the platform under
- * another name: which node serves which Artifact, and that each says why where it cannot.
+ * Components during a rolling upgrade to a version with a later linker, whose code calls a function of the platform
+ * under another name: which node serves which Artifact, and that each says why where it cannot.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openAsItIs } from '../../src/control/db/database.ts';

@@ -1,6 +1,6 @@
 /**
- * The commands of docs/cluster.md that make a cluster of services, typed under systemd: one machine stands for all that the page
- * names. PostgreSQL, nats-server, a control and a node are real.
+ * The commands of docs/cluster.md that make a cluster of services, typed under systemd: one machine stands for all that
+ * the page names. PostgreSQL, nats-server, a control and a node are real.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { cp, mkdir, rm, writeFile } from 'node:fs/promises';

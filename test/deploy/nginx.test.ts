@@ -1,6 +1,6 @@
 /**
- * The platform behind real nginx with deploy/nginx/trisiel.conf, of which only addresses and files of certificates are changed:
- * a push, calls over HTTP/1.1 and HTTP/2, a log tail, addresses of clients.
+ * The platform behind real nginx with deploy/nginx/trisiel.conf, of which only addresses and files of certificates are
+ * changed: a push, calls over HTTP/1.1 and HTTP/2, a log tail, addresses of clients.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';

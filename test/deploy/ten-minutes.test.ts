@@ -1,6 +1,7 @@
 /**
- * The ten minutes from a bare machine and a domain to a function that answers over HTTPS: the commands of docs/install.md,
- * typed one after the other in a clean folder (test/support/machine.ts has what stands in for the machine).
+ * The ten minutes from a bare machine and a domain to a function that answers over HTTPS: the commands of
+ * docs/install.md, typed one after the other in a clean folder (test/support/machine.ts has what stands in for the
+ * machine).
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { once } from 'node:events';

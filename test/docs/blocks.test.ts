@@ -1,4 +1,7 @@
-/** Every block of code in README.md, the book and the pages for contributors is executed or compared by a test; blocks in a form that no test sees are refused. */
+/**
+ * Every block of code in README.md, the book and the pages for contributors is executed or compared by a test; blocks
+ * in a form that no test sees are refused.
+ */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Marked } from 'marked';

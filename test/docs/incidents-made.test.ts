@@ -1,6 +1,6 @@
 /**
- * Incidents of docs/incidents.md are made on a real platform: what the page says that one sees is seen, and its commands, typed
- * in its order, end the incident.
+ * Incidents of docs/incidents.md are made on a real platform: what the page says that one sees is seen, and its
+ * commands, typed in its order, end the incident.
  */
 import { rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';

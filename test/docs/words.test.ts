@@ -1,4 +1,7 @@
-/** Words in backticks that look like names of something (variables, keys, codes, options) are names of something in the code. */
+/**
+ * Words in backticks that look like names of something (variables, keys, codes, options) are names of something in the
+ * code.
+ */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -38,7 +41,10 @@ const ofOthers: Readonly<Record<string, readonly string[]>> = {
   'docs/tracing.md': ['OTEL_EXPORTER_OTLP_HEADERS'],
 };
 
-/** Returns the words of a page in backticks that look like a name, options of a command with their command's other words. */
+/**
+ * Returns the words of a page in backticks that look like a name, options of a command with their command's other
+ * words.
+ */
 function namesIn(page: string): readonly string[] {
   const prose = textOf(page).replace(/^ *```[\s\S]*?^ *```$/gm, '');
   return [...prose.matchAll(/`([^`\n]+)`/g)]

@@ -1,6 +1,6 @@
 /**
- * The platform behind real Caddy with deploy/caddy/Caddyfile: a push, calls over HTTP/1.1 and HTTP/2, a log tail, a domain
- * of a user; certificates only for what is served. Caddy's own authority signs, so no other machine is asked.
+ * The platform behind real Caddy with deploy/caddy/Caddyfile: a push, calls over HTTP/1.1 and HTTP/2, a log tail, a
+ * domain of a user; certificates only for what is served. Caddy's own authority signs, so no other machine is asked.
  */
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';

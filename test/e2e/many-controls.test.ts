@@ -1,4 +1,6 @@
-/** Two or more controls with runners on one PostgreSQL database: pushes through all of them, one killed with its disk. */
+/**
+ * Two or more controls with runners on one PostgreSQL database: pushes through all of them, one killed with its disk.
+ */
 
 import { once } from 'node:events';
 import { rm } from 'node:fs/promises';

@@ -1,6 +1,6 @@
 /**
- * A platform that people use, with teams, queues, drains, domains, previews and logs, moves from one machine to PostgreSQL
- * and back (`trisiel migrate`): after each step it is the same, and goes on.
+ * A platform that people use, with teams, queues, drains, domains, previews and logs, moves from one machine to
+ * PostgreSQL and back (`trisiel migrate`): after each step it is the same, and goes on.
  */
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';

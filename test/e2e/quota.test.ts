@@ -19,7 +19,10 @@ import { cwaGuest } from '../support/wat.ts';
 
 const valueBytes = 64 * KIB;
 
-/** Stores 64 KiB of kv under the name that the query gives. Answers `kept`, or `no` and the error number (denied: 3) as a digit. */
+/**
+ * Stores 64 KiB of kv under the name that the query gives. Answers `kept`, or `no` and the error number (denied: 3) as
+ * a digit.
+ */
 const keeper = assemble(
   cwaGuest({
     data: [

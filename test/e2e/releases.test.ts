@@ -1,4 +1,6 @@
-/** Gradual releases as callers meet them: shares, stickiness, changes under load, and the end of a version that fails. */
+/**
+ * Gradual releases as callers meet them: shares, stickiness, changes under load, and the end of a version that fails.
+ */
 import { readFile } from 'node:fs/promises';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { LogLine } from '../../src/protocol/nouns.ts';

@@ -1,4 +1,6 @@
-/** A handler gets another name while it is called: real runners, callers that follow redirects, queues and stored calls. */
+/**
+ * A handler gets another name while it is called: real runners, callers that follow redirects, queues and stored calls.
+ */
 import { readFile } from 'node:fs/promises';
 import { afterAll, expect, it } from 'vitest';
 import { beforeAttempts } from '../support/attempts.ts';

@@ -84,7 +84,10 @@ function hasGo(): boolean {
   return /go1\.(?:2[1-9]|[3-9]\d)/.test(String(spawnSync('go', ['version']).stdout));
 }
 
-/** Returns a PATH with a Rust that has the target: the usual one, or that of the distribution first. Null: there is none. */
+/**
+ * Returns a PATH with a Rust that has the target: the usual one, or that of the distribution first. Null: there is
+ * none.
+ */
 function pathWithRust(): string | null {
   const paths = [process.env.PATH ?? '', `/usr/bin:${process.env.PATH}`];
   const has = (PATH: string, target: string) => {
@@ -121,7 +124,9 @@ const worker = `export default {
 };
 `;
 
-/** Returns the blocks with commands in the page of a language: those that make a folder, and those that build and push. */
+/**
+ * Returns the blocks with commands in the page of a language: those that make a folder, and those that build and push.
+ */
 function commandBlocks(language: ScaffoldName): readonly PageBlock[] {
   return blocksOf('scaffolds').filter(
     ({ page, text }) => page === `docs/languages/${language}.md` && /^(?:wasmcloud new|\.\/build\.sh$)/m.test(text),

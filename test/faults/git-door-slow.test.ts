@@ -28,7 +28,9 @@ async function head(repo: string): Promise<string> {
   return (await git(repo, 'rev-parse', 'HEAD')).stdout.trim();
 }
 
-/** Pushes until it goes through: limits that a test makes short are too short for git now and then on a busy machine. */
+/**
+ * Pushes until it goes through: limits that a test makes short are too short for git now and then on a busy machine.
+ */
 async function pushAtLast(user: DoorUser, repo: string, handler: string): Promise<void> {
   while ((await platform.push(user, repo, handler)).status !== 0);
 }

@@ -117,7 +117,9 @@ function gitChildren(): readonly string[] {
   });
 }
 
-/** Pushes until it goes through: limits that a test makes short are too short for git now and then on a busy machine. */
+/**
+ * Pushes until it goes through: limits that a test makes short are too short for git now and then on a busy machine.
+ */
 async function pushAtLast(door: DoorPlatform, owner: DoorUser, repo: string, handler: string): Promise<void> {
   while ((await door.push(owner, repo, handler)).status !== 0);
 }
@@ -127,7 +129,9 @@ async function until(done: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await done())) await tick();
 }
 
-/** Returns a function that runs git in `repo` with `input` and returns what it prints: the id of what it has written. */
+/**
+ * Returns a function that runs git in `repo` with `input` and returns what it prints: the id of what it has written.
+ */
 function writerOf(repo: string): (args: readonly string[], input?: string) => string {
   return (args, input = '') =>
     execFileSync('git', ['-c', 'user.name=T', '-c', 'user.email=t@example.com', ...args], {

@@ -1,4 +1,7 @@
-/** A copy of the checkout whose sources can be changed, in a temporary folder: an interrupted run leaves nothing behind here. */
+/**
+ * A copy of the checkout whose sources can be changed, in a temporary folder: an interrupted run leaves nothing behind
+ * here.
+ */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -15,7 +18,9 @@ export class Checkout {
   /** Results of runs without any change, by the files of the run. */
   readonly #unchanged = new Map<string, Promise<boolean>>();
 
-  /** Copies the files that git knows or would add, and node_modules as a tree of hard links where the disk allows it. */
+  /**
+   * Copies the files that git knows or would add, and node_modules as a tree of hard links where the disk allows it.
+   */
   constructor() {
     const files = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: root })
       .toString()

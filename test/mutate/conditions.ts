@@ -1,7 +1,7 @@
 /**
- * Protective conditions as the source has them, found by their form: what `npm run mutate -- --sample` takes out. A list
- * by form has conditions whose loss nobody can see (a second wall, a short cut); a person sets those aside. `unref` is
- * left out: what it changes is seen when a process ends, and those of the platform end themselves.
+ * Protective conditions as the source has them, found by their form: what `npm run mutate -- --sample` takes out. A
+ * list by form has conditions whose loss nobody can see (a second wall, a short cut); a person sets those aside.
+ * `unref` is left out: what it changes is seen when a process ends, and those of the platform end themselves.
  */
 import {
   type CallExpression,

@@ -1,7 +1,8 @@
 /**
- * `npm run mutate [NAME…]`: takes out one protection at a time and runs the tests that should notice. Prints a line
- * for each and exits 1 if one stayed unnoticed, or if its tests fail without any change. Not part of CI: it takes minutes.
- * `npm run mutate -- --sample N [--seed S]`: the same with N conditions of the source that no protection names (sample.ts).
+ * `npm run mutate [NAME…]`: takes out one protection at a time and runs the tests that should notice. Prints a line for
+ * each and exits 1 if one stayed unnoticed, or if its tests fail without any change. Not part of CI: it takes minutes.
+ * `npm run mutate -- --sample N [--seed S]`: the same with N conditions of the source that no protection names
+ * (sample.ts).
  */
 import { parseArgs } from 'node:util';
 import { Checkout } from './checkout.ts';

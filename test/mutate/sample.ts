@@ -9,12 +9,18 @@ import { protections } from './protections.ts';
 
 /** Test files tried for one condition, the nearest ones first in a run of their own. */
 const testsMax = { near: 3, all: 9 } as const;
-/** Tests that start whole platforms are for a person to run: minutes each. Those of the list of protections read every file. */
+/**
+ * Tests that start whole platforms are for a person to run: minutes each. Those of the list of protections read every
+ * file.
+ */
 const untried = /^test\/(?:cluster|faults|deploy|e2e|fuzz|mutate)\//;
 /** What only draws. */
 const leftOut = /^ui-cli\/(?:screens|frame)\//;
 
-/** Takes out `count` conditions, one at a time, and prints for each whether a test noticed. The same seed takes the same. */
+/**
+ * Takes out `count` conditions, one at a time, and prints for each whether a test noticed. The same seed takes the
+ * same.
+ */
 export async function runSample(count: number, seed: number): Promise<void> {
   const code = readOwnCode(root, ['src', 'hooks', 'ui-cli']);
   const texts = new Map(code.files.map(({ path, text }) => [path, text]));

@@ -24,7 +24,9 @@ interface Input {
   readonly stdin: string;
   /** Absent: more than enough. */
   readonly gas?: number;
-  /** Whether it waits for two times one after the other: what it finds after that depends on how busy the machine is. */
+  /**
+   * Whether it waits for two times one after the other: what it finds after that depends on how busy the machine is.
+   */
   readonly isTimed?: boolean;
 }
 

@@ -134,7 +134,8 @@ describe('the head of a request', () => {
     expect(await variable('HTTP_X_OCTETS', get(`X-Octets: a${all}b`))).toBe(`a${all}b`);
     const utf8 = Buffer.from('grüße').toString('latin1');
     expect(await variable('HTTP_X_OCTETS', get(`X-Octets: ${utf8}`))).toBe(utf8);
-    // Everything that RFC 9110 section 5.6.2 allows in a name, but for the underscore (and #, which a query cannot hold).
+    // Everything that RFC 9110 section 5.6.2 allows in a name, but for the underscore (and #, which a query cannot
+    // hold).
     expect(await variable("HTTP_X!$%&'*+.^`|~0", get("X!$%&'*+.^`|~0: y"))).toBe('y');
     expect(
       await variable('CONTENT_TYPE', [

@@ -2,9 +2,9 @@
 import { beforeAll, beforeEach, test } from 'vitest';
 
 /**
- * Runs `prepare` as beforeAll does, and before each further attempt of a test, after `end`: what the attempt before has left
- * (names that are taken, versions, files) does not make this one fail. `prepare` makes everything of its own and replaces
- * what it has made before; that of outer suites runs first.
+ * Runs `prepare` as beforeAll does, and before each further attempt of a test, after `end`: what the attempt before has
+ * left (names that are taken, versions, files) does not make this one fail. `prepare` makes everything of its own and
+ * replaces what it has made before; that of outer suites runs first.
  */
 export function beforeAttempts(prepare: () => Promise<unknown>, end?: () => Promise<unknown>): void {
   beforeAll(async () => void (await prepare()));

@@ -42,7 +42,10 @@ export class ApiDocument {
     this.#schemas = document.components.schemas;
   }
 
-  /** Returns what the document does not say of an answer; none: it fits. A path or method without an operation always fits. */
+  /**
+   * Returns what the document does not say of an answer; none: it fits. A path or method without an operation always
+   * fits.
+   */
   faultsOf({ method, path, status, type, body }: DocumentedAnswer): readonly string[] {
     const [plain = ''] = path.split('?');
     const operation = this.#operations.find((one) => one.method === method && one.pattern.test(plain));

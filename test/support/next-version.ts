@@ -1,7 +1,8 @@
 /**
- * The next version of the platform, for tests of upgrades: a copy of this one that has what a next version may have. Its
- * messages have further properties, its controls and nodes send kinds and commands that this version does not know, its
- * database has one more migration, with a column that this version does not write, and what it releases has further kinds.
+ * The next version of the platform, for tests of upgrades: a copy of this one that has what a next version may have.
+ * Its messages have further properties, its controls and nodes send kinds and commands that this version does not know,
+ * its database has one more migration, with a column that this version does not write, and what it releases has further
+ * kinds.
  */
 import { type Change, copyPrograms, type ProgramCopy } from './program-copy.ts';
 

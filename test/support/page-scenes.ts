@@ -1,4 +1,6 @@
-/** What is there before the commands of a page are typed: repositories, functions, other people. Pages do not show it. */
+/**
+ * What is there before the commands of a page are typed: repositories, functions, other people. Pages do not show it.
+ */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PageShell, PageWord } from './console.ts';
@@ -72,8 +74,8 @@ async function invited({ shell, code }: Stage, name = 'ada'): Promise<void> {
 }
 
 /**
- * The start of the platform is what the test has done, by the same script; `npm link` puts its links into the reader's home,
- * and leaves the checkout as it is; a question for a password is answered.
+ * The start of the platform is what the test has done, by the same script; `npm link` puts its links into the reader's
+ * home, and leaves the checkout as it is; a question for a password is answered.
  */
 function atStart(command: string): string {
   if (command === 'npm start') return `grep --quiet '"start": "node src/bin/serve.ts"' ${join(root, 'package.json')}`;

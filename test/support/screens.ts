@@ -14,8 +14,8 @@ export interface TestScreens {
 }
 
 /**
- * Starts control once for the file, and anew for a test that is tried once more. `alpha` has v1 and v2 retired, v3 failed, v4 live, four log lines and two
- * invocations; `beta` and `gamma` are empty.
+ * Starts control once for the file, and anew for a test that is tried once more. `alpha` has v1 and v2 retired, v3
+ * failed, v4 live, four log lines and two invocations; `beta` and `gamma` are empty.
  */
 export function testScreens(): TestScreens {
   let control: Control | undefined;

@@ -20,8 +20,8 @@ export const withoutSystemd: string | null = (() => {
 const root = join(import.meta.dirname, '../..');
 
 /**
- * Makes such a machine in the new folder `top` with the package installed at /opt/trisiel: `program` is its folder. `name`
- * begins the folder's name.
+ * Makes such a machine in the new folder `top` with the package installed at /opt/trisiel: `program` is its folder.
+ * `name` begins the folder's name.
  */
 export async function installedMachine(name: string): Promise<{ readonly top: string; readonly program: string }> {
   // On the same disk as the dependencies, which are linked.

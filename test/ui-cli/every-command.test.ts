@@ -1,4 +1,7 @@
-/** What holds for every command: what it prints of a server's answers, where it sends names, what it asks without a Token. */
+/**
+ * What holds for every command: what it prints of a server's answers, where it sends names, what it asks without a
+ * Token.
+ */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

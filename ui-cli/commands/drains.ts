@@ -1,4 +1,7 @@
-/** Command drains: where log lines are handed on to, and how that fares (docs/drains.md). Settings hold secrets: they are never in argv. */
+/**
+ * Command drains: where log lines are handed on to, and how that fares (docs/drains.md). Settings hold secrets: they
+ * are never in argv.
+ */
 import { type Command, Option } from 'commander';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import type { Context } from '../context.ts';

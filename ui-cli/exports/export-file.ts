@@ -1,6 +1,6 @@
 /**
- * Writes an export to a file, whole or not at all: lines go to FILE.part, which becomes FILE at the end, compressed where
- * its name ends in .gz or .zst. An export that was interrupted goes on behind the last whole record of FILE.part.
+ * Writes an export to a file, whole or not at all: lines go to FILE.part, which becomes FILE at the end, compressed
+ * where its name ends in .gz or .zst. An export that was interrupted goes on behind the last whole record of FILE.part.
  */
 import { createReadStream, createWriteStream } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
@@ -15,9 +15,9 @@ import { csvFields, RecordScanner } from '../text/records.ts';
 export type LineFormat = 'ndjson' | 'csv';
 
 /**
- * Returns how the lines of an export to the file `out` are written: as `asked`, else as the end of the name says (.csv, also
- * with .gz or .zst after it), else NDJSON. `out` null: not to a file. Throws `bad_request` when the name says something
- * else than what was asked.
+ * Returns how the lines of an export to the file `out` are written: as `asked`, else as the end of the name says (.csv,
+ * also with .gz or .zst after it), else NDJSON. `out` null: not to a file. Throws `bad_request` when the name says
+ * something else than what was asked.
  */
 export function lineFormatOf(out: string | null, asked?: LineFormat): LineFormat {
   const ending = /\.(csv|ndjson|jsonl)(\.gz|\.zst)?$/i.exec(out ?? '')?.[1]?.toLowerCase();

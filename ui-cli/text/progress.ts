@@ -4,8 +4,8 @@ import { formatBytes } from './format.ts';
 const barCells = 24;
 
 /**
- * Returns `[======>     ]  25 %  12,000 of 48,000 messages, 3.1 MiB, 9,000/s`; without a total no bar and no percentage.
- * `total` null: nobody knows it. It may have grown or shrunk since it was asked for.
+ * Returns `[======>     ]  25 %  12,000 of 48,000 messages, 3.1 MiB, 9,000/s`; without a total no bar and no
+ * percentage. `total` null: nobody knows it. It may have grown or shrunk since it was asked for.
  */
 export function progressLine(
   noun: string,

@@ -97,7 +97,8 @@ export function withValidHeads(listener: RequestListener): RequestListener {
     } catch (error) {
       return refuse(response, error);
     }
-    if (request.headers.upgrade !== undefined) response.shouldKeepAlive = false; // Node drops the bytes that follow such a request
+    // Node drops the bytes that follow such a request.
+    if (request.headers.upgrade !== undefined) response.shouldKeepAlive = false;
     listener(request, response);
   };
 }

@@ -148,7 +148,8 @@ function queryParameters(
 }
 
 function loosen(schema: z.core.JSONSchema.BaseSchema, io: 'input' | 'output'): void {
-  // Answers stay open, since a newer server may send more fields; only requests are closed. Values of a map keep their schema.
+  // Answers stay open, since a newer server may send more fields; only requests are closed. Values of a map keep their
+  // schema.
   if (io === 'output' && schema.additionalProperties === false) delete schema.additionalProperties;
   // A number in a query is checked as text first; the document describes the number.
   if (schema.type === 'integer') delete schema.pattern;

@@ -28,8 +28,9 @@ interface CheckedHandler {
 }
 
 /**
- * Checks the repositories of all handlers that this data folder keeps. Tells `options.found` of each fault: a repository
- * that is missing, damaged or of no handler, live commits that are not pinned, branches at commits never deployed.
+ * Checks the repositories of all handlers that this data folder keeps. Tells `options.found` of each fault: a
+ * repository that is missing, damaged or of no handler, live commits that are not pinned, branches at commits never
+ * deployed.
  */
 export async function checkRepositories(db: Kysely<Schema>, options: RepositoryChecks): Promise<void> {
   const { dataFolder, controlId } = options;

@@ -1,4 +1,6 @@
-/** Reads every value that only the key of the data folder opens, so that a check shows whether the key is the right one. */
+/**
+ * Reads every value that only the key of the data folder opens, so that a check shows whether the key is the right one.
+ */
 import type { Kysely } from 'kysely';
 import { type SealedTable, type Sealer, variableContext } from '../accounts/sealer.ts';
 import { factorPlace } from '../accounts/second-factor.ts';

@@ -116,8 +116,9 @@ interface Chapter {
 }
 
 /**
- * Returns the parts of the index: each heading with the pages that its lines link to, a page in the first part that names
- * it. Pages that the index does not name make a last part, so that a new page is found before somebody has placed it.
+ * Returns the parts of the index: each heading with the pages that its lines link to, a page in the first part that
+ * names it. Pages that the index does not name make a last part, so that a new page is found before somebody has placed
+ * it.
  */
 function partsOf(texts: ReadonlyMap<string, Source>): readonly BookPart[] {
   const named = new Set(['']);

@@ -24,8 +24,8 @@ export const serverUrls: BookUrls = {
 export const notFoundPath = '404';
 
 /**
- * Returns the URLs of files in folders, which also work without any server: ../push.html. Those of the page that stands for
- * missing ones, which a server sends at any path, are absolute: `base`, with a slash at its end, and the file.
+ * Returns the URLs of files in folders, which also work without any server: ../push.html. Those of the page that stands
+ * for missing ones, which a server sends at any path, are absolute: `base`, with a slash at its end, and the file.
  */
 export function siteUrls(base = '/'): BookUrls {
   const url = (name: string, from: string): string =>

@@ -55,8 +55,8 @@ export class PushRoom {
   }
 
   /**
-   * Throws `limit_exceeded` when the pack and `bytes` more do not fit. Returns a warning when they nearly fill the quota,
-   * else null.
+   * Throws `limit_exceeded` when the pack and `bytes` more do not fit. Returns a warning when they nearly fill the
+   * quota, else null.
    */
   async admit(bytes: number): Promise<string | null> {
     const { quota } = this.#parts;

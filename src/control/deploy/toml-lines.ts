@@ -6,8 +6,8 @@
 const keyPart = /^(?:[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*')/;
 
 /**
- * Parts that a key or the name of a table may have, of which the manifest uses three. Each part costs a path that is kept: keys
- * as long as a manifest may be would take gigabytes, and minutes of control's only thread.
+ * Parts that a key or the name of a table may have, of which the manifest uses three. Each part costs a path that is
+ * kept: keys as long as a manifest may be would take gigabytes, and minutes of control's only thread.
  */
 const partsMax = 8;
 
@@ -69,7 +69,10 @@ export class TomlLines {
   }
 }
 
-/** Parses a key such as `a.b."c d"` up to what `end` matches; null if the text is no key, or has more than partsMax parts. */
+/**
+ * Parses a key such as `a.b."c d"` up to what `end` matches; null if the text is no key, or has more than partsMax
+ * parts.
+ */
 function readKey(text: string, end: RegExp): readonly string[] | null {
   const path: string[] = [];
   for (;;) {

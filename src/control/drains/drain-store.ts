@@ -170,7 +170,8 @@ export class DrainStore {
       .executeTakeFirst();
     if (row === undefined) return null;
     try {
-      const settings = JSON.parse(this.#sealer.unseal(drainPlace(id), row.sealed).toString()) as DrainSettings; // `put` wrote it.
+      // `put` wrote it.
+      const settings = JSON.parse(this.#sealer.unseal(drainPlace(id), row.sealed).toString()) as DrainSettings;
       return { id, handlerId: row.handler_id, settings, failures: Number(row.failures) };
     } catch {
       await this.failed(id, { error: 'its settings cannot be opened with the key of this server', afterMs: 60_000 });

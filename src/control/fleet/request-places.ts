@@ -1,6 +1,6 @@
 /**
- * Bounds what one runner asks of control at the same time. A runner of ours stays far below; one that a guest has taken over
- * could otherwise fill control's memory with answers that it never reads.
+ * Bounds what one runner asks of control at the same time. A runner of ours stays far below; one that a guest has taken
+ * over could otherwise fill control's memory with answers that it never reads.
  */
 import type { RunnerRequest } from '../../protocol/messages.ts';
 import { Semaphore } from '../../waiting/semaphore.ts';
@@ -22,8 +22,8 @@ export class RequestPlaces {
   #open = 0;
 
   /**
-   * Runs `answer`, which resolves when the answer has been written to the runner's channel; what reads bytes waits for a place.
-   * Throws Error at once when the runner has more than fleetLimits.requests open. Rejects as `answer` does.
+   * Runs `answer`, which resolves when the answer has been written to the runner's channel; what reads bytes waits for
+   * a place. Throws Error at once when the runner has more than fleetLimits.requests open. Rejects as `answer` does.
    */
   run(op: RunnerRequest['op'], answer: () => Promise<void>): Promise<void> {
     if (this.#open >= fleetLimits.requests) throw new Error(`more than ${fleetLimits.requests} requests at once`);

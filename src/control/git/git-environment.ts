@@ -6,8 +6,8 @@ import { dirname, join } from 'node:path';
 import { MIB, pushLimits } from '../../protocol/limits.ts';
 
 /**
- * Bytes that git may allocate at a time: the largest module that is taken, as a delta against an earlier one, and some more.
- * Larger files are taken too where they come whole: git streams those above `core.bigFileThreshold`.
+ * Bytes that git may allocate at a time: the largest module that is taken, as a delta against an earlier one, and some
+ * more. Larger files are taken too where they come whole: git streams those above `core.bigFileThreshold`.
  */
 export const objectMemoryBytes = pushLimits.moduleBytes + 32 * MIB;
 

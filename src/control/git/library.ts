@@ -83,7 +83,8 @@ export function advertise(options: {
   let child: ChildProcess | undefined;
   git.on('info', (info: InfoData) => {
     info.on('error', ignore);
-    response.removeHeader('connection'); // The library sets it to close, but git sends the next request on the same connection.
+    // The library sets it to close, but git sends the next request on the same connection.
+    response.removeHeader('connection');
     release();
     const forget = setProtocol(version);
     child = spawned(() => info.accept());

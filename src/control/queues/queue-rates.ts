@@ -58,7 +58,9 @@ export class QueueRates {
     this.#timer = setInterval(() => void this.flush(), queueRateLimits.flushMs);
   }
 
-  /** Stores what has been counted; resolves when it is stored, or lost because the database failed, which is reported. */
+  /**
+   * Stores what has been counted; resolves when it is stored, or lost because the database failed, which is reported.
+   */
   flush(): Promise<void> {
     this.#flushing = this.#flushing
       .then(() => this.#write())
@@ -98,7 +100,9 @@ export class QueueRates {
   }
 }
 
-/** Returns the counts of queues in the last queueRateLimits.windowMs, by the minute; queues without any are left out. */
+/**
+ * Returns the counts of queues in the last queueRateLimits.windowMs, by the minute; queues without any are left out.
+ */
 export async function recentCounts(
   db: Database,
   queueIds: readonly string[],

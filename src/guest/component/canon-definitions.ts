@@ -1,6 +1,6 @@
 /**
- * Evaluates canonical definitions: functions that are lifted and lowered, and the functions that the canonical ABI defines.
- * Errors: `module_invalid`, `module_too_large`.
+ * Evaluates canonical definitions: functions that are lifted and lowered, and the functions that the canonical ABI
+ * defines. Errors: `module_invalid`, `module_too_large`.
  *
  * Spec: component-model, Explainer.md "Canonical Definitions".
  */

@@ -1,8 +1,9 @@
 /**
- * Checks what `canon lift` and `canon lower` say against the type of their function: that the options which the type needs
- * are there.
+ * Checks what `canon lift` and `canon lower` say against the type of their function: that the options which the type
+ * needs are there.
  *
- * Spec: component-model, "Component Model Binary Format Explainer", Canonical Definitions, CanonicalABI.md "canonopt Validation".
+ * Spec: component-model, "Component Model Binary Format Explainer", Canonical Definitions, CanonicalABI.md "canonopt
+ * Validation".
  */
 import { componentCaps } from './caps.ts';
 import { flatAsyncParamsMax, flatParamsMax, flatResultsMax, flattenAll, hasLists, partsOf } from './flatten.ts';
@@ -51,7 +52,9 @@ function layoutOf({ params, result }: FunctionType): { readonly params: Layout; 
   return { params: of(params.map(({ type }) => type)), result: of(result === null ? [] : [result]) };
 }
 
-/** Returns whether a call of a function of `type`, lifted and lowered without `async`, uses memory of caller and callee. */
+/**
+ * Returns whether a call of a function of `type`, lifted and lowered without `async`, uses memory of caller and callee.
+ */
 export function usesMemory(type: FunctionType): boolean {
   const { params, result } = layoutOf(type);
   return params.hasLists || params.flat > flatParamsMax || result.hasLists || result.flat > flatResultsMax;
@@ -89,7 +92,10 @@ export function liftProblem(type: FunctionType, options: Options): string | null
   return options.async && !type.async ? notAsync(type, 'lifted') : null;
 }
 
-/** Returns what is wrong with the options of `task.return`, which reads the result from memory and writes none; null: nothing. */
+/**
+ * Returns what is wrong with the options of `task.return`, which reads the result from memory and writes none; null:
+ * nothing.
+ */
 export function taskReturnProblem(result: WitType | null, options: Options): string | null {
   if (options.realloc !== null || options.async)
     return `task.return with the option ${options.async ? 'async' : 'realloc'}`;
@@ -97,14 +103,18 @@ export function taskReturnProblem(result: WitType | null, options: Options): str
   return (hasLists || flat > flatParamsMax) && options.memory === null ? 'task.return without a memory' : null;
 }
 
-/** Returns what is wrong with the options of a read or write of a stream or future with values of `of`; null: nothing. */
+/**
+ * Returns what is wrong with the options of a read or write of a stream or future with values of `of`; null: nothing.
+ */
 export function copyProblem(op: string, of: WitType | null, options: Options): string | null {
   if (of === null) return null;
   if (options.memory === null) return `${op} without a memory`;
   return op.endsWith('read') && hasLists(of) && options.realloc === null ? `${op} without realloc` : null;
 }
 
-/** Returns what is wrong with the options of a function of error contexts, whose messages lie in memory; null: nothing. */
+/**
+ * Returns what is wrong with the options of a function of error contexts, whose messages lie in memory; null: nothing.
+ */
 export function errorContextProblem(op: string, options: Options): string | null {
   if (options.async) return `${op} with the option async`;
   if (options.memory === null) return `${op} without a memory`;

@@ -13,8 +13,8 @@ export const componentCaps = {
    */
   coreInstances: 256,
   /**
-   * Imports of all core instances together, those of nested components that nothing instantiates included: each is compared with
-   * what it gets. Real components have up to 2,000.
+   * Imports of all core instances together, those of nested components that nothing instantiates included: each is
+   * compared with what it gets. Real components have up to 2,000.
    */
   coreImports: 1_000_000,
   /** Instances of nested components; real ones have up to 20. */

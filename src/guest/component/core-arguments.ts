@@ -1,4 +1,7 @@
-/** Checks what core modules are instantiated with against what they import, also where no component instance will be made. */
+/**
+ * Checks what core modules are instantiated with against what they import, also where no component instance will be
+ * made.
+ */
 import type { FuncType } from '../../protocol/module.ts';
 import type { Module } from '../wasm/format/model.ts';
 import { printable } from '../wasm/inspect/findings.ts';

@@ -1,6 +1,6 @@
 /**
- * Evaluates types and what is declared with one: imports, exports, the arguments of instances. Checks what is given against
- * what is declared. Errors: `module_invalid`, `module_unsupported`, `module_too_large`.
+ * Evaluates types and what is declared with one: imports, exports, the arguments of instances. Checks what is given
+ * against what is declared. Errors: `module_invalid`, `module_unsupported`, `module_too_large`.
  *
  * Spec: component-model, Explainer.md "Type Definitions", "Import and Export Definitions", "Alias Definitions".
  *
@@ -52,7 +52,10 @@ interface Declaring {
 interface Given {
   readonly instance?: InstanceItem | null;
   readonly args?: ReadonlyMap<string, Entry> | null;
-  /** Whether what is given is shown with the types that are declared, as an export is; else with its own, as an argument is. */
+  /**
+   * Whether what is given is shown with the types that are declared, as an export is; else with its own, as an argument
+   * is.
+   */
   readonly isShown?: boolean;
   /** Takes the imports that the type declares. */
   readonly imports?: Map<string, Entry>;
@@ -200,8 +203,9 @@ export class DeclaredTypes {
   }
 
   /**
-   * Returns the entry for an import declared as `of`: `given` after a check against the declaration, with the declared type if it
-   * `isShown`; the host's entry if `given` is null. `interfaceName` is the interface that contains the declaration.
+   * Returns the entry for an import declared as `of`: `given` after a check against the declaration, with the declared
+   * type if it `isShown`; the host's entry if `given` is null. `interfaceName` is the interface that contains the
+   * declaration.
    */
   #imported(
     scope: Scope,
@@ -267,8 +271,8 @@ export class DeclaredTypes {
   }
 
   /**
-   * Throws `module_invalid` unless the component `given` may stand where one of the type `declared` is wanted: given the imports
-   * that the type has, it exports what the type exports.
+   * Throws `module_invalid` unless the component `given` may stand where one of the type `declared` is wanted: given
+   * the imports that the type has, it exports what the type exports.
    */
   #checkComponent(name: string, given: ComponentItem, declared: Declarations): void {
     const imports = new Map<string, Entry>();
@@ -300,7 +304,10 @@ export class DeclaredTypes {
     if (!isEqual) this.#evaluation.fail(`the type ${name.slice(0, 60)} is not the one that is declared`);
   }
 
-  /** Returns whether two types with declarations are of one kind. Throws `module_invalid` if `given` lacks what `equal` declares. */
+  /**
+   * Returns whether two types with declarations are of one kind. Throws `module_invalid` if `given` lacks what `equal`
+   * declares.
+   */
   #isWithin(name: string, given: TypeItem, equal: TypeItem): boolean {
     if (given.kind === 'instance type' && equal.kind === 'instance type') {
       this.declared(equal, name, { instance: { exports: this.declared(given, name, { args: null }) } });
@@ -317,8 +324,8 @@ export class DeclaredTypes {
   }
 
   /**
-   * Evaluates the type of an instance or a component and returns the exports that it declares. Checks the instance that is
-   * given against the type; null: the host provides it.
+   * Evaluates the type of an instance or a component and returns the exports that it declares. Checks the instance that
+   * is given against the type; null: the host provides it.
    */
   declared(type: Declarations, interfaceName: string, given: Given): ReadonlyMap<string, Entry> {
     return this.#declareAll(newScope(type.scope, type.scope.component, false), type.declarations, interfaceName, given);

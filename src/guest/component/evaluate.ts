@@ -85,8 +85,8 @@ class Evaluator {
   }
 
   /**
-   * Evaluates one component, which was defined in scope `outer`, and returns its exports. `args` are its imports by name;
-   * null for the root, whose imports the host provides.
+   * Evaluates one component, which was defined in scope `outer`, and returns its exports. `args` are its imports by
+   * name; null for the root, whose imports the host provides.
    */
   #instantiate(
     definitions: readonly Definition[],
@@ -173,7 +173,10 @@ class Evaluator {
     }
   }
 
-  /** Returns the exports of an instance of `component`, as its type shows them. `name` stands for the instance in names of resources. */
+  /**
+   * Returns the exports of an instance of `component`, as its type shows them. `name` stands for the instance in names
+   * of resources.
+   */
   #exportsOf(component: ComponentItem, args: ReadonlyMap<string, Entry>, name: string): ReadonlyMap<string, Entry> {
     if (component.kind === 'declared') return this.#types.declared(component, name, { args });
     const { definitions, scope, shownAs } = component;

@@ -1,7 +1,8 @@
 /**
  * The names of imports and exports, and the labels of types.
  *
- * Spec: component-model, Explainer.md "Import and Export Definitions", "Component Model Binary Format Explainer", Import and Export Definitions.
+ * Spec: component-model, Explainer.md "Import and Export Definitions", "Component Model Binary Format Explainer",
+ * Import and Export Definitions.
  */
 import type { Entry } from './graph.ts';
 import type { ExternName, NameAttributes } from './model.ts';
@@ -30,7 +31,10 @@ export function isLabel(text: string): boolean {
   return isLabelText.test(text);
 }
 
-/** Returns what is wrong with the labels of a type: one that is no label, or two that differ in case alone; null: nothing. */
+/**
+ * Returns what is wrong with the labels of a type: one that is no label, or two that differ in case alone; null:
+ * nothing.
+ */
 export function labelProblem(labels: readonly string[]): string | null {
   const seen = new Set<string>();
   for (const one of labels) {
@@ -57,8 +61,8 @@ function annotationOf(name: string): Annotation | null {
 }
 
 /**
- * Returns what must differ between the names of one list: `[method]a.a` and `a` would be one name in many languages, but
- * `[constructor]a` and `a` would not.
+ * Returns what must differ between the names of one list: `[method]a.a` and `a` would be one name in many languages,
+ * but `[constructor]a` and `a` would not.
  */
 function uniqueKey(name: string): string {
   const plain = (labels: string): string => labels.toLowerCase().replaceAll('-', '');
@@ -89,8 +93,8 @@ function quoted(name: string): string {
 }
 
 /**
- * The imports, or the exports, of one component, instance or type. An instance made of single exports names no types, so it has
- * no resources that constructors and methods could belong to.
+ * The imports, or the exports, of one component, instance or type. An instance made of single exports names no types,
+ * so it has no resources that constructors and methods could belong to.
  */
 export class ExternNames {
   readonly #what: 'import' | 'export' | 'bundled export';

@@ -21,8 +21,9 @@ export interface FusePartsOptions {
 }
 
 /**
- * Returns the fused module of the core modules `units`, whose only exports are `keep`. Nothing is added to the glue after it.
- * Throws as fuse does, and `module_unsupported` if the modules catch exceptions in both forms: the engine takes one in a module.
+ * Returns the fused module of the core modules `units`, whose only exports are `keep`. Nothing is added to the glue
+ * after it. Throws as fuse does, and `module_unsupported` if the modules catch exceptions in both forms: the engine
+ * takes one in a module.
  */
 export function fuseParts(units: readonly Unit[], keep: readonly KeptExport[], options: FusePartsOptions): Fused {
   const { modules, subject } = options;
@@ -62,7 +63,10 @@ function fuseGuarded(
   });
 }
 
-/** Returns what the glue imports, and the unit `unit` of guards (guards.ts) through which it calls the `units` core modules. */
+/**
+ * Returns what the glue imports, and the unit `unit` of guards (guards.ts) through which it calls the `units` core
+ * modules.
+ */
 function guardedGlue(
   { glue, glueUnit }: Pick<FusePartsOptions, 'glue' | 'glueUnit'>,
   { units, unit, form }: { readonly units: number; readonly unit: number; readonly form: ExceptionForm | null },

@@ -1,8 +1,8 @@
 /**
  * Fuses core modules that import from each other into one module. Renumbers functions, types, tables, globals and
  * segments; imports of host functions stay imports. Keeps the names of functions, which messages about traps show. The
- * engine validates every module first, and the type of every import is compared with that of its definition, so the fused
- * module is valid if the modules are.
+ * engine validates every module first, and the type of every import is compared with that of its definition, so the
+ * fused module is valid if the modules are.
  *
  * A start function finds what the specification says: data of later modules is written after it (fused-data.ts).
  */

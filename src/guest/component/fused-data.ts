@@ -1,8 +1,8 @@
 /**
  * The data segments of a fused module. The engine writes active segments before it runs the start function, which calls
- * those of all units. So a segment that a start function of an earlier unit would find becomes passive, and is written by
- * code between the two (core specification, 4.5.4 Instantiation); so does one whose offset is computed, of one of several
- * memories, and those that follow it in this memory.
+ * those of all units. So a segment that a start function of an earlier unit would find becomes passive, and is written
+ * by code between the two (core specification, 4.5.4 Instantiation); so does one whose offset is computed, of one of
+ * several memories, and those that follow it in this memory.
  *
  * The engine drops active segments once it has written them. A late one gets a second index, behind all others, that
  * only the code between the start functions uses; an empty segment has its own index, which is what a dropped one is to
@@ -127,7 +127,9 @@ export class FusedData {
     return this.#numbers.memories === null ? [null] : (this.#numbers.memories.ofUnit[unit] ?? []);
   }
 
-  /** Writes where an active segment lies in the whole memory. Throws `module_invalid` for data outside of its memory. */
+  /**
+   * Writes where an active segment lies in the whole memory. Throws `module_invalid` for data outside of its memory.
+   */
   #writeOffset(writer: ByteWriter, { unit, memory, offset, size }: Segment): void {
     const number = this.#numbers.memoryOf(unit, memory);
     const placed = number === null ? undefined : this.#numbers.memories?.placed[number];

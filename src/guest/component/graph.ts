@@ -14,7 +14,10 @@ export interface CoreInstance {
   /** Number of the component instance that instantiates the module. */
   readonly component: number;
   readonly module: Uint8Array;
-  /** Type of a module that only its declaration is known of, an import of a component that is never instantiated; else null. */
+  /**
+   * Type of a module that only its declaration is known of, an import of a component that is never instantiated; else
+   * null.
+   */
   readonly declared: ModuleType | null;
   readonly args: ReadonlyMap<string, CoreInstanceItem>;
 }
@@ -96,7 +99,9 @@ export interface ResourceItem {
 }
 
 export type TypeItem =
-  /** A value type, measured when written out as a tree: `parts` is the number of its nodes, `depth` that of its levels. */
+  /**
+   * A value type, measured when written out as a tree: `parts` is the number of its nodes, `depth` that of its levels.
+   */
   | {
       readonly kind: 'value';
       readonly type: WitType;
@@ -168,7 +173,10 @@ export type Entry = {
   readonly [S in keyof Spaces]: { readonly sort: S; readonly value: Spaces[S][number] };
 }[keyof Spaces];
 
-/** A core function that an option of the canonical ABI, a lifted function or a resource names, and the type that it must have. */
+/**
+ * A core function that an option of the canonical ABI, a lifted function or a resource names, and the type that it must
+ * have.
+ */
 export interface Signature {
   readonly item: CoreItem;
   readonly type: FuncType;

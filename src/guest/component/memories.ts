@@ -92,7 +92,9 @@ export class Memories {
     return this.placed.length > (this.#isOneMerged ? 0 : 1);
   }
 
-  /** Returns the numbers of the memories that the code of core instance `index` uses, in its order; null: there is none. */
+  /**
+   * Returns the numbers of the memories that the code of core instance `index` uses, in its order; null: there is none.
+   */
   ofInstance(index: number): readonly (number | null)[] {
     const instance = this.#graph.instances[index];
     if (instance === undefined) return [];

@@ -1,8 +1,8 @@
 /**
  * The types of core modules, which nested components state for modules that they import.
  *
- * Spec: component-model, "Component Model Binary Format Explainer", Type Definitions, core:moduletype; WebAssembly core,
- * "Import Subtyping".
+ * Spec: component-model, "Component Model Binary Format Explainer", Type Definitions, core:moduletype; WebAssembly
+ * core, "Import Subtyping".
  */
 import type { FuncType, ValType } from '../../protocol/module.ts';
 import type { Limits32, Module } from '../wasm/format/model.ts';
@@ -104,8 +104,8 @@ export function moduleTypeOf(module: Module): ModuleType {
 }
 
 /**
- * Returns what makes a module of type `given` no module of `type`: an import that `type` lacks or that wants more, an export
- * that the module lacks or that is less; null: nothing.
+ * Returns what makes a module of type `given` no module of `type`: an import that `type` lacks or that wants more, an
+ * export that the module lacks or that is less; null: nothing.
  */
 export function moduleTypeProblem(type: ModuleType, given: ModuleType): string | null {
   for (const [name, wanted] of given.imports) {

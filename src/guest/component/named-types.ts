@@ -1,7 +1,8 @@
 /**
- * The types that have a name outside of a component. What a component imports or exports may use a record, variant, enum, flags
- * or resource only if that type is itself imported, or, for exports, exported; other types need no name. An import or export
- * of a type makes a new one with that name, so each is an object of its own here: types are compared by identity.
+ * The types that have a name outside of a component. What a component imports or exports may use a record, variant,
+ * enum, flags or resource only if that type is itself imported, or, for exports, exported; other types need no name. An
+ * import or export of a type makes a new one with that name, so each is an object of its own here: types are compared
+ * by identity.
  *
  * Spec: component-model, Explainer.md "External Visibility of Types".
  */
@@ -12,8 +13,8 @@ import type { FunctionType, WitType } from './wit.ts';
 export type ExportsOf = (type: TypeItem) => InstanceItem['exports'];
 
 /**
- * Returns a type that is equal to `item` and another object, so that it can have a name of its own. Returns `item` itself if
- * it is a primitive value type, or a type of functions, instances or components: those need no name.
+ * Returns a type that is equal to `item` and another object, so that it can have a name of its own. Returns `item`
+ * itself if it is a primitive value type, or a type of functions, instances or components: those need no name.
  */
 export function renamed(item: TypeItem): TypeItem {
   if (item.kind === 'resource') return { ...item, resource: { ...item.resource } };
@@ -52,7 +53,9 @@ export class NamedTypes {
     else if (!this.#importedIds.has(id)) this.#ownIds.add(id);
   }
 
-  /** Returns whether an import may name `item`: outside, nobody knows the resources that the component itself brings. */
+  /**
+   * Returns whether an import may name `item`: outside, nobody knows the resources that the component itself brings.
+   */
   #isFromOutside({ component, resource }: ResourceItem): boolean {
     return component === null && !this.#ownIds.has(resource.id);
   }

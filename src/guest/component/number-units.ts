@@ -1,6 +1,7 @@
 /**
- * Numbers what the fused module has: types, imports of host functions, functions, tables, globals and segments of all units.
- * Follows every import to its definition and compares their types. Errors: `module_invalid`, `module_unsupported`.
+ * Numbers what the fused module has: types, imports of host functions, functions, tables, globals and segments of all
+ * units. Follows every import to its definition and compares their types. Errors: `module_invalid`,
+ * `module_unsupported`.
  */
 import { PAGE_BYTES } from '../../protocol/limits.ts';
 import type { FuncType } from '../../protocol/module.ts';
@@ -65,7 +66,10 @@ export class NumberedUnits {
     this.#number();
   }
 
-  /** Returns the number of memory `index` of `unit` among those that lie in one; null: they do not, or it is the whole one. */
+  /**
+   * Returns the number of memory `index` of `unit` among those that lie in one; null: they do not, or it is the whole
+   * one.
+   */
   memoryOf(unit: number, index: number): number | null {
     return this.memories?.ofUnit[unit]?.[index] ?? null;
   }

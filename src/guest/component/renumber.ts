@@ -28,7 +28,9 @@ const firstTypeIndexByteMax = 0x3f;
 /** Bit of the alignment after which the number of a memory follows (5.4.6). */
 const hasMemory = 0x40;
 
-/** The two forms of WebAssembly's exceptions, which the engine takes in different modules only: `try` and `try_table`. */
+/**
+ * The two forms of WebAssembly's exceptions, which the engine takes in different modules only: `try` and `try_table`.
+ */
 export type ExceptionForm = 'legacy' | 'present';
 
 export class CodeCopier {

@@ -1,6 +1,7 @@
 /**
- * Checks the types of the core functions that a component lifts and names in options, whether they are called or not, the exports of
- * core modules that aliases name, what core modules are given, and the core modules that no instance is made of.
+ * Checks the types of the core functions that a component lifts and names in options, whether they are called or not,
+ * the exports of core modules that aliases name, what core modules are given, and the core modules that no instance is
+ * made of.
  */
 import type { FuncType } from '../../protocol/module.ts';
 import type { Module } from '../wasm/format/model.ts';

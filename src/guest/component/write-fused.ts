@@ -28,7 +28,9 @@ export class FusedWriter {
     this.forms = numbers.units.map(() => new Set());
   }
 
-  /** Returns the module, whose only exports are `keep`. `bytes` is the size of all units. `lines` hears where code goes. */
+  /**
+   * Returns the module, whose only exports are `keep`. `bytes` is the size of all units. `lines` hears where code goes.
+   */
   write(keep: readonly KeptExport[], bytes: number, lines: FusedLines): Uint8Array {
     const data = new FusedData({
       numbers: this.#numbers,

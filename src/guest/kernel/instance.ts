@@ -211,7 +211,9 @@ export class GuestInstance implements ProcessRef {
     return task.finally(() => this.#tasks.delete(task));
   }
 
-  /** Unwinds the tasks that are left at the end of the Process: the instance may serve another one only without them. */
+  /**
+   * Unwinds the tasks that are left at the end of the Process: the instance may serve another one only without them.
+   */
   async #endTasks(): Promise<void> {
     while (this.#tasks.size > 0) {
       this.guest.unwind();

@@ -46,15 +46,18 @@ export class GuestMemory {
   }
 
   /**
-   * Makes all pointers mean offsets in the `bytes` bytes from `base` on, until the next call; null: in the whole memory.
-   * A composed component calls this before each call of the host, with the part of the memory that the caller has.
+   * Makes all pointers mean offsets in the `bytes` bytes from `base` on, until the next call; null: in the whole
+   * memory. A composed component calls this before each call of the host, with the part of the memory that the caller
+   * has.
    */
   select(window: { readonly base: number; readonly bytes: number } | null): void {
     this.#window = window;
     this.#refresh();
   }
 
-  /** All bytes of the memory, also of a composed component. Valid until the guest runs again or a promise is awaited. */
+  /**
+   * All bytes of the memory, also of a composed component. Valid until the guest runs again or a promise is awaited.
+   */
   get all(): Uint8Array {
     return this.#memory === null ? this.#bytes : new Uint8Array(this.#memory.buffer, 0, this.#length);
   }
@@ -212,12 +215,15 @@ export class GuestMemory {
   }
 }
 
-/** Most bytes that a loop decodes and encodes faster than TextDecoder and TextEncoder, if they are ASCII: names and paths. */
+/**
+ * Most bytes that a loop decodes and encodes faster than TextDecoder and TextEncoder, if they are ASCII: names and
+ * paths.
+ */
 const shortBytes = 48;
 
 /**
- * Returns whether `text` is ASCII, and so short that a loop writes it faster than TextEncoder makes an array of it, which is
- * memory outside of V8's heap.
+ * Returns whether `text` is ASCII, and so short that a loop writes it faster than TextEncoder makes an array of it,
+ * which is memory outside of V8's heap.
  */
 export function isShortAscii(text: string): boolean {
   if (text.length > shortBytes) return false;

@@ -1,4 +1,6 @@
-/** Queues over the API: published to, listed, read, exported, paused, retried, purged, deleted, by their owner alone. */
+/**
+ * Queues over the API: published to, listed, read, exported, paused, retried, purged, deleted, by their owner alone.
+ */
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { connect } from 'node:net';

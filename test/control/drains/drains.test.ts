@@ -1,4 +1,6 @@
-/** Drains with real receivers: every line at least once and in order, whatever a receiver does; nothing private reached. */
+/**
+ * Drains with real receivers: every line at least once and in order, whatever a receiver does; nothing private reached.
+ */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type RequestListener, type Server } from 'node:http';

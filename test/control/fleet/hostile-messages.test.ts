@@ -28,8 +28,8 @@ afterEach(async () => {
 });
 
 /**
- * Starts a fleet whose runner sends `message` `times` times, with ids from 1. With `last`, it sends that too and then reads
- * nothing any more.
+ * Starts a fleet whose runner sends `message` `times` times, with ids from 1. With `last`, it sends that too and then
+ * reads nothing any more.
  */
 function hostileFleet(
   hostile: { readonly message: object; readonly times: number; readonly last?: object },

@@ -1,4 +1,6 @@
-/** Messages of groups that wait for each other: in order, never two at once, none forgotten, found without reading all. */
+/**
+ * Messages of groups that wait for each other: in order, never two at once, none forgotten, found without reading all.
+ */
 import { sql } from 'kysely';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import {

@@ -146,7 +146,9 @@ const i32s = (params: number, results: number): FuncType => ({
   results: Array.from({ length: results }, () => 'i32' as const),
 });
 
-/** Canonical functions without anything but a name, by their codes, with the numbers of their parameters and results. */
+/**
+ * Canonical functions without anything but a name, by their codes, with the numbers of their parameters and results.
+ */
 const plain: readonly (readonly [Part, number, number])[] = [
   [5, 0, 0],
   [[6, 0], 1, 1],

@@ -1,7 +1,7 @@
 /**
  * Makes components at random, the same one for the same seed: types, imports, exports, nested components, resources,
- * instances, aliases, canonical functions. Most definitions are valid where they stand; some are not, by chance. Whether
- * a component is valid is for the reference tools to say (record-verdicts.ts).
+ * instances, aliases, canonical functions. Most definitions are valid where they stand; some are not, by chance.
+ * Whether a component is valid is for the reference tools to say (record-verdicts.ts).
  */
 import { leb, section, vector } from '../../support/component-builder.ts';
 import { randomOf } from '../../support/random.ts';
@@ -348,5 +348,6 @@ function aliasOuter(making: Making, scope: Scope) {
   const item = at === null ? undefined : from.spaces[sort][at];
   if (at === null || item === undefined) return;
   define(scope, asAlias, [sortBytes[sort], 2, leb(levels), leb(at)]);
-  scope.push(sort, (crosses && 'imported' in item && 'type' in item ? { ...item, ...none } : item) as never); // of that sort
+  // Of that sort.
+  scope.push(sort, (crosses && 'imported' in item && 'type' in item ? { ...item, ...none } : item) as never);
 }

@@ -1,9 +1,10 @@
 /**
- * Writes verdicts.json: what the reference tools say of the components of make-component.ts. After a change there, and for
- * later tools:
+ * Writes verdicts.json: what the reference tools say of the components of make-component.ts. After a change there, and
+ * for later tools:
  *
  *     (cd fixtures/guests/component && npm install) && node test/fuzz/components/record-verdicts.ts
- *     node test/fuzz/components/record-verdicts.ts 50000 90000    # only shows what is judged otherwise here, for other seeds
+ *     # only shows what is judged otherwise here, for other seeds
+ *     node test/fuzz/components/record-verdicts.ts 50000 90000
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -51,8 +52,8 @@ async function problem(made: Uint8Array): Promise<string | null | undefined> {
 }
 
 /**
- * Verdicts that are not compared: the tools refuse to say of an exported instance that one of its types is any resource, which
- * the specification allows.
+ * Verdicts that are not compared: the tools refuse to say of an exported instance that one of its types is any
+ * resource, which the specification allows.
  */
 const leftOut = [/ascribed type[\s\S]*resource types are not the same/];
 

@@ -19,7 +19,9 @@ export type TypeItem = Visible &
     | { readonly kind: 'component'; readonly imports: Named; readonly exports: Named }
   );
 
-/** `module`: types of the functions that a core module imports and exports, by name; `hasMemory`: it exports `memory`. */
+/**
+ * `module`: types of the functions that a core module imports and exports, by name; `hasMemory`: it exports `memory`.
+ */
 export interface CoreModuleItem {
   readonly imports: Readonly<Record<string, FuncType>>;
   readonly exports: Readonly<Record<string, FuncType>>;
@@ -98,7 +100,8 @@ export class Scope {
 /** Returns the items with every resource id that `ids` has replaced. */
 export function withResources<T>(item: T, ids: ReadonlyMap<string, string>): T {
   if (ids.size === 0) return item;
-  if (item instanceof Map) return new Map([...item].map(([name, entry]) => [name, withResources(entry, ids)])) as T; // a Map as before
+  // A Map as before.
+  if (item instanceof Map) return new Map([...item].map(([name, entry]) => [name, withResources(entry, ids)])) as T;
   if (Array.isArray(item)) return item.map((one) => withResources(one, ids)) as T;
   if (typeof item !== 'object' || item === null) return item;
   return Object.fromEntries(

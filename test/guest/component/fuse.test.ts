@@ -1,4 +1,6 @@
-/** Fused modules do what the modules do that they are made of, each instantiated with the exports of the ones before. */
+/**
+ * Fused modules do what the modules do that they are made of, each instantiated with the exports of the ones before.
+ */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CoreModules } from '../../../src/guest/component/core-modules.ts';

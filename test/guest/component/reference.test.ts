@@ -1,4 +1,6 @@
-/** Components that the reference tools refuse and the linker once took: found by test/fuzz/component-validity.test.ts. */
+/**
+ * Components that the reference tools refuse and the linker once took: found by test/fuzz/component-validity.test.ts.
+ */
 import { describe, expect, it } from 'vitest';
 import { linkComponent } from '../../../src/guest/component/link.ts';
 import { PlatformError } from '../../../src/protocol/errors.ts';

@@ -1,4 +1,6 @@
-/** Exports on the command line: log lines and invocations, compressed, and gone on with after the program was killed. */
+/**
+ * Exports on the command line: log lines and invocations, compressed, and gone on with after the program was killed.
+ */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, rename, stat, writeFile } from 'node:fs/promises';

@@ -125,9 +125,15 @@ export class HandleTable {
   lent: Lent | null = null;
   /** Takes the handles that `take` would remove; null: they are removed. */
   holds: Hold[] | null = null;
-  /** What the synchronous calls of each component instance have borrowed, the innermost at the end; null: there were none. */
+  /**
+   * What the synchronous calls of each component instance have borrowed, the innermost at the end; null: there were
+   * none.
+   */
   #loans: Map<number, Loans[]> | null = null;
-  /** Takes what the arguments of an asynchronous call between component instances borrow; null while there is no such call. */
+  /**
+   * Takes what the arguments of an asynchronous call between component instances borrow; null while there is no such
+   * call.
+   */
   taskLoans: Loans | null = null;
 
   /** Number of handles of all component instances. */
@@ -181,7 +187,9 @@ export class HandleTable {
     return this.#found(handle).value;
   }
 
-  /** Returns the value of `handle` as get does. While `lent` is set, the handle cannot be taken until it is given back. */
+  /**
+   * Returns the value of `handle` as get does. While `lent` is set, the handle cannot be taken until it is given back.
+   */
   borrow(resource: ResourceType, handle: number): object {
     const entry = this.#entry(resource, handle);
     this.lent?.add(entry);
@@ -190,8 +198,8 @@ export class HandleTable {
 
   /**
    * Removes `handle` and returns its value. Throws GuestFault if it is no handle of a `resource`, or is lent to a call
-   * in progress. While `holds` is set, the handle is held instead. `check` throws if the value cannot be given away at the
-   * moment when its handle is removed.
+   * in progress. While `holds` is set, the handle is held instead. `check` throws if the value cannot be given away at
+   * the moment when its handle is removed.
    */
   take<Value extends object>(
     resource: ResourceOf<Value>,
@@ -280,8 +288,8 @@ export class HandleTable {
   }
 
   /**
-   * Gives back the handles that were lent to the call of component instance `owner` that began last, and returns. Throws
-   * GuestFault if `owner` still holds any of them.
+   * Gives back the handles that were lent to the call of component instance `owner` that began last, and returns.
+   * Throws GuestFault if `owner` still holds any of them.
    */
   endCall(owner: number): void {
     const calls = this.#loans?.get(owner);

@@ -15,7 +15,7 @@
  *     s8 to u32, f32, f64    number
  *     s64, u64               bigint
  *     char, string           string; a result may be octets (Uint8Array) instead, which are to be UTF-8
- *     list<u8>               Uint8Array. An argument is a view of guest memory: copy what outlives the call, or any wait.
+ *     list<u8>               Uint8Array. An argument is a view of guest memory: copy what outlives the call or a wait.
  *     list, tuple            array
  *     record                 object; field `last-update` has the key `lastUpdate`
  *     variant                { tag: 'case-name', value }, without `value` where the case has no payload
@@ -236,8 +236,8 @@ function adapted(
 }
 
 /**
- * Returns a function that reads the arguments of a function and calls `run` with them; more than `flatMax` core values lie
- * in memory. Up to three arguments take no array: almost every call has as few.
+ * Returns a function that reads the arguments of a function and calls `run` with them; more than `flatMax` core values
+ * lie in memory. Up to three arguments take no array: almost every call has as few.
  */
 function withArguments(
   type: FunctionType,

@@ -21,7 +21,10 @@ interface End {
 /** Number of subjects made so far. */
 let subjects = 0;
 
-/** What one subject keeps of each Process: the name of its state, which `make` makes. Made once, when modules are loaded. */
+/**
+ * What one subject keeps of each Process: the name of its state, which `make` makes. Made once, when modules are
+ * loaded.
+ */
 export class StateOf<T> {
   readonly make: () => T;
   /** Place of the state among those of a Process. */
@@ -36,22 +39,25 @@ export class StateOf<T> {
 
 export class ComponentState {
   /**
-   * States of subjects by their index, see of(). They are no WeakMap by Process: V8 keeps the values of a WeakMap alive in each
-   * collection of the young generation, and what they refer to, which is the whole invocation.
+   * States of subjects by their index, see of(). They are no WeakMap by Process: V8 keeps the values of a WeakMap alive
+   * in each collection of the young generation, and what they refer to, which is the whole invocation.
    */
   readonly #states: unknown[] = [];
   readonly handles = new HandleTable();
   readonly allocations = new Allocations();
   #unstored: Set<Unstored> | null = null;
-  /** Encoding of the strings of the call in progress. Code of the linker sets it for a call that has another one than UTF-8. */
+  /**
+   * Encoding of the strings of the call in progress. Code of the linker sets it for a call that has another one than
+   * UTF-8.
+   */
   encoding: TextEncoding = 'utf8';
   /** Text on its way from one part to another, in the encoding of the receiver; null: there is none. */
   transcoded: EncodedText | null = null;
   /** Waits for a function of the host while other tasks of a composed component run; null: there are none. */
   waiting: (<T>(promise: Promise<T>) => Promise<T>) | null = null;
   /**
-   * Stores the result of a function for which a task has waited: other parts may have moved the memory of its own meanwhile,
-   * so code of the linker first selects it anew. Null: there is none.
+   * Stores the result of a function for which a task has waited: other parts may have moved the memory of its own
+   * meanwhile, so code of the linker first selects it anew. Null: there is none.
    */
   storeResult: (() => void) | null = null;
   /** Signal that is aborted when the guest cancels the call that is being started; null for a call without that. */

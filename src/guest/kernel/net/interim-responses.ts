@@ -1,6 +1,6 @@
 /**
- * Leaves responses with status 100 out of what a connection has received: a client must be able to parse them, asked for or
- * not (RFC 9110 15.2), and undici ends the connection instead. Other interim responses pass.
+ * Leaves responses with status 100 out of what a connection has received: a client must be able to parse them, asked
+ * for or not (RFC 9110 15.2), and undici ends the connection instead. Other interim responses pass.
  */
 import type { Socket } from 'node:net';
 import { httpResponseLimits } from './http-exchange.ts';

@@ -1,7 +1,7 @@
 /**
- * Sends the trailers of requests (RFC 9112 7.1.2). undici has none: it writes the end of a chunked body, last chunk and empty
- * trailer section, in one piece, in whose place they are written. The head of a request with an empty body, which it writes
- * when the body has ended, becomes that of a chunked one.
+ * Sends the trailers of requests (RFC 9112 7.1.2). undici has none: it writes the end of a chunked body, last chunk and
+ * empty trailer section, in one piece, in whose place they are written. The head of a request with an empty body, which
+ * it writes when the body has ended, becomes that of a chunked one.
  */
 import type { Socket } from 'node:net';
 import type { HttpField } from '../incoming-http.ts';

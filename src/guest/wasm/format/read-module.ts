@@ -35,8 +35,8 @@ const readers: readonly (((reader: ByteReader, module: Module) => void) | null)[
 
 /**
  * Returns the module. Throws `module_invalid` for a malformed module and `module_unsupported` for a component. Collects
- * uses of refused features in `refused`; after a use of unknown layout, `complete` is false. `isPart`: the module may import and
- * export exception tags, and have several memories.
+ * uses of refused features in `refused`; after a use of unknown layout, `complete` is false. `isPart`: the module may
+ * import and export exception tags, and have several memories.
  */
 export function readModule(bytes: Uint8Array, subject: string, { isPart = false } = {}): Module {
   checkHeader(bytes, subject);

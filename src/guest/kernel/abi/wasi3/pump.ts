@@ -27,7 +27,8 @@ export interface PumpOptions {
   /** Takes bytes, a view that is valid during the call, as Resource.write does. */
   readonly write: (bytes: Uint8Array) => number | Promise<void>;
   /**
-   * Called once: with 0 at the end of the stream, or with the Errno of the write that failed; the stream is dropped then.
+   * Called once: with 0 at the end of the stream, or with the Errno of the write that failed; the stream is dropped
+   * then.
    */
   readonly ended: (errno: number) => void;
 }

@@ -1,6 +1,6 @@
 /**
- * The buffers between which streams and futures copy. A buffer of the guest is a range of its memory; a buffer of the host
- * keeps the values of one copy.
+ * The buffers between which streams and futures copy. A buffer of the guest is a range of its memory; a buffer of the
+ * host keeps the values of one copy.
  *
  * Spec: component-model, CanonicalABI.md "Buffer State".
  */
@@ -17,7 +17,9 @@ import { type Lowerer, lowerer } from '../lower.ts';
 import type { Unstored } from '../state.ts';
 import type { Chunk, Destination, Element, Origin, Side } from './shared.ts';
 
-/** How the host reads and writes an element: its bytes in memory, their alignment in bytes, and the number of its parts. */
+/**
+ * How the host reads and writes an element: its bytes in memory, their alignment in bytes, and the number of its parts.
+ */
 interface Layout {
   readonly bytes: number;
   readonly align: number;
@@ -64,10 +66,11 @@ const partBytesPerCopy = 64 * KIB;
 const partOverheadBytes = 16;
 
 /**
- * A range of the guest's memory. In a composed component the range lies in the memory of one part, which the host reaches
- * only while the linker's code has selected it: the memory moves while other parts run. So the values that the guest writes
- * are taken when the copy begins, and one copy moves fewer values. Those that it reads are stored right after the call of
- * the writer; if the host is the writer, when the event is delivered, or after the next call of a writer.
+ * A range of the guest's memory. In a composed component the range lies in the memory of one part, which the host
+ * reaches only while the linker's code has selected it: the memory moves while other parts run. So the values that the
+ * guest writes are taken when the copy begins, and one copy moves fewer values. Those that it reads are stored right
+ * after the call of the writer; if the host is the writer, when the event is delivered, or after the next call of a
+ * writer.
  */
 export class GuestBuffer implements Destination, Origin, Unstored {
   readonly element: Element;
@@ -138,7 +141,10 @@ export class GuestBuffer implements Destination, Origin, Unstored {
     return this.#taken.slice(from, this.progress);
   }
 
-  /** Gives up what was taken: handles in values that were not copied go back to the part. Called once, when the copy has ended. */
+  /**
+   * Gives up what was taken: handles in values that were not copied go back to the part. Called once, when the copy has
+   * ended.
+   */
   giveBack(): void {
     this.#guest.held.give(this.#takenBytes);
     this.#takenBytes = 0;

@@ -1,6 +1,6 @@
 /**
- * The parts of streams and futures that the guest has made. A channel connects two ends of the guest, or an end of the guest
- * with the host: the copy of one end waits for that of the other.
+ * The parts of streams and futures that the guest has made. A channel connects two ends of the guest, or an end of the
+ * guest with the host: the copy of one end waits for that of the other.
  *
  * Spec: component-model, CanonicalABI.md "Stream State", "Future State".
  */
@@ -41,9 +41,14 @@ function destinationOf({ buffer }: Pending): Destination {
 export abstract class GuestChannel extends ReadableBase implements Writable {
   protected pending: Pending | null = null;
   #isDropped = false;
-  /** The ends that the guest has got. One that the host has taken back since hears of the other end too, which does nothing. */
+  /**
+   * The ends that the guest has got. One that the host has taken back since hears of the other end too, which does
+   * nothing.
+   */
   readonly #ends: Partial<Record<Side, CopyEnd>> = {};
-  /** Says what is wrong with a copy of other values than numbers within one component, or one part of a composed one. */
+  /**
+   * Says what is wrong with a copy of other values than numbers within one component, or one part of a composed one.
+   */
   protected abstract readonly notNumeric: string;
 
   abstract write(from: Origin, options: CopyOptions): void;
@@ -79,8 +84,8 @@ export abstract class GuestChannel extends ReadableBase implements Writable {
   }
 
   /**
-   * Returns the copy of the other end; null if there is none, in which case this one has ended or waits. Throws GuestFault
-   * for two ends of one part unless the elements are numbers, as CanonicalABI.md "Stream State" says.
+   * Returns the copy of the other end; null if there is none, in which case this one has ended or waits. Throws
+   * GuestFault for two ends of one part unless the elements are numbers, as CanonicalABI.md "Stream State" says.
    */
   protected other(buffer: Destination | Origin, options: CopyOptions): Pending | null {
     if (this.#isDropped) {

@@ -20,7 +20,9 @@ interface PendingRead {
 /** Most bytes that are read from a Resource at once. */
 const readBytesMax = 64 * KIB;
 
-/** A stream of bytes that the guest, or the host itself, reads from a Resource. Nothing is read before it is asked for. */
+/**
+ * A stream of bytes that the guest, or the host itself, reads from a Resource. Nothing is read before it is asked for.
+ */
 export class ResourceSource extends ReadableBase {
   readonly #guest: Process;
   readonly #resource: Resource;
@@ -135,8 +137,8 @@ export class FutureSource extends ReadableBase {
   #pending: PendingRead | null = null;
 
   /**
-   * `value` is called at the first read. Its promise must not reject. Null: settle() brings the value. `dropped` is called
-   * when the reader drops the future.
+   * `value` is called at the first read. Its promise must not reject. Null: settle() brings the value. `dropped` is
+   * called when the reader drops the future.
    */
   constructor(guest: Process, element: Element, value: (() => Promise<unknown>) | null, dropped: () => void = nothing) {
     super(element);

@@ -1,14 +1,14 @@
 /**
- * Asynchronous calls of one part of a composed component by another. Each makes a task of the callee, which runs on a stack
- * of its own while code of it runs. One task runs at a time: it hands the thread on where it waits, so code of the guest
- * never meets other code of the guest in the middle of a function.
+ * Asynchronous calls of one part of a composed component by another. Each makes a task of the callee, which runs on a
+ * stack of its own while code of it runs. One task runs at a time: it hands the thread on where it waits, so code of
+ * the guest never meets other code of the guest in the middle of a function.
  *
  *     starting --admitted--> started --task.return--> returned --the core function ends--> (gone)
  *        |                      +------task.cancel--> cancelled -----------^
  *        +--subtask.cancel--> cancelled before it started
  *
- * A call runs the task until it waits or ends; then its caller goes on. Of the tasks that wait, one that can go on is taken
- * when the running one waits, that which ran last at the end. A task whose callback has returned has no stack.
+ * A call runs the task until it waits or ends; then its caller goes on. Of the tasks that wait, one that can go on is
+ * taken when the running one waits, that which ran last at the end. A task whose callback has returned has no stack.
  *
  * Spec: component-model, CanonicalABI.md "Thread State", "Task State", "Subtask State", "canon lift", "canon lower".
  */
@@ -28,7 +28,9 @@ export const tasksMax = 4096;
 /** Stacks of the tasks of one Process that run, or wait inside a function. */
 export const taskStacks = {
   max: 128,
-  /** Bytes that each counts as held for the guest (Process.held): the pages that a stack of ordinary depth has touched. */
+  /**
+   * Bytes that each counts as held for the guest (Process.held): the pages that a stack of ordinary depth has touched.
+   */
   bytes: 65_536,
 } as const;
 
@@ -196,7 +198,9 @@ class Tasks {
     this.#resolve(task, callState.returned);
   }
 
-  /** Resolves the task that `part` runs without a result. Throws GuestFault unless the task knows of its cancellation. */
+  /**
+   * Resolves the task that `part` runs without a result. Throws GuestFault unless the task knows of its cancellation.
+   */
   cancelled(part: number): void {
     const task = this.running(part);
     if (task?.cancel !== 'delivered') throw new GuestFault('task.cancel of a task that nobody has cancelled');
@@ -211,7 +215,9 @@ class Tasks {
     this.#changed.wake();
   }
 
-  /** Returns what an asynchronous call returns: its state, with the handle of the call above it unless it has returned. */
+  /**
+   * Returns what an asynchronous call returns: its state, with the handle of the call above it unless it has returned.
+   */
   status(task: Task): number {
     this.#answer(task);
     if (task.isResolved) return task.state;
@@ -234,8 +240,8 @@ class Tasks {
   }
 
   /**
-   * Asks a call to end. A task that has not started ends at once; the callback of one that waits is told at once, and runs
-   * until it waits or ends. One that waits inside learns of it when it has returned to its callback.
+   * Asks a call to end. A task that has not started ends at once; the callback of one that waits is told at once, and
+   * runs until it waits or ends. One that waits inside learns of it when it has returned to its callback.
    */
   cancel({ task, isKnown }: PartSubtask): undefined | Promise<undefined> {
     if (isKnown) throw new GuestFault('a call is cancelled whose end is known');

@@ -83,7 +83,10 @@ const descriptorAdvise = witRow(
 /** Does the same as descriptor.sync. */
 const descriptorSyncData = witRow('[method]descriptor.sync-data', func(self, orError(null)), sync);
 
-/** Returns whether the file was opened for reading and writing; a directory has read, and mutate-directory if that was asked for. */
+/**
+ * Returns whether the file was opened for reading and writing; a directory has read, and mutate-directory if that was
+ * asked for.
+ */
 const descriptorGetFlags = witRow(
   '[method]descriptor.get-flags',
   func(self, orError(descriptorFlagsType)),

@@ -100,8 +100,8 @@ export class BodyPipe implements Resource {
   }
 
   /**
-   * Lets the body flow to `target`. Returns null if the held bytes have gone there, else a promise that settles when they
-   * have; it never rejects.
+   * Lets the body flow to `target`. Returns null if the held bytes have gone there, else a promise that settles when
+   * they have; it never rejects.
    */
   attach(target: Resource): Promise<void> | null {
     this.#target = target;

@@ -93,7 +93,10 @@ export class RequestOptions extends HostObject {
 
 /** Most characters of path and query, and of the authority: each request of the guest keeps them in the host. */
 const pathCharsMax = 16_384;
-/** Matches characters of a path and query, with those that many clients send as they are: `"`, `[`, `\`, `]`, `^`, `{`, `|`, `}`. */
+/**
+ * Matches characters of a path and query, with those that many clients send as they are: `"`, `[`, `\`, `]`, `^`, `{`,
+ * `|`, `}`.
+ */
 const pathPattern = /^[!"$-;=?-_a-~]*$/;
 const authorityCharsMax = 1_024;
 
@@ -207,8 +210,8 @@ const outgoingRequestAuthority = witRow(
 /**
  * Sets host and port.
  *
- * Errors: an error for a text that is not HOST or HOST:PORT, with user information before it or without, or of more than
- * 1,024 characters. A request with user information is refused when it is sent.
+ * Errors: an error for a text that is not HOST or HOST:PORT, with user information before it or without, or of more
+ * than 1,024 characters. A request with user information is refused when it is sent.
  */
 const outgoingRequestSetAuthority = witRow(
   '[method]outgoing-request.set-authority',

@@ -15,7 +15,10 @@ import { isNow, nothing } from '../../../watch.ts';
  */
 export const permitBytesMax = 64 * KIB;
 
-/** Sinks that streams share. Handles of one Resource (get-stdout called twice) share one, so that bytes keep their order. */
+/**
+ * Sinks that streams share. Handles of one Resource (get-stdout called twice) share one, so that bytes keep their
+ * order.
+ */
 const sharedSinks = new StateOf(() => new Map<Resource, Sink>());
 
 interface Busy {
@@ -41,8 +44,8 @@ class Unwritten implements Busy {
 const busyOutput = new StateOf(() => new Set<Busy>());
 
 /**
- * Returns the sink of `resource`, which its user must leave. `isAwaited`: the Process ends only when all bytes have been written, as those of its
- * answer; bytes that are not awaited are lost if the peer has not taken them by then.
+ * Returns the sink of `resource`, which its user must leave. `isAwaited`: the Process ends only when all bytes have
+ * been written, as those of its answer; bytes that are not awaited are lost if the peer has not taken them by then.
  */
 export function sinkOf(guest: Process, resource: Resource, { isAwaited = false } = {}): Sink {
   const shared = guest.component.of(sharedSinks);
@@ -55,7 +58,10 @@ export function sinkOf(guest: Process, resource: Resource, { isAwaited = false }
   return sink;
 }
 
-/** Returns a sink of `resource` as sinkOf does, which its user need not leave: streams share it only if they are given it. */
+/**
+ * Returns a sink of `resource` as sinkOf does, which its user need not leave: streams share it only if they are given
+ * it.
+ */
 export function ownSinkOf(guest: Process, resource: Resource, { isAwaited }: { readonly isAwaited: boolean }): Sink {
   return new Sink(guest, resource, { isAwaited, unused: nothing });
 }

@@ -71,8 +71,8 @@ const drafts: readonly Draft[] = [
 const waits = { waits: true };
 
 /**
- * Opens the bucket `identifier`: 1 to 64 letters, digits, dots, dashes and underscores; an empty one is `default`. Buckets
- * exist without being made.
+ * Opens the bucket `identifier`: 1 to 64 letters, digits, dots, dashes and underscores; an empty one is `default`.
+ * Buckets exist without being made.
  *
  * Errors: no-such-store an invalid name; access-denied there is no store.
  */

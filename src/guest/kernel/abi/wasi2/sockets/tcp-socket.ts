@@ -88,8 +88,8 @@ export class TcpSocket extends HostObject {
   }
 
   /**
-   * Returns the port of this end of the connection with the unspecified address, as components may not know those of the
-   * host; null if the socket is not connected.
+   * Returns the port of this end of the connection with the unspecified address, as components may not know those of
+   * the host; null if the socket is not connected.
    */
   get local(): IpSocketAddress | null {
     if (this.#state.kind !== 'connected') return null;

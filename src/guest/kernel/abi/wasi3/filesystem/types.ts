@@ -1,6 +1,6 @@
 /**
- * wasi:filesystem/types: files and directories of the Process's own file system, as for WASI 0.2. The functions are those
- * of 0.2 but for streams; none of them waits.
+ * wasi:filesystem/types: files and directories of the Process's own file system, as for WASI 0.2. The functions are
+ * those of 0.2 but for streams; none of them waits.
  *
  * Casts: what rows of 0.2 take and return has the interface types of 0.2.
  */
@@ -143,7 +143,8 @@ const descriptorReadViaStream = witRow(
 );
 
 /**
- * Writes all bytes of `data` to the file from byte `offset` on. Returns the result. The writing outlives the descriptor.
+ * Writes all bytes of `data` to the file from byte `offset` on. Returns the result. The writing outlives the
+ * descriptor.
  *
  * Errors: bad-descriptor a directory, or a file not open for writing; file-too-large past 2^53; insufficient-space.
  */
@@ -182,7 +183,10 @@ const descriptorAdvise = method('advise', { offset: 'u64', length: 'u64', advice
 /** Does the same as descriptor.sync. */
 const descriptorSyncData = method('sync-data', {}, null);
 
-/** Returns whether the file was opened for reading and writing; a directory has read, and mutate-directory if that was asked for. */
+/**
+ * Returns whether the file was opened for reading and writing; a directory has read, and mutate-directory if that was
+ * asked for.
+ */
 const descriptorGetFlags = method('get-flags', {}, descriptorFlagsType);
 
 /** Returns the type: regular-file or directory. */
@@ -262,8 +266,8 @@ const descriptorStatAt = method('stat-at', { ...pathFlags, ...path }, descriptor
 const descriptorSetTimesAt = method('set-times-at', { ...pathFlags, ...path, ...timestamps }, null);
 
 /**
- * Gives the file `old-path` the second name `new-path` below `new-descriptor`. symlink-follow follows a symbolic link at
- * the end of `old-path`.
+ * Gives the file `old-path` the second name `new-path` below `new-descriptor`. symlink-follow follows a symbolic link
+ * at the end of `old-path`.
  *
  * Errors: access a directory, which has one name only; exist there is something; cross-device outside of scratch.
  */

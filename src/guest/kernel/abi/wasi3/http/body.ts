@@ -1,4 +1,6 @@
-/** Bodies of requests and responses: contents and trailers, of a message that is received or one that the guest makes. */
+/**
+ * Bodies of requests and responses: contents and trailers, of a message that is received or one that the guest makes.
+ */
 import { httpErrorCode } from '../../../../component/http-error-code.ts';
 import { future, option, own, result, stream } from '../../../../component/wit.ts';
 import { elementFor } from '../../../canonical/async/elements.ts';

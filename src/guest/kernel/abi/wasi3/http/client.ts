@@ -32,17 +32,17 @@ function sendRequest(guest: Process, request: Request) {
  * forbidden URL ends the Process. Redirects are not followed. The method CONNECT is not possible. Trailers
  * are sent after contents without Content-Length.
  *
- * Errors: HTTP-request-method-invalid; HTTP-request-URI-invalid no authority, one with user information, a scheme other than http and
- * https, or a path that begins with neither `/` nor `?`;
- * HTTP-request-URI-too-long more than 4,096 characters; HTTP-request-body-size the body has another length than its
- * Content-Length; destination-IP-prohibited an address that guests may not reach; destination-unavailable there is no
- * network; connection-limit-reached more than 64 connections of the invocation; those of the connection.
+ * Errors: HTTP-request-method-invalid; HTTP-request-URI-invalid no authority, one with user information, a scheme other
+ * than http and https, or a path that begins with neither `/` nor `?`; HTTP-request-URI-too-long more than 4,096
+ * characters; HTTP-request-body-size the body has another length than its Content-Length; destination-IP-prohibited an
+ * address that guests may not reach; destination-unavailable there is no network; connection-limit-reached more than 64
+ * connections of the invocation; those of the connection.
  */
 const send = witRow('send', type, sendRequest, { waits: true });
 
 /**
- * Sends `request` as `send` of wasi:http/client does, with the same errors. A component that passes requests on to the next
- * handler imports this function: without a component after it, the next handler is the one that the URL names.
+ * Sends `request` as `send` of wasi:http/client does, with the same errors. A component that passes requests on to the
+ * next handler imports this function: without a component after it, the next handler is the one that the URL names.
  */
 const handle = witRow('handle', type, sendRequest, { waits: true });
 

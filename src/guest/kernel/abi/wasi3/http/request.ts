@@ -168,8 +168,8 @@ const requestGetAuthority = witRow('[method]request.get-authority', func(self, o
 /**
  * Sets host and port.
  *
- * Errors: an error for a text that is not HOST or HOST:PORT, with user information before it or without, or of more than
- * 1,024 characters. A request with user information is refused when it is sent.
+ * Errors: an error for a text that is not HOST or HOST:PORT, with user information before it or without, or of more
+ * than 1,024 characters. A request with user information is refused when it is sent.
  */
 const requestSetAuthority = witRow(
   '[method]request.set-authority',

@@ -123,8 +123,8 @@ const responseGetHeaders = witRow(
 );
 
 /**
- * Takes the response apart. Returns the contents of its body and the future of its trailers. `res` tells how the reading
- * ended, to the sender if the component has made the response itself.
+ * Takes the response apart. Returns the contents of its body and the future of its trailers. `res` tells how the
+ * reading ended, to the sender if the component has made the response itself.
  */
 const responseConsumeBody = witRow(
   '[static]response.consume-body',
