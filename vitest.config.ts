@@ -5,7 +5,7 @@ import { postgresMissing } from './src/bin/postgres-server.ts';
 export const onPostgresToo = [
   'test/control/git/{access,clients,previews,push,push-quota,relinking,renames,rollouts}.test.ts',
   'test/control/deploy/settings.test.ts',
-  'test/control/api/{api,audit,client,exports,hostile-input,lists,log-stream,manners}.test.ts',
+  'test/control/api/{api,audit,client,exports,hostile-input,lists,log-stream,manners,twins}.test.ts',
   'test/control/api/{pages,permissions,queues,revocation,tls-ask}.test.ts',
   'test/client/client.test.ts',
 ];

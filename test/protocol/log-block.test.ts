@@ -215,6 +215,55 @@ describe('a damaged block', () => {
     );
   });
 
+  /** Columns of two lines, in their order, each as bytes; a test replaces one. */
+  const twoLines = {
+    lines: [2],
+    cursors: [1, 0, 2],
+    invocations: [1, 1, 1, 0x69, 0, 2],
+    previews: [1, 0, 0, 0, 2],
+    deployments: [1, 2],
+    streams: [0, 2],
+    levels: [6, 2],
+    seqs: [1, 1],
+    times: [1, 1],
+    gas: [1, 1],
+    texts: [2, 1, 1, 2, 0x61, 0x62],
+    end: [],
+  };
+  const greatest = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f]; // 2^53 - 1
+  const greatestSigned = [0xbf, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x1f];
+  const unpackTwo = (changed: Partial<Record<keyof typeof twoLines, readonly number[]>>) => {
+    const plain = Uint8Array.from(Object.values({ ...twoLines, ...changed }).flat());
+    return unpackBlock(sealed(blockVersions.plain, plain, { method: blockMethods.plain, body: plain }), 2);
+  };
+
+  test.each<[string, keyof typeof twoLines, readonly number[], string]>([
+    ['an empty run of cursors', 'cursors', [2, 0, 0, 0, 2], 'its cursors'],
+    ['more cursors than lines', 'cursors', [1, 0, 3], 'its cursors'],
+    ['fewer cursors than lines', 'cursors', [1, 0, 1], 'its cursors'],
+    ['a first cursor that is not the first', 'cursors', [1, 1, 2], 'its cursors'],
+    ['a cursor beyond all numbers', 'cursors', [2, 0, 1, ...greatest, 1], 'its cursors'],
+    ['an empty run', 'deployments', [1, 0, 1, 2], 'a column'],
+    ['a run longer than its column', 'deployments', [1, 3], 'a column'],
+    ['a number below 0', 'seqs', [0x41, 2], 'a column'],
+    ['a sum beyond all numbers', 'times', [...greatestSigned, 1], 'a column'],
+    ['a difference beyond all numbers', 'gas', [0x81, ...greatest, 0], 'a number'],
+    ['a word that is not in the dictionary', 'invocations', [1, 1, 1, 0x69, 1, 2], 'a word'],
+    ['more words than lines', 'invocations', [3, 1, 1, 1, 3, 0x69, 0x6a, 0x6b, 0, 2], 'its texts'],
+    ['an unknown stream', 'streams', [9, 2], 'stream 9'],
+    ['another number of texts', 'texts', [3, 1, 1, 2, 0x61, 0x62], 'its texts'],
+    ['texts beyond its end', 'texts', [2, 1, 1, 100, 0x61, 0x62], 'its texts'],
+    ['texts of other lengths', 'texts', [2, 1, 2, 2, 0x61, 0x62], 'its texts'],
+    ['bytes behind its end', 'end', [0], 'its end'],
+  ])('is one with %s', (_what, column, bytes, expected) => {
+    expect(unpackTwo({}).text).toBe('ab');
+    expect(() => unpackTwo({ [column]: bytes })).toThrow(new DamagedBlock(expected));
+  });
+
+  test('is not made of lines of a stream that is none', () => {
+    expect(() => packLines([line('x', { stream: 'stdlog' as 'log' })])).toThrow('there is no stream stdlog');
+  });
+
   test.each<[string, Partial<BlockLine>]>([
     ['an id', { invocation: 'i'.repeat(blockLimits.invocationChars + 1) }],
     ['a preview', { preview: 'p'.repeat(blockLimits.invocationChars + 1) }],
@@ -230,6 +279,7 @@ describe('a damaged block', () => {
       ['[1]', undefined],
       ['{', undefined],
       ['null', undefined],
+      ['5', undefined],
       ['{"a":{"b":1},"c":2}', { c: 2 }],
     ] as const) {
       const { data, lines } = packLines([line('x', { fields })]);
@@ -247,10 +297,18 @@ describe('a damaged block', () => {
     expect(hasValidHead(withHead(new Uint8Array(large.length), { method: blockMethods.zstd, body: bomb }))).toBe(false);
   });
 
-  function withHead(columns: Uint8Array, { method, body }: { method: number; body: Uint8Array }): Uint8Array {
+  function withHead(columns: Uint8Array, stored: { method: number; body: Uint8Array }): Uint8Array {
+    return sealed(columns.length % 2 === 0 ? blockVersions.plain : blockVersions.structured, columns, stored);
+  }
+
+  function sealed(
+    version: number,
+    columns: Uint8Array,
+    { method, body }: { method: number; body: Uint8Array },
+  ): Uint8Array {
     const data = new Uint8Array(blockHeadBytes + body.length);
     const head = new DataView(data.buffer);
-    head.setUint8(0, columns.length % 2 === 0 ? blockVersions.plain : blockVersions.structured);
+    head.setUint8(0, version);
     head.setUint8(1, method);
     head.setUint32(2, crc32(columns), true);
     head.setUint32(6, columns.length, true);

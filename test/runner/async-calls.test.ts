@@ -22,6 +22,39 @@ describe('the body of an asynchronous request', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  it('that was cut off before, or is later, is refused; what it held is given back', async () => {
+    const budget = new ByteBudget(100);
+    const early = new PassThrough();
+    early.destroy();
+    await expect(receiveBody(early, 50, budget)).rejects.toMatchObject({ code: 'bad_request' });
+    const late = new PassThrough();
+    const received = expect(receiveBody(late, 50, budget)).rejects.toMatchObject({ code: 'bad_request' });
+    late.write('half');
+    late.destroy();
+    await received;
+    expect(budget.take(100)).toBe(true);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('that is longer than it may be, or than the budget, is refused; what it held is given back', async () => {
+    for (const [most, room, code] of [
+      [8, 100, 'body_too_large'],
+      [50, 8, 'overloaded'],
+    ] as const) {
+      const budget = new ByteBudget(room);
+      const request = new PassThrough();
+      const received = expect(receiveBody(request, most, budget)).rejects.toMatchObject({ code });
+      request.write('12345678');
+      request.write('9');
+      await received;
+      expect(budget.take(room)).toBe(true);
+    }
+    const whole = new PassThrough();
+    whole.end('12345678');
+    expect(await receiveBody(whole, 8, new ByteBudget(8))).toHaveLength(8);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   it('that arrives is returned whole, and no timer stays', async () => {
     const request = new PassThrough();
     const received = receiveBody(request, 50, new ByteBudget(100));

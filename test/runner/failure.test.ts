@@ -20,3 +20,10 @@ test('a limit is told with the place where it stands: the manifest, or the setti
   expect(refused(large, spec()).log).toContain("raise body-bytes in the manifest's [limits]");
   expect(refused(large, spec('bodyBytes')).log).toContain('raise it with wasmcloud limits otter --body-bytes');
 });
+
+test('an exit is a failure only with another status than 0 and without output', () => {
+  const exit = (status: number) => ({ kind: 'exit', status }) as const;
+  expect(failureOf(exit(0), false, spec())).toBeNull();
+  expect(failureOf(exit(3), true, spec())).toBeNull();
+  expect(failureOf(exit(3), false, spec())).toMatchObject({ code: 'exited', log: expect.stringContaining('status 3') });
+});

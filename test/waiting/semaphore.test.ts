@@ -32,4 +32,18 @@ describe('Semaphore', () => {
     (await leave)();
     expect(semaphore.running).toBe(0);
   });
+
+  it('lets nobody in who has given up before or gives up while waiting, and keeps no place for them', async () => {
+    const semaphore = new Semaphore({ ...options, running: 1 });
+    const abort = (signal: AbortSignal) => ({ abort: { signal, error: () => new Error('gone') } });
+    await expect(semaphore.enter(abort(AbortSignal.abort()))).rejects.toThrow('gone');
+    expect(semaphore.running).toBe(0);
+    const leave = await semaphore.enter();
+    const ends = new AbortController();
+    const waiting = semaphore.enter(abort(ends.signal));
+    ends.abort();
+    await expect(waiting).rejects.toThrow('gone');
+    leave();
+    expect(semaphore.running).toBe(0);
+  });
 });

@@ -13,6 +13,15 @@ const limits = {
 const never = new AbortController().signal;
 
 describe('Turnstile', () => {
+  it('lets nobody in who has given up before, and keeps no place for them', async () => {
+    const turnstile = new Turnstile(limits);
+    const comer = { userId: 'a', exclusive: null };
+    await expect(turnstile.enter({ ...comer, signal: AbortSignal.abort() })).rejects.toMatchObject({
+      code: 'bad_request',
+    });
+    expect(turnstile.running).toBe(0);
+  });
+
   it('holds every cap and lets everybody in at last, whatever the order of coming and leaving', async () => {
     const comers = fc.array(
       fc.record({ userId: fc.constantFrom('a', 'b', 'c'), exclusive: fc.constantFrom('r', 's', null) }),
