@@ -245,7 +245,7 @@ export class DeclaredTypes {
     }
     if (of.kind === 'core module') {
       const declared = this.#evaluation.get(scope, 'core type', of.type);
-      if (declared === null) throw this.#evaluation.fail(`core type ${of.type} is no type of a core module`);
+      if ('func' in declared) throw this.#evaluation.fail(`core type ${of.type} is no type of a core module`);
       if (given !== null) {
         const module = given.value as Uint8Array | ModuleType;
         const type = module instanceof Uint8Array ? moduleTypeOf(this.#coreModules.read(module)) : module;
@@ -356,7 +356,7 @@ export class DeclaredTypes {
   ): void {
     switch (declaration.kind) {
       case 'core type':
-        scope.spaces['core type'].push(declaration.module);
+        scope.spaces['core type'].push(this.#evaluation.coreType(scope, declaration.type));
         return;
       case 'type':
         if (declaration.type.kind === 'resource') this.#evaluation.fail('a type that declares a resource of its own');

@@ -5,7 +5,7 @@
 import { componentCaps } from './caps.ts';
 import { type DefinitionReader, primitiveOf } from './definition-reader.ts';
 import type { Alias, CoreSort, Declaration, Definition, External, LabelledRef, Sort, TypeDefinition } from './model.ts';
-import { readModuleType, skipFunction } from './module-type.ts';
+import { readFunction, readModuleType } from './module-type.ts';
 import { tooLargeComponent, unsupportedComponent } from './refusals.ts';
 
 /** Reads a type. `depth` is the number of types with declarations around it. */
@@ -93,13 +93,12 @@ function readDeclaration(reader: DefinitionReader, ofComponent: boolean, depth: 
   return reader.fail(`invalid declaration 0x${form.toString(16)}`, reader.pos - 1);
 }
 
-/** Reads the type of a core module, and skips that of a core function. Nothing uses other core types. */
+/** Reads the type of a core module or a core function. Nothing uses other core types. */
 export function readCoreType(reader: DefinitionReader): Definition & Declaration {
   const form = reader.u8('core type');
-  if (form === 0x50) return { kind: 'core type', module: readModuleType(reader, () => reader.countOne()) };
+  if (form === 0x50) return { kind: 'core type', type: readModuleType(reader, () => reader.countOne()) };
   if (form !== 0x60) throw unsupportedComponent(reader.subject, 'a core type that is no function');
-  skipFunction(reader);
-  return { kind: 'core type', module: null };
+  return { kind: 'core type', type: { func: readFunction(reader) } };
 }
 
 /** Reads the type of an import or export. */

@@ -120,7 +120,7 @@ class Evaluator {
         spaces['core module'].push(definition.bytes);
         return;
       case 'core type':
-        spaces['core type'].push(definition.module);
+        spaces['core type'].push(this.#evaluation.coreType(scope, definition.type));
         return;
       case 'core instance':
         this.#coreInstance(scope, definition);

@@ -8,6 +8,7 @@ import { componentCaps } from './caps.ts';
 import { ExternNames } from './extern-name.ts';
 import type { CoreExport, CoreItem, Entry, Scope, Signature, Spaces } from './graph.ts';
 import type { ExternName, Named, Sort } from './model.ts';
+import { type CoreDefinition, resolveModuleType } from './module-type.ts';
 import { invalidComponent, tooLargeComponent } from './refusals.ts';
 
 export class Evaluation {
@@ -44,6 +45,19 @@ export class Evaluation {
   /** Returns the entry that `named` names. */
   entry(scope: Scope, { sort, index }: Named): Entry {
     return { sort, value: this.get(scope, sort, index) } as Entry;
+  }
+
+  /** Returns a core type, defined in `scope`, with what it takes from scopes around it. Throws `module_invalid` if there is no such type. */
+  coreType(scope: Scope, type: CoreDefinition): CoreDefinition {
+    if ('func' in type) return type;
+    return resolveModuleType(type, ({ levels, index }) => {
+      let from: Scope | null = scope;
+      for (let level = 1; level < levels && from !== null; level += 1) from = from.parent;
+      const found = from?.spaces['core type'][index];
+      if (found === undefined || !('func' in found))
+        throw this.fail(`core type ${index}, ${levels} levels outward, is no type of a function`);
+      return found.func;
+    });
   }
 
   /** Adds an entry to its index space. */

@@ -1,7 +1,7 @@
 /** An evaluated component: its core instances in order, and the definition that every import and export leads to. */
 import type { FuncType } from '../../protocol/module.ts';
 import type { CoreSort, Declaration, Definition, PlainOperation, StreamOperation } from './model.ts';
-import type { ModuleType } from './module-type.ts';
+import type { CoreDefinition, ModuleType } from './module-type.ts';
 import type { FunctionType, ResourceType, TextEncoding, WitType } from './wit.ts';
 
 /** Stands for the code of a core module of which only the type is known. */
@@ -147,8 +147,7 @@ export interface Spaces {
   readonly 'core memory': CoreItem[];
   readonly 'core global': CoreItem[];
   readonly 'core tag': CoreItem[];
-  /** Null: the type of a core function. */
-  readonly 'core type': (ModuleType | null)[];
+  readonly 'core type': CoreDefinition[];
   /** The bytes of a module, or its type: an import of a component that is never instantiated. */
   readonly 'core module': (Uint8Array | ModuleType)[];
   readonly 'core instance': CoreInstanceItem[];

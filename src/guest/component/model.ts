@@ -1,5 +1,5 @@
 /** A decoded component: its definitions in order, as plain data. Indices are those of the file. */
-import type { ModuleType } from './module-type.ts';
+import type { CoreDefinition } from './module-type.ts';
 import type { PrimitiveType, TextEncoding } from './wit.ts';
 
 export const coreSorts = ['func', 'table', 'memory', 'global', 'tag', 'type', 'module', 'instance'] as const;
@@ -53,8 +53,7 @@ export type TypeDefinition =
   | { readonly kind: 'instance type' | 'component type'; readonly declarations: readonly Declaration[] };
 
 export type Declaration =
-  /** Module: null for the type of a core function. */
-  | { readonly kind: 'core type'; readonly module: ModuleType | null }
+  | { readonly kind: 'core type'; readonly type: CoreDefinition }
   | { readonly kind: 'type'; readonly type: TypeDefinition }
   | Alias
   | (ExternName & { readonly kind: 'import' | 'export'; readonly of: External });
@@ -159,7 +158,7 @@ export type Definition =
       readonly args: readonly { readonly name: string; readonly instance: number }[];
     }
   | { readonly kind: 'core bundle'; readonly exports: readonly Named[] }
-  | { readonly kind: 'core type'; readonly module: ModuleType | null }
+  | { readonly kind: 'core type'; readonly type: CoreDefinition }
   | { readonly kind: 'component'; readonly definitions: readonly Definition[] }
   | { readonly kind: 'instance'; readonly component: number; readonly args: readonly Named[] }
   | { readonly kind: 'bundle'; readonly exports: readonly Named[] }

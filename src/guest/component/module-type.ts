@@ -11,9 +11,12 @@ import type { ComponentReader } from './refusals.ts';
 
 const kinds = ['function', 'table', 'memory', 'global', 'tag'] as const;
 
-/** What a module imports or exports. A type is null where it is taken from elsewhere; it is not compared then. */
+/**
+ * What a module imports or exports. A type is null if it is one that no function here has; it is not compared then. `outer` is
+ * the place of a type that a module type takes from a scope around it, until it is resolved.
+ */
 export type CoreType =
-  | { readonly kind: 'function' | 'tag'; readonly type: FuncType | null }
+  | { readonly kind: 'function' | 'tag'; readonly type: FuncType | null; readonly outer?: OuterType }
   | { readonly kind: 'table'; readonly element: ValType | null; readonly limits: Limits32 }
   | { readonly kind: 'memory'; readonly limits: Limits32 }
   | { readonly kind: 'global'; readonly type: ValType | null; readonly mutable: boolean };
@@ -22,13 +25,29 @@ export interface ModuleType {
   /** Imports by `module\0name`, exports by name. */
   readonly imports: ReadonlyMap<string, CoreType>;
   readonly exports: ReadonlyMap<string, CoreType>;
+  /** Types that it takes from scopes around it. */
+  readonly outers: readonly OuterType[];
 }
+
+/** A core type of the scope that is `levels` outward: 1 is that in which the module type is defined. */
+interface OuterType {
+  readonly levels: number;
+  readonly index: number;
+}
+
+/** The type of a core function; null: one with types that no function here has. */
+export interface FunctionDefinition {
+  readonly func: FuncType | null;
+}
+
+export type CoreDefinition = ModuleType | FunctionDefinition;
 
 /** Reads a type of core modules, after its first byte. `count` is called for each declaration. */
 export function readModuleType(reader: ComponentReader, count: () => void): ModuleType {
   const imports = new Map<string, CoreType>();
   const exports = new Map<string, CoreType>();
-  const types: (FuncType | null)[] = [];
+  const types: (FunctionDefinition | OuterType)[] = [];
+  const outers: OuterType[] = [];
   for (let left = reader.count('declarations'); left > 0; left -= 1) {
     count();
     const form = reader.u8('declaration');
@@ -38,36 +57,49 @@ export function readModuleType(reader: ComponentReader, count: () => void): Modu
       imports.set(key, readCoreExternal(reader, types));
     } else if (form === 1) {
       if (reader.u8('core type') !== 0x60) reader.fail('a core type that is no function', reader.pos - 1);
-      types.push(readFunction(reader));
+      types.push({ func: readFunction(reader) });
     } else if (form === 2) {
       if (reader.u8('core sort') !== 0x10 || reader.u8('alias target') !== 1)
         reader.fail('an alias of a type of core modules that is no outer type', reader.pos - 1);
-      reader.u32('number of levels outward');
-      reader.u32('index');
-      types.push(null);
+      const offset = reader.pos;
+      const outer = { levels: reader.u32('number of levels outward'), index: reader.u32('index') };
+      const own = outer.levels === 0 ? types[outer.index] : outer;
+      if (own === undefined) return reader.fail(`core type ${outer.index} does not exist`, offset);
+      types.push(own);
+      if (own === outer) outers.push(outer);
     } else if (form === 3) {
       const name = reader.name('export name');
       if (exports.has(name)) reader.fail('a type of core modules with two exports of one name');
       exports.set(name, readCoreExternal(reader, types));
     } else reader.fail(`invalid declaration 0x${form.toString(16)}`, reader.pos - 1);
   }
-  return { imports, exports };
+  return { imports, exports, outers };
 }
 
-/** Skips the type of a core function, after its first byte. */
-export function skipFunction(reader: ComponentReader): void {
-  for (const what of ['parameters', 'results']) reader.skip(reader.count(what), what);
+/** Returns `type` with the types that it takes from scopes around it, which `find` finds. */
+export function resolveModuleType(type: ModuleType, find: (outer: OuterType) => FuncType | null): ModuleType {
+  if (type.outers.length === 0) return type;
+  for (const outer of type.outers) find(outer);
+  const resolved = (types: ReadonlyMap<string, CoreType>): ReadonlyMap<string, CoreType> =>
+    new Map(
+      [...types].map(([name, one]) =>
+        'outer' in one && one.outer !== undefined
+          ? [name, { kind: one.kind, type: find(one.outer) } as CoreType]
+          : [name, one],
+      ),
+    );
+  return { imports: resolved(type.imports), exports: resolved(type.exports), outers: [] };
 }
 
 /** Reads the type of a core function, after its first byte; null for one with types that no function here has. */
-function readFunction(reader: ComponentReader): FuncType | null {
+export function readFunction(reader: ComponentReader): FuncType | null {
   const list = (what: string) => Array.from({ length: reader.count(what) }, () => valTypes[reader.u8('type')] ?? null);
   const [params, results] = [list('parameters'), list('results')];
   const isKnown = (one: ValType | null): one is ValType => one !== null;
   return params.every(isKnown) && results.every(isKnown) ? { params, results } : null;
 }
 
-function readCoreExternal(reader: ComponentReader, types: readonly (FuncType | null)[]): CoreType {
+function readCoreExternal(reader: ComponentReader, types: readonly (FunctionDefinition | OuterType)[]): CoreType {
   const offset = reader.pos;
   const byte = reader.u8('kind');
   const kind = kinds[byte];
@@ -77,7 +109,7 @@ function readCoreExternal(reader: ComponentReader, types: readonly (FuncType | n
     const index = reader.u32('type index');
     const type = types[index];
     if (type === undefined) return reader.fail(`core type ${index} does not exist`, offset);
-    return { kind, type };
+    return 'func' in type ? { kind, type: type.func } : { kind, type: null, outer: type };
   }
   if (kind === 'memory') {
     const limits = readLimits(reader);
@@ -100,7 +132,7 @@ function readLimits(reader: ComponentReader): Limits32 {
 /** Returns the type of `module`. */
 export function moduleTypeOf(module: Module): ModuleType {
   const imports = importTypes(module).map(({ module: from, name, type }) => [`${from}\0${name}`, type] as const);
-  return { imports: new Map(imports), exports: exportTypes(module) };
+  return { imports: new Map(imports), exports: exportTypes(module), outers: [] };
 }
 
 /**
