@@ -338,7 +338,7 @@ export class HandleTable {
     const entry = this.#found(handle);
     // Most types are one object; each part of a component that spells a type out has one of its own.
     if (entry.resource !== resource && entry.resource.id !== resource.id)
-      throw new GuestFault(`resource handle ${handle} is a ${short(entry.resource)}, not a ${short(resource)}`);
+      throw new GuestFault(`resource handle ${handle} is ${short(entry.resource)}, not ${short(resource)}`);
     return entry;
   }
 
@@ -349,6 +349,8 @@ export class HandleTable {
   }
 }
 
+/** Returns the name of a resource type with its article. */
 function short(resource: ResourceType): string {
-  return resource.id.replace(/^.*#/, '');
+  const name = resource.id.replace(/^.*#/, '');
+  return `${/^[aeiou]/.test(name) ? 'an' : 'a'} ${name}`;
 }

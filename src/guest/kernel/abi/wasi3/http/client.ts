@@ -12,7 +12,7 @@ import { Fields } from '../../wasi2/http/fields.ts';
 import { send as send2 } from '../../wasi2/http/outgoing-handler.ts';
 import { OutgoingRequest } from '../../wasi2/http/outgoing-request.ts';
 import { busyUntilCalled } from '../../wasi2/io/sink.ts';
-import { type SendOptions, type Sent, sendBody } from './body.ts';
+import { type SendOptions, sendBody } from './body.ts';
 import { type Request, requestResource } from './request.ts';
 import { Response, responseResource } from './response.ts';
 
@@ -69,14 +69,11 @@ function begin(guest: Process, request: Request): Ok<Call> | Err<HttpErrorCode> 
     breakOff: (why) => call.fail({ tag: 'internal-error', value: why }),
   };
   const written = busyUntilCalled(guest);
-  const settle = (how: Sent): void => {
-    body.settle(how);
-    written();
-  };
-  // A body that is held counts as sent only when its request goes out.
   sendBody(guest, body, sending, (how) => {
-    if (how.tag === 'err') settle(how);
-    else void call.begun().then((failure) => settle(failure === null ? how : err(failure)));
+    written();
+    if (how.tag === 'err') body.settle(how);
+    // A body that is held counts as sent only when its request goes out.
+    else void call.begun().then((failure) => body.settle(failure === null ? how : err(failure)));
   });
   return ok(call);
 }
