@@ -22,6 +22,12 @@ export function parseBusUrl(text: string, name: string): BusAddress {
     url !== null && /^(?:nats|tls):$/.test(url.protocol) && url.hostname !== '' && /^\/?$/.test(url.pathname);
   if (first === undefined || !urls.every(isRight) || !isRight(first))
     throw new PlatformError('bad_request', `${name} is not a URL such as nats://USER:PASSWORD@HOST:4222`);
+  // The connection is to all of them: with one that asks for no TLS none would.
+  if (urls.some((url) => url?.protocol !== first.protocol))
+    throw new PlatformError(
+      'bad_request',
+      `${name} has both nats:// and tls://: all servers of a cluster have the same`,
+    );
   return {
     servers: urls.map(({ hostname, port }) => `${hostname}:${port === '' ? defaultPort : port}`),
     user: first.username === '' ? null : decodeURIComponent(first.username),

@@ -92,21 +92,12 @@ export class Bus {
     const endMs = performance.now() + ms;
     while (!this.#isConnected) {
       const error = this.#refusal;
-      const isRefused =
-        error instanceof Error && /authorization|authentication/i.test(`${error.name} ${error.message}`);
-      if (isRefused || performance.now() >= endMs)
-        throw new PlatformError(
-          'unavailable',
-          `NATS at ${servers.join(', ')} ${isRefused ? 'refuses the user or the password' : 'does not answer'}`,
-          {
-            hints: [
-              isRefused
-                ? 'check user and password in TRISIEL_NATS'
-                : 'check that it runs, and host and port in TRISIEL_NATS',
-            ],
-            cause: error,
-          },
-        );
+      const { what, hint, isFinal } = whyNotConnected(error);
+      if (isFinal || performance.now() >= endMs)
+        throw new PlatformError('unavailable', `NATS at ${servers.join(', ')} ${what}`, {
+          hints: [hint],
+          cause: error,
+        });
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, Math.min(busLimits.reconnectMs, Math.max(1, endMs - performance.now())));
         this.#waiting.add(() => {
@@ -322,4 +313,25 @@ export class Bus {
       },
     });
   }
+}
+
+/** Says why there is no connection, what to check, and whether it is of no use to try again. */
+function whyNotConnected(error: unknown): { readonly what: string; readonly hint: string; readonly isFinal: boolean } {
+  const text = error instanceof Error ? `${error.name} ${error.message}` : '';
+  if (/authorization|authentication/i.test(text))
+    return {
+      what: 'refuses the user or the password',
+      hint: 'check user and password in TRISIEL_NATS',
+      isFinal: true,
+    };
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (/CERT|SIGNATURE|ALTNAME/.test(code))
+    return {
+      what: `has a certificate that is not trusted (${code})`,
+      hint: 'docs/cluster.md, "TLS for NATS", says how to trust an authority of your own',
+      isFinal: false,
+    };
+  if (/does not support 'tls'/.test(text))
+    return { what: 'has no TLS', hint: 'give it a certificate, or use nats:// in TRISIEL_NATS', isFinal: false };
+  return { what: 'does not answer', hint: 'check that it runs, and host and port in TRISIEL_NATS', isFinal: false };
 }

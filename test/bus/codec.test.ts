@@ -76,10 +76,12 @@ test('a message of another version, or of an unknown kind, is refused', () => {
 });
 
 test('addresses of the bus', () => {
-  expect(parseBusUrl('nats://a:b%40c@one,tls://two:4333', 'X')).toEqual({
+  expect(parseBusUrl('nats://a:b%40c@one,nats://two:4333', 'X')).toEqual({
     ...{ servers: ['one:4222', 'two:4333'], user: 'a', password: 'b@c', isTls: false },
   });
   expect(parseBusUrl('tls://one:1', 'X')).toMatchObject({ user: null, password: null, isTls: true });
   for (const wrong of ['', 'one:4222', 'http://one', 'nats://', 'nats://one/path', 'nats://one,http://two'])
     expect(() => parseBusUrl(wrong, 'X'), wrong).toThrow(/X is not a URL/);
+  for (const mixed of ['nats://one,tls://two', 'tls://one,nats://two'])
+    expect(() => parseBusUrl(mixed, 'X'), mixed).toThrow(/X has both nats:\/\/ and tls:\/\//);
 });

@@ -1,11 +1,12 @@
 /**
- * A machine of its own in a folder, whose first process is systemd: a container with this machine's /usr, without a
- * network.
+ * Machines of their own in folders, whose first process is systemd: containers with this machine's /usr, without a
+ * network or with one that only they are in.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { buildPackage } from '../../deploy/package.ts';
 import { linkDependencies } from './machine.ts';
 
@@ -19,15 +20,21 @@ export const withoutSystemd: string | null = (() => {
 
 const root = join(import.meta.dirname, '../..');
 
+/** A folder that is to be a machine. */
+export async function bareMachine(name: string): Promise<string> {
+  // On the same disk as the dependencies, which are linked.
+  await mkdir(join(root, 'dist'), { recursive: true });
+  const top = await mkdtemp(join(root, `dist/${name}-`));
+  await makeSystem(top);
+  return top;
+}
+
 /**
  * Makes such a machine in the new folder `top` with the package installed at /opt/trisiel: `program` is its folder.
  * `name` begins the folder's name.
  */
 export async function installedMachine(name: string): Promise<{ readonly top: string; readonly program: string }> {
-  // On the same disk as the dependencies, which are linked.
-  await mkdir(join(root, 'dist'), { recursive: true });
-  const top = await mkdtemp(join(root, `dist/${name}-`));
-  await makeSystem(top);
+  const top = await bareMachine(name);
   const program = join(top, 'opt/trisiel/lib/node_modules/trisiel');
   await buildPackage(program);
   await linkDependencies(program);
@@ -67,22 +74,59 @@ async function makeSystem(folder: string): Promise<void> {
   await chmod(join(folder, 'tmp'), 0o1777);
 }
 
+/** A network that machines of one test are in, and nothing else. */
+export interface MachineNetwork {
+  /** Words in front of a command that runs where the network is. */
+  readonly inside: readonly string[];
+  close(): void;
+}
+
+/** Name of the switch of a network. */
+const bridge = 'machines0';
+
+/** Makes a network, or returns why there cannot be one. It ends with this process. */
+export async function machineNetwork(): Promise<MachineNetwork | string> {
+  const make = `ip link set lo up && ip link add ${bridge} type bridge && ip link set ${bridge} up && echo made && exec cat`;
+  const child = spawn('unshare', ['--net', 'sh', '-c', make], { stdio: ['pipe', 'pipe', 'pipe'] });
+  const said: string[] = [];
+  createInterface({ input: child.stderr }).on('line', (line) => said.push(line));
+  child.on('error', (error) => said.push(error.message));
+  const isMade = await new Promise<boolean>((resolve) => {
+    createInterface({ input: child.stdout }).once('line', () => resolve(true));
+    child.once('close', () => resolve(false));
+  });
+  if (!isMade) return `no network between machines: ${said.join('; ')}`;
+  return { inside: ['nsenter', `--net=/proc/${child.pid}/ns/net`], close: () => void child.kill('SIGKILL') };
+}
+
+export interface BootOptions {
+  /** Name of the machine, where there are several; at most 8 characters of a-z, 0-9 and -. */
+  readonly name?: string;
+  /** The network that its interface host0 is in; without one it has only a loopback. */
+  readonly network?: MachineNetwork;
+  /** Folders of the host that are shown in it too, by their paths in it. */
+  readonly shared?: Readonly<Record<string, string>>;
+}
+
 /**
  * Boots the machine to run `script` of its folder as a service, and resolves when it has been turned off, with what its
  * console showed.
  */
-export async function boot(folder: string, script: string): Promise<string> {
+export async function boot(folder: string, script: string, options: BootOptions = {}): Promise<string> {
+  const { name = 'trisiel', network, shared = {} } = options;
   const unit = `[Unit]\nWants=basic.target\nAfter=basic.target\n[Service]\nType=oneshot\nExecStart=/bin/bash ${script}\n`;
   await mkdir(dirname(join(folder, 'etc/systemd/system/play.service')), { recursive: true });
   await writeFile(join(folder, 'etc/systemd/system/play.service'), `${unit}TimeoutStartSec=infinity\n`);
-  const child = spawn(
-    'systemd-nspawn',
-    [
-      ...['--quiet', '--directory', folder, '--bind-ro=/usr', '--private-network', '--register=no', '--keep-unit'],
-      ...[`--machine=trisiel-${process.pid}`, '--console=pipe', '--boot', '--', '--unit=play.service'],
-    ],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
-  );
+  const [program = '', ...words] = [
+    ...(network?.inside ?? []),
+    // Ends with this process, however that ends.
+    ...['setpriv', '--pdeathsig', 'KILL'],
+    ...['systemd-nspawn', '--quiet', '--directory', folder, '--bind-ro=/usr', '--register=no', '--keep-unit'],
+    network === undefined ? '--private-network' : `--network-bridge=${bridge}`,
+    ...Object.entries(shared).map(([there, here]) => `--bind=${here}:${there}`),
+    ...[`--machine=${name}-${process.pid}`, '--console=pipe', '--boot', '--', '--unit=play.service'],
+  ];
+  const child = spawn(program, words, { stdio: ['ignore', 'pipe', 'pipe'] });
   const end = (): void => void child.kill('SIGKILL');
   process.once('exit', end);
   let shown = '';
