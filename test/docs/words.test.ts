@@ -23,15 +23,14 @@ const code = globSync(
 const words = new Set([...(code.match(/\w+(?:[-.]\w+)*/g) ?? []), ...manifestKeys().map(([key]) => key)]);
 for (const word of [...words]) for (const part of word.split('.')) words.add(part);
 
-/** What a word may look like: a_b, A_B, aB, a-b, a.b, --a. */
+/** What a word may look like: a_b, A_B, aB, AaBb, a-b, a.b, --a. */
 const isName =
-  /^(?:[a-z]+(?:_[a-z0-9]+)+|[A-Z]+(?:_[A-Z0-9]+)+|[a-z]+[A-Z]\w*|[a-z]+(?:-[a-z]+)+|[a-z]+(?:\.[a-z_]+)+|--[a-z]+(?:-[a-z]+)*)$/;
+  /^(?:(?:[A-Z][a-z]+){2,}|[a-z]+(?:_[a-z0-9]+)+|[A-Z]+(?:_[A-Z0-9]+)+|[a-z]+[A-Z]\w*|[a-z]+(?:-[a-z]+)+|[a-z]+(?:\.[a-z_]+)+|--[a-z]+(?:-[a-z]+)*)$/;
 
 /** Names of other programs, of specifications and of examples, by page. */
 const ofOthers: Readonly<Record<string, readonly string[]>> = {
   'docs/abi/land.md': ['env.write', 'env.resource_write'],
   'docs/abi/wasi3.md': ['cancelled-before-returned'],
-  'docs/cluster.md': ['postgresql.conf'],
   'docs/coming-from.md': [
     ...['modules.toml', 'allowed_hosts', 'spin.toml', 'allowed_outbound_hosts', 'wrangler.toml', 'worker.js'],
   ],
@@ -60,6 +59,16 @@ it('of the book are in the code', () => {
       .map((name) => `${page}: ${name}`),
   );
   expect(wrong).toEqual([]);
+});
+
+it('of units of systemd are their lines', () => {
+  const units = globSync('deploy/systemd/*', { cwd: root }).map((file) => readFileSync(join(root, file), 'utf8'));
+  const lines = new Set(units.join('\n').split('\n'));
+  const shown = pages.flatMap((page) =>
+    [...textOf(page).matchAll(/`((?:[A-Z][a-z]+)+=[^`]*)`/g)].map(([, line = '']) => `${page}: ${line}`),
+  );
+  expect(shown.length).toBeGreaterThan(0);
+  expect(shown.filter((one) => !lines.has(one.replace(/^.*?: /, '')))).toEqual([]);
 });
 
 it('of others are still in their page', () => {
