@@ -121,6 +121,40 @@ test.each(rows.map((row) => [row.name, row] as const))('%s: every pointer at the
   }
 });
 
+test('a call whose result has no place in memory reads and writes nothing', async () => {
+  const row = (name: string): Syscall => rows.find((one) => one.name === name)!;
+  const all = (1n << 29n) - 1n;
+  /** Opens `tmp/file` for everything. Returns the Process and the descriptor. */
+  const opened = async () => {
+    const guest = makeProcess();
+    expect(await call(guest, row('path_open'), [3, 0, 0x100, 8, 1, all, all, 0, 0x600])).toBe(0);
+    const fd = guest.memory.u32(0x600);
+    expect(await call(guest, row('fd_pwrite'), [fd, 0x200, 1, 0n, 0x600])).toBe(0);
+    guest.memory.put(0x400, Buffer.from('unread, unwritten'));
+    // Links to the file of the repository.
+    expect(await call(guest, row('path_symlink'), [0x115, 5, 3, 0x109, 7])).toBe(0);
+    return { guest, fd };
+  };
+  const outside = 0xfffe;
+  for (const [name, args] of [
+    ['fd_pwrite', (fd: number) => [fd, 0x200, 1, 8n, outside]],
+    ['fd_write', (fd: number) => [fd, 0x200, 1, outside]],
+    ['fd_pread', (fd: number) => [fd, 0x200, 1, 0n, outside]],
+    ['fd_read', (fd: number) => [fd, 0x200, 1, outside]],
+    ['path_readlink', () => [3, 0x109, 7, 0x400, 64, outside]],
+  ] as const) {
+    const { guest, fd } = await opened();
+    const before = guest.memory.all.slice();
+    await call(guest, row(name), args(fd)).catch((error: unknown) => error);
+    expect(Buffer.compare(guest.memory.all, before), name).toBe(0);
+    expect(await call(guest, row('fd_tell'), [fd, 0x600])).toBe(0);
+    expect(guest.memory.u64(0x600), name).toBe(0n);
+    expect(await call(guest, row('fd_filestat_get'), [fd, 0x700])).toBe(0);
+    expect(guest.memory.u64(0x700 + 32), name).toBe(16n);
+    await guest.closeAll();
+  }
+});
+
 /** A poll may wait for hours: then the Process is ended as a deadline would, and the call must give in. */
 async function patience(guest: Process): Promise<number> {
   await new Promise((resolve) => setTimeout(resolve, 200).unref());

@@ -180,6 +180,13 @@ describe('a definition is refused', () => {
     expect(refusal(component(...sections))).toContain(expected);
   });
 
+  it('with control characters in names of core modules, which it does not show', () => {
+    const wants = coreModule(wat('(module (import "a\\1b" "b\\0a" (func)))'));
+    const shown = refusal(component(wants, coreInstances(instantiateCore(0))));
+    expect(shown).toContain('a\\u{1b}.b\\u{a}');
+    expect(shown).not.toMatch(/\p{Cc}/u);
+  });
+
   it('and is not, where it gets what it declares', () => {
     expect(refusal(component(types(componentType()), ...given([3, 0, 0], 3, 0, types(componentType()))))).toMatch(
       valid,

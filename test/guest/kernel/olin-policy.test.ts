@@ -58,6 +58,10 @@ test.each([
   ['allow (\n  (\n)', 'p, line 2: "(" is no usable regular expression'],
   ['allow "x', 'p, line 1: "\\"x" is not a well-formed string'],
   ['gas-limit 1\ngas-limit 2', 'p, line 2: gas-limit is given twice'],
+  [
+    'gas-limit 1000000000001',
+    'p, line 1: gas-limit wants a whole number from 1 to 1000000000000, found "1000000000001"',
+  ],
   ['gas-limit 1.5', 'p, line 1: gas-limit wants a whole number from 1 to 1000000000000, found "1.5"'],
   ['ram-page-limit 0', 'p, line 1: ram-page-limit wants a whole number from 1 to 16384, found "0"'],
   [')', 'p, line 1: unknown word ")"'],

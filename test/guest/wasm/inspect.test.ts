@@ -75,6 +75,16 @@ describe('imports', () => {
     expect(finding?.details[0]).toMatch(/^a\\u\{a\}\\u\{1b\}\[31m\.x{60}… {2}\(\) -> \(\)$/);
   });
 
+  test.each([
+    ['of another kind', '(import "a\\1b" "b\\7f" (memory 1))', 'a\\u{1b}.b\\u{7f}  (memory)'],
+    ['of another host', '(import "extism:host/\\1b" "b\\0a" (func))', 'extism:host/\\u{1b}.b\\u{a}'],
+  ])('%s with control characters in their names show none', (_what, text, expected) => {
+    const found = inspect(`(module ${text} ${start})`).findings;
+    const all = found.flatMap(({ message, details, hints }) => [message, ...details, ...hints]).join('\n');
+    expect(all).toContain(expected);
+    expect(all).not.toMatch(/[^\P{Cc}\n]/u);
+  });
+
   test('ten thousand unknown imports take no longer than reading them, and are counted', () => {
     const imports = Array.from({ length: 10_000 }, (_, index) => `(import "m" "resource_ope${index}" (func))`).join('');
     const [, finding] = inspect(`(module ${imports} ${start})`).findings;
