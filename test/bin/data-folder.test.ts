@@ -57,6 +57,12 @@ describe('the data folder', () => {
     expect((await other(path)).said).toContain('in use by another control');
   });
 
+  it('is not in use where its lock is damaged, which is said', async () => {
+    take().release();
+    await writeFile(join(path, 'control.lock'), 'no database '.repeat(100));
+    expect(() => take()).toThrow(`cannot write to the data folder ${path} (`);
+  });
+
   it('is free as soon as its holder has been killed', async () => {
     const { child } = await other(path);
     child.kill('SIGKILL');

@@ -1,9 +1,18 @@
 /** What a pushed tree may hold, and where only plain files are taken. */
 import { describe, expect, it } from 'vitest';
 import { readManifest } from '../../../src/control/deploy/manifest.ts';
-import { checkLinks, checkTree, findFiles, findManifest, findModule } from '../../../src/control/deploy/tree.ts';
+import {
+  checkLinks,
+  checkTree,
+  findFiles,
+  findManifest,
+  findModule,
+  findSourceMap,
+} from '../../../src/control/deploy/tree.ts';
 import { lowerTree } from '../../../src/guest/kernel/fs/lower-tree.ts';
+import { sourceLineLimits } from '../../../src/guest/wasm/lines/rows.ts';
 import { PlatformError } from '../../../src/protocol/errors.ts';
+import { pushLimits } from '../../../src/protocol/limits.ts';
 import type { TreeEntry } from '../../../src/protocol/push.ts';
 
 const oid = 'a'.repeat(40);
@@ -119,4 +128,85 @@ describe('names of files that a function reads', () => {
     for (const name of names.filter((name) => !name.includes('/')))
       expect(tree.lookup(name), name).toMatchObject({ kind: 'file' });
   });
+});
+
+describe('the module', () => {
+  const found = (paths: readonly string[], toml: string | null = null) =>
+    findModule(
+      paths.map((path) => entry(path)),
+      manifest(toml),
+      commit,
+    );
+  const coded = (code: string, message: string) =>
+    expect.objectContaining({ code, message: expect.stringContaining(message) });
+
+  it('is the only one, the one that is named, or a program in h', () => {
+    expect(found(['x/a.wasm', 'b.wat', 'c.h'])).toMatchObject({ entry: { path: 'x/a.wasm' }, source: 'wasm' });
+    expect(found(['a.wasm', 'b.wasm'], 'module = "b.wasm"').entry.path).toBe('b.wasm');
+    expect(found(['a.h', 'b.wat'])).toMatchObject({ entry: { path: 'a.h' }, source: 'h' });
+    expect(found(['a.h', 'b.wasm'], 'module = "a.h"')).toMatchObject({ entry: { path: 'a.h' }, source: 'h' });
+  });
+
+  it('is missing where there is none, or only its source', () => {
+    expect(() => found(['README.md', 'x'])).toThrow(coded('module_missing', 'no .wasm file in commit ccccccc'));
+    expect(() => found(['a.wat'])).toThrow(coded('module_missing', 'a.wat is WebAssembly text'));
+    expect(() => found(['a.wat'], 'module = "a.wat"')).toThrow(coded('module_missing', 'a.wat is WebAssembly text'));
+    expect(() => found(['a.wasm'], 'module = "b.wasm"')).toThrow(coded('module_missing', 'there is no file b.wasm'));
+    // Headers: of several, or beside sources in C.
+    expect(() => found(['a.h', 'b.h'])).toThrow(coded('module_missing', 'no .wasm file'));
+    for (const source of ['a.c', 'a.cc', 'a.cpp', 'a.cxx', 'a.m', 'a.mm'])
+      expect(() => found(['a.h', source])).toThrow(coded('module_missing', 'no .wasm file'));
+  });
+
+  it('is not chosen among several, of which ten are named', () => {
+    const paths = Array.from({ length: 12 }, (_, at) => `m${at}.wasm`);
+    expect(() => found(paths)).toThrow(coded('module_ambiguous', '12 .wasm files'));
+    const lines = refusal(() => found(paths))
+      .split('\n')
+      .slice(1);
+    expect(lines).toHaveLength(11);
+    expect(lines.at(-1)).toBe('... and 2 more');
+    expect(refusal(() => found(paths.slice(0, 10)))).not.toContain('more');
+  });
+
+  it('has at most so many bytes', () => {
+    const sized = (size: number) => findModule([{ ...entry('a.wasm'), size }], manifest(), commit);
+    expect(sized(pushLimits.moduleBytes).entry.size).toBe(pushLimits.moduleBytes);
+    expect(() => sized(pushLimits.moduleBytes + 1)).toThrow(coded('module_too_large', 'a.wasm has'));
+  });
+});
+
+describe('files under [files] root', () => {
+  const root = manifest('[files]\nroot = "public"');
+
+  it('are there, and have together at most so many bytes', () => {
+    const sized = (size: number) => findFiles([{ ...entry('public/a'), size }, entry('public/b')], root, commit);
+    expect(sized(pushLimits.fileBytes - 1)).toHaveLength(2);
+    expect(() => sized(pushLimits.fileBytes)).toThrow(expect.objectContaining({ code: 'limit_exceeded' }));
+    expect(() => findFiles([entry('a')], root, commit)).toThrow(
+      expect.objectContaining({ code: 'manifest_invalid', message: expect.stringContaining('no files in public') }),
+    );
+  });
+
+  it('are named as a file system takes them: 255 bytes for a name, 4,095 for a path', () => {
+    const under = (path: string) => findFiles([entry(`public/${path}`)], root, commit);
+    expect(under('n'.repeat(255))).toHaveLength(1);
+    expect(refusal(() => under('ü'.repeat(128)))).toContain('longer than 255 bytes');
+    const path = (bytes: number) => `${`${'d'.repeat(200)}/`.repeat(20)}${'f'.repeat(bytes - 20 * 201)}`;
+    expect(under(path(4_095))).toHaveLength(1);
+    expect(refusal(() => under(path(4_096)))).toContain('longer than 4095 bytes');
+  });
+});
+
+it('a source map is a plain file of the tree, beside the module, of at most so many bytes', () => {
+  const map = (url: string | null, more: Partial<TreeEntry> = {}) =>
+    findSourceMap([{ ...entry('x/a.map'), ...more }], 'x/a.wasm', url)?.path ?? null;
+  expect(map('a.map')).toBe('x/a.map');
+  expect(map('../x/a.map')).toBe('x/a.map');
+  expect(map(`${'./'.repeat(2_045)}a.map`)).toBe('x/a.map');
+  expect(map(`${'./'.repeat(2_046)}a.map`)).toBeNull();
+  for (const url of [null, 'b.map', 'http://127.0.0.1/a.map', '/x/a.map']) expect(map(url), String(url)).toBeNull();
+  expect(map('a.map', { mode: '120000' })).toBeNull();
+  expect(map('a.map', { size: sourceLineLimits.mapBytes })).toBe('x/a.map');
+  expect(map('a.map', { size: sourceLineLimits.mapBytes + 1 })).toBeNull();
 });
