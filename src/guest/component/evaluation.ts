@@ -47,7 +47,10 @@ export class Evaluation {
     return { sort, value: this.get(scope, sort, index) } as Entry;
   }
 
-  /** Returns a core type, defined in `scope`, with what it takes from scopes around it. Throws `module_invalid` if there is no such type. */
+  /**
+   * Returns a core type, defined in `scope`, with what it takes from scopes around it. Throws `module_invalid` if there
+   * is no such type.
+   */
   coreType(scope: Scope, type: CoreDefinition): CoreDefinition {
     if ('func' in type) return type;
     return resolveModuleType(type, ({ levels, index }) => {

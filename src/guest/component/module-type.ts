@@ -12,8 +12,8 @@ import type { ComponentReader } from './refusals.ts';
 const kinds = ['function', 'table', 'memory', 'global', 'tag'] as const;
 
 /**
- * What a module imports or exports. A type is null if it is one that no function here has; it is not compared then. `outer` is
- * the place of a type that a module type takes from a scope around it, until it is resolved.
+ * What a module imports or exports. A type is null if it is one that no function here has; it is not compared then.
+ * `outer` is the place of a type that a module type takes from a scope around it, until it is resolved.
  */
 export type CoreType =
   | { readonly kind: 'function' | 'tag'; readonly type: FuncType | null; readonly outer?: OuterType }

@@ -1,7 +1,7 @@
 /**
- * Wrong handles, places and states at functions of asynchronous calls, one for each `trap_if` of CanonicalABI.md from "canon
- * waitable-set.wait" to "canon error-context.drop" that async.test.ts does not meet in passing. Those that the linker's code
- * checks are in the scripts of fixtures/guests/component/scripts.
+ * Wrong handles, places and states at functions of asynchronous calls, one for each `trap_if` of CanonicalABI.md from
+ * "canon waitable-set.wait" to "canon error-context.drop" that async.test.ts does not meet in passing. Those that the
+ * linker's code checks are in the scripts of fixtures/guests/component/scripts.
  */
 import { describe, expect, it } from 'vitest';
 import { ComponentGuest, rowOf } from '../../support/component-guest.ts';
