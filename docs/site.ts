@@ -37,5 +37,8 @@ async function write(file: string, content: string | Uint8Array): Promise<void> 
 
 if (import.meta.main) {
   const folder = process.argv[2] ?? join(import.meta.dirname, '../dist/book');
-  process.stdout.write(`${await writeSite(folder, process.argv[3])} pages in ${folder}\n`);
+  if (folder.startsWith('-')) {
+    process.stderr.write('npm run docs, or node docs/site.ts FOLDER [BASE]\n');
+    process.exitCode = 2;
+  } else process.stdout.write(`${await writeSite(folder, process.argv[3])} pages in ${folder}\n`);
 }
