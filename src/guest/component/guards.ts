@@ -4,9 +4,11 @@
  */
 import type { FuncType } from '../../protocol/module.ts';
 import { emptyBlock, op } from '../wasm/format/instructions.ts';
+import { functionNames } from '../wasm/format/sections/custom.ts';
 import { valTypeBytes } from '../wasm/format/types.ts';
 import { ByteWriter } from '../wasm/format/writer.ts';
 import { putParams } from './glue-pieces.ts';
+import { guardName } from './recognise.ts';
 import type { ExceptionForm } from './renumber.ts';
 import type { ImportTarget, Unit } from './unit.ts';
 
@@ -73,5 +75,15 @@ function guardModule(functions: readonly Guarded[], form: ExceptionForm): Uint8A
       writer.raw(catching[form].after);
     }),
   );
+  writer.section(0, () => {
+    writer.name('name');
+    writer.section(functionNames, () => {
+      writer.u32(functions.length);
+      functions.forEach((_one, index) => {
+        writer.u32(functions.length + index);
+        writer.name(guardName);
+      });
+    });
+  });
   return writer.view();
 }

@@ -27,7 +27,6 @@ export const Errno = {
   notSupported: -20,
   notSeekable: -21,
   tooBig: -22,
-  notCapable: -23,
   overflow: -24,
   illegalSequence: -25,
   crossDevice: -26,

@@ -1,4 +1,5 @@
 /** Ends of a Process, and the exceptions that unwind its guest. */
+import { guardName } from '../component/recognise.ts';
 import { GuestFault } from './memory.ts';
 import { innermostName } from './wasm-stack.ts';
 
@@ -21,13 +22,18 @@ export class ProcessEnded extends Error {
   override readonly name = 'ProcessEnded';
 }
 
+const uncaughtException: ProcessEnd = {
+  kind: 'trap',
+  message: 'uncaught exception: the program threw it and nothing in the program caught it',
+};
+
 /** Returns the end of a Process whose guest is unwound by `error`. */
 export function endOf(error: unknown): ProcessEnd {
   if (error instanceof ProcessEnded) return { kind: 'internal', cause: error };
   if (error instanceof GuestFault) return { kind: 'trap', message: error.message };
-  if (error instanceof WebAssembly.RuntimeError) return { kind: 'trap', message: describeTrap(error) };
-  if (error instanceof WebAssembly.Exception)
-    return { kind: 'trap', message: 'uncaught exception: the program threw it and nothing in the program caught it' };
+  if (error instanceof WebAssembly.RuntimeError)
+    return innermostName(error) === guardName ? uncaughtException : { kind: 'trap', message: describeTrap(error) };
+  if (error instanceof WebAssembly.Exception) return uncaughtException;
   if (error instanceof RangeError && /call stack/i.test(error.message))
     return { kind: 'trap', message: 'stack overflow' };
   return { kind: 'internal', cause: error };

@@ -29,8 +29,8 @@ describe('a C program', () => {
   });
 
   test('sees a name of no scheme as any other name', async () => {
-    expect(String((await run(['/net/gopher/example.com'])).stdout)).toBe('open: Capabilities insufficient\n');
-    expect(String((await run(['/net/meta'])).stdout)).toBe('open: Capabilities insufficient\n');
+    expect(String((await run(['/net/gopher/example.com'])).stdout)).toBe('open: No such file or directory\n');
+    expect(String((await run(['/net/meta'])).stdout)).toBe('open: No such file or directory\n');
     expect(String((await run(['/net/meta/nothing/here'])).stdout)).toBe('open: No such file or directory\n');
   });
 

@@ -162,6 +162,11 @@ describe('a module built for another host', () => {
     ['Extism', many('extism:host/env', 'input_length'), 'stdin'],
     ["wasm-bindgen's JavaScript", many('./hello_bg.js', '__wbindgen_throw'), 'without wasm-bindgen'],
     ["wasm-bindgen's JavaScript", many('__wbindgen_placeholder__', '__wbindgen_describe'), 'without wasm-bindgen'],
+    ["AssemblyScript's JavaScript", imports('env', ['console.log', 'abort']), 'wasi-shim'],
+    ["ruby.wasm's JavaScript", many('rb-js-abi-host', 'eval-js: func(code: string)'), 'bin/ruby'],
+    ["Fastly's Compute", many('fastly_http_body', 'new'), 'wasi:http/proxy'],
+    ['Proxy-Wasm', many('env', 'proxy_log'), 'stdin'],
+    ['WASIX', many('wasix_32v1', 'proc_fork'), 'wasi-sdk'],
   ])('%s: one finding, which says what to build instead', (host, text, hint) => {
     // No entry point either: that follows from the host, and is not told besides.
     const { findings } = inspect(`(module ${text})`);
@@ -173,6 +178,23 @@ describe('a module built for another host', () => {
       hints: [expect.stringContaining(hint)],
     });
   });
+
+  test.each([
+    ['wasi:io/poll@0.2.10', '[method]pollable.block'],
+    ['cm32p2|wasi:io/poll@0.2', '[method]pollable.block'],
+  ])(
+    'the core module of a component, which imports %s: one finding, which says how to make the component',
+    (from, name) => {
+      expect(inspect(`(module ${imports(from, [name])})`).findings).toEqual([
+        {
+          code: 'imports_unknown',
+          message: 'is the core module of a component, not yet the component',
+          details: [`1 import: ${from}.${name}`],
+          hints: [expect.stringContaining('wasm-tools component new')],
+        },
+      ]);
+    },
+  );
 
   test('counts the imports that it does not show, those that are no functions left out', () => {
     const [finding] = inspect(

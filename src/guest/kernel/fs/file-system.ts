@@ -100,8 +100,7 @@ class RootDirectory extends ReadOnlyDirectory {
 
   lookup(name: string): FsNode | number {
     if (name === scratchName) return this.#scratch;
-    // Without a tree nothing is mapped here, so the name is out of reach rather than missing.
-    return this.#lower === null ? Errno.notCapable : this.#lower.lookup(name);
+    return this.#lower === null ? Errno.notFound : this.#lower.lookup(name);
   }
 
   override removeDirectory(name: string): number {

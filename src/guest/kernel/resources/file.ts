@@ -27,7 +27,7 @@ export const fileScheme: Scheme = {
       opened = openPath(base, rest, options({ read, write: false }));
     }
     // A path above the root leads to no file.
-    if (opened === Errno.outside || opened === Errno.notCapable) return Errno.notFound;
+    if (opened === Errno.outside) return Errno.notFound;
     if (typeof opened === 'number') return opened;
     if (opened.kind === 'directory') return Errno.isDirectory;
     return new OpenFile(opened.handle, { read, write: mayWrite });

@@ -102,10 +102,11 @@ test('a link whose target ends with a slash names no file to create', () => {
 });
 
 describe('without a tree', () => {
-  test('/ holds nothing but tmp, and other names are out of reach', () => {
+  test('/ holds nothing but tmp: no other name is there, and none can be made', () => {
     const { root } = make({ lower: null });
     expect(names(root)).toEqual(['tmp']);
-    expect(statPath(root, 'etc/passwd', false)).toBe(Errno.notCapable);
+    expect(statPath(root, 'etc/passwd', false)).toBe(Errno.notFound);
+    expect(open(root, 'new', { create: true, write: true })).toBe(Errno.readOnly);
     expect(statPath(root, 'tmp', false)).toMatchObject({ kind: 'directory' });
     expect(statPath(root, '.', false)).toMatchObject({ kind: 'directory' });
   });

@@ -24,7 +24,6 @@ const fromErrno = new Map<number, number>([
   [Errno.nameTooLong, CwaError.invalid],
   [Errno.readOnly, CwaError.denied],
   [Errno.tooBig, CwaError.invalid],
-  [Errno.notCapable, CwaError.denied],
   [Errno.overflow, CwaError.invalid],
   [Errno.illegalSequence, CwaError.invalid],
 ]);

@@ -15,7 +15,6 @@ const words: ReadonlyMap<number, string> = new Map<number, string>([
   [Errno.nameTooLong, 'name too long'],
   [Errno.readOnly, 'read-only (only /tmp can be written)'],
   [Errno.tooBig, 'file too big'],
-  [Errno.notCapable, 'outside of what this program may reach'],
   [Errno.outside, 'outside of what this program may reach'],
 ]);
 

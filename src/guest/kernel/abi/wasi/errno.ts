@@ -64,7 +64,6 @@ const translated: ReadonlyMap<number, number> = new Map<number, number>([
   [Errno.notSupported, Wasi.notsup],
   [Errno.notSeekable, Wasi.spipe],
   [Errno.tooBig, Wasi.fbig],
-  [Errno.notCapable, Wasi.notcapable],
   [Errno.overflow, Wasi.overflow],
   [Errno.illegalSequence, Wasi.ilseq],
   [Errno.crossDevice, Wasi.xdev],

@@ -62,7 +62,6 @@ const codes: ReadonlyMap<number, string> = new Map<number, string>([
   [Errno.notSeekable, 'invalid-seek'],
   [Errno.tooBig, 'file-too-large'],
   // No file is mapped at that path; a program that looks for a file expects no-entry.
-  [Errno.notCapable, 'no-entry'],
   [Errno.overflow, 'overflow'],
   [Errno.illegalSequence, 'illegal-byte-sequence'],
   [Errno.crossDevice, 'cross-device'],
