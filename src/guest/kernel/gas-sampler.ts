@@ -6,7 +6,7 @@
  */
 import { CallTree, type GasProfile, gasProfileLimits } from '../../protocol/gas-profile.ts';
 import type { SliceScheduler } from './meter.ts';
-import { wasmFrames } from './wasm-stack.ts';
+import { shownName, wasmFrames } from './wasm-stack.ts';
 
 export const samplerLimits = {
   /** Gas between two stacks at first. */
@@ -114,7 +114,7 @@ export class GasSampler {
     if (this.#tree.isFull) return unknown;
     const number = this.#functions.size;
     // A copy: a part of the stack's text would keep all of it in memory.
-    this.#functions.set(index, { number, name: Buffer.from(name).toString() });
+    this.#functions.set(index, { number, name: Buffer.from(shownName(name)).toString() });
     return number;
   }
 }

@@ -1,5 +1,6 @@
 /** Reads which functions of a guest were on the stack when an error was made. */
 import { LineTable } from '../wasm/lines/line-table.ts';
+import { readableName } from './rust-names.ts';
 
 export const stackLimits = {
   /** Functions kept of a stack, the innermost ones. The runner makes V8 keep as many frames. */
@@ -19,7 +20,7 @@ const frameStart = /\n(?=\s+at )/;
 export interface WasmFrame {
   /** Index that the function has in the pushed module. */
   readonly index: number;
-  /** Name from the name section, else `function INDEX`; at most stackLimits.nameChars characters. */
+  /** Name from the name section, else `function INDEX`. */
   readonly name: string;
   /** Offset of the instruction in the rewritten module, in bytes. */
   readonly offset: number;
@@ -43,7 +44,7 @@ export function wasmStack(
   return frames.flatMap(({ index, name, offset }) => {
     if (index >= functions) return [];
     const line = tableOf(module)?.lineAt(offset) ?? null;
-    return [line === null ? name : `${name} (${line})`];
+    return [line === null ? shownName(name) : `${shownName(name)} (${line})`];
   });
 }
 
@@ -51,7 +52,7 @@ export function wasmStack(
 export function innermostName(error: Error): string | null {
   for (const line of (error.stack ?? '').split(frameStart)) {
     const match = frame.exec(line);
-    if (match !== null) return match[1]?.slice(0, stackLimits.nameChars) || null;
+    if (match !== null) return match[1] ? shownName(match[1]) : null;
   }
   return null;
 }
@@ -87,9 +88,13 @@ export function wasmFrames(
     guest ??= module;
     if (module !== guest) continue;
     const index = Number(position) > imported ? Number(position) - 1 : Number(position);
-    const shown = name === undefined || name === '' ? `function ${index}` : name.slice(0, stackLimits.nameChars);
-    frames.push({ index, name: shown, offset: Number.parseInt(offset ?? '', 16) });
+    frames.push({ index, name: name || `function ${index}`, offset: Number.parseInt(offset ?? '', 16) });
     if (frames.length === framesMax) break;
   }
   return frames;
+}
+
+/** Returns the name of a frame for people: a path for one of Rust; at most stackLimits.nameChars characters. */
+export function shownName(name: string): string {
+  return readableName(name).slice(0, stackLimits.nameChars);
 }
