@@ -5,11 +5,13 @@
 import type { Module } from '../wasm/format/model.ts';
 import { readModule } from '../wasm/format/read-module.ts';
 import { featureFindings, toError } from '../wasm/inspect/findings.ts';
+import { type ModuleType, moduleTypeOf } from './module-type.ts';
 import { invalidComponent, tooLargeComponent } from './refusals.ts';
 
 export class CoreModules {
   readonly #subject: string;
   readonly #modules = new Map<Uint8Array, Module>();
+  readonly #types = new Map<Uint8Array, ModuleType>();
 
   constructor(subject: string) {
     this.#subject = subject;
@@ -25,6 +27,15 @@ export class CoreModules {
     const module = this.#checked(bytes);
     this.#modules.set(bytes, module);
     return module;
+  }
+
+  /** Returns the type of the module of `bytes`; the same object for the same array. Throws as read does. */
+  typeOf(bytes: Uint8Array): ModuleType {
+    const known = this.#types.get(bytes);
+    if (known !== undefined) return known;
+    const type = moduleTypeOf(this.read(bytes));
+    this.#types.set(bytes, type);
+    return type;
   }
 
   #checked(bytes: Uint8Array): Module {

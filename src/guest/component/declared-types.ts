@@ -23,7 +23,7 @@ import type {
 } from './graph.ts';
 import { compatibleName } from './interface-name.ts';
 import type { Alias, Declaration, Definition, External, ExternName, TypeDefinition } from './model.ts';
-import { type ModuleType, moduleTypeOf, moduleTypeProblem } from './module-type.ts';
+import { type ModuleType, moduleTypeProblem } from './module-type.ts';
 import { NamedTypes, renamed } from './named-types.ts';
 import { unsupportedComponent } from './refusals.ts';
 import { TypeResolver } from './resolve-type.ts';
@@ -248,7 +248,8 @@ export class DeclaredTypes {
       if ('func' in declared) throw this.#evaluation.fail(`core type ${of.type} is no type of a core module`);
       if (given !== null) {
         const module = given.value as Uint8Array | ModuleType;
-        const type = module instanceof Uint8Array ? moduleTypeOf(this.#coreModules.read(module)) : module;
+        const type = module instanceof Uint8Array ? this.#coreModules.typeOf(module) : module;
+        this.#evaluation.step(type.imports.size + declared.exports.size);
         const problem = moduleTypeProblem(declared, type);
         if (problem !== null) this.#evaluation.fail(problem);
         return given;

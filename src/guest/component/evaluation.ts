@@ -28,9 +28,9 @@ export class Evaluation {
     throw invalidComponent(this.subject, problem);
   }
 
-  /** Counts a step. Throws `module_too_large` beyond componentCaps.definitions. */
-  step(): void {
-    this.#steps += 1;
+  /** Counts steps. Throws `module_too_large` beyond componentCaps.definitions. */
+  step(count = 1): void {
+    this.#steps += count;
     if (this.#steps > componentCaps.definitions)
       throw tooLargeComponent(this.subject, 'steps of the instantiation', componentCaps.definitions);
   }
@@ -53,6 +53,7 @@ export class Evaluation {
    */
   coreType(scope: Scope, type: CoreDefinition): CoreDefinition {
     if ('func' in type) return type;
+    if (type.outers.length > 0) this.step(type.imports.size + type.exports.size);
     return resolveModuleType(type, ({ levels, index }) => {
       let from: Scope | null = scope;
       for (let level = 1; level < levels && from !== null; level += 1) from = from.parent;

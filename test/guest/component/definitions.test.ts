@@ -242,4 +242,33 @@ describe('the most there may be, and one more:', () => {
     expect(refusal(with_(50))).toMatch(valid);
     expect(refusal(with_(componentCaps.definitions / definitions))).toContain('steps of the instantiation');
   });
+
+  it('steps of comparing core modules with their declared types, and of types taken from around them', () => {
+    const count = 500;
+    const names = Array.from({ length: count }, (_, index) => `e${index}`);
+    const module = wat(`(module (func $f) ${names.map((name) => `(export "${name}" (func $f))`).join('')})`);
+    const type = (functionType: readonly number[]) => [
+      0x50,
+      vector([functionType, ...names.map((name) => [3, name, 0, 0])]),
+    ];
+    const importing = (times: number) => {
+      const given = Array.from({ length: times }, (_, index) => `m${index}`);
+      return component(
+        coreModule(module),
+        nested(
+          component(
+            section(3, vector([type([1, 0x60, 0, 0])])),
+            imports(...given.map((name) => [0, name, 0, 0x11, 0])),
+          ),
+        ),
+        instances([0, 0, vector(given.map((name) => [name, 0, 0x11, 0]))]),
+      );
+    };
+    expect(refusal(importing(100))).toMatch(valid);
+    expect(refusal(importing(componentCaps.definitions / count))).toContain('steps of the instantiation');
+    const taken = component(section(3, vector([[0x60, 0, 0], type([2, 0x10, 1, 1, 0])])));
+    const taking = (times: number) => component(nested(taken), instances(...repeated(times, [0, 0, vector([])])));
+    expect(refusal(taking(100))).toMatch(valid);
+    expect(refusal(taking(componentCaps.definitions / count))).toContain('steps of the instantiation');
+  });
 });
