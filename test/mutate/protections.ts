@@ -4032,4 +4032,100 @@ export const protections: readonly Protection[] = [
     replace: ') return false;',
     tests: ['test/runner/reporting.test.ts'],
   },
+  {
+    name: 'http: an unread body is read to its bound and no further',
+    file: 'src/runner/linger.ts',
+    find: 'if (bytes > connectionLimits.lingerBytes) socket.destroy();',
+    replace: '',
+    tests: ['test/runner/linger.test.ts'],
+  },
+  {
+    name: 'wasi: a request that is given up before it is sent never goes out',
+    file: 'src/guest/kernel/abi/wasi2/http/client-call.ts',
+    find: `if (request.bodyGivenUp !== null) this.fail({ tag: 'internal-error', value: request.bodyGivenUp });
+    else if`,
+    replace: 'if',
+    tests: ['test/conformance/wasi2/http-client.test.ts'],
+  },
+  {
+    name: 'nodes: a request that has ended makes room for another one',
+    file: 'src/node/controls.ts',
+    find: `} finally {
+      this.#waiting -= 1;`,
+    replace: '} finally {',
+    tests: ['test/node/controls.test.ts'],
+  },
+  {
+    name: 'nodes: requests that wait for a control are bounded',
+    file: 'src/node/controls.ts',
+    find: 'this.#waiting >= nodeLimits.requests',
+    replace: 'false',
+    tests: ['test/node/controls.test.ts'],
+  },
+  {
+    name: 'git: a push is not recorded under an earlier epoch of its repository',
+    file: 'src/control/git/repository-keeper.ts',
+    find: `where('epoch', '=', epoch)
+      .returning('last_number')`,
+    replace: "returning('last_number')",
+    tests: ['test/control/git/repository-keeper.test.ts'],
+  },
+  {
+    name: 'logs: a spool takes no more than its bytes',
+    file: 'src/runner/log-spool.ts',
+    find: 'bytes.length > this.#bytesLeft',
+    replace: 'false',
+    tests: ['test/runner/log-spool.test.ts'],
+  },
+  {
+    name: 'schedules: runs of another function stay where a schedule is removed',
+    file: 'src/control/calls/schedules.ts',
+    find: `.deleteFrom('calls')
+      .where('handler_id', '=', handlerId)`,
+    replace: ".deleteFrom('calls')",
+    tests: ['test/control/api/twins.test.ts'],
+  },
+  {
+    name: 'components: instances of nested components are bounded',
+    file: 'src/guest/component/evaluate.ts',
+    find: 'this.#componentInstances > componentCaps.instances',
+    replace: 'false',
+    tests: ['test/guest/component/definitions.test.ts'],
+  },
+  {
+    name: 'fs: a directory that was removed takes no names',
+    file: 'src/guest/kernel/fs/scratch-directory.ts',
+    find: 'if (into.#isRemoved) return Errno.notFound;',
+    replace: '',
+    tests: ['test/guest/kernel/fs/scratch-directory.test.ts'],
+  },
+  {
+    name: 'postgres: a number that JavaScript cannot hold is an error',
+    file: 'src/control/db/dialects/postgres-pool.ts',
+    find: '!Number.isSafeInteger(number)',
+    replace: 'false',
+    tests: ['test/control/db/postgres.test.ts'],
+  },
+  {
+    name: "components: a deleted function's code is not linked anew",
+    file: 'src/control/deploy/relink-store.ts',
+    find: `      .where('handlers.deleted_ms', 'is', null)
+`,
+    replace: '',
+    tests: ['test/control/deploy/relink-store.test.ts'],
+  },
+  {
+    name: 'backup: a data folder without its identity is refused',
+    file: 'src/control/backup/backup.ts',
+    find: "else if (name === 'control.json')",
+    replace: 'else if (false)',
+    tests: ['test/control/backup/archive.test.ts'],
+  },
+  {
+    name: 'runner: forged usage is an error',
+    file: 'src/control/fleet/inbox.ts',
+    find: 'Array.isArray(list) && list.every(isObject)',
+    replace: 'true',
+    tests: ['test/control/fleet/inbox.test.ts'],
+  },
 ];

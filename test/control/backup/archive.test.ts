@@ -72,6 +72,20 @@ async function attempt(file: string): Promise<string | null> {
   return code;
 }
 
+it('is not made of a data folder without its identity', async () => {
+  const other = join(await temporaryFolder(), 'data');
+  await cp(folder, other, { recursive: true });
+  await rm(join(other, 'control.json'));
+  const file = `${other}.trisiel`;
+  const options = { file, since: null, contents: 'all', program: 'test', now: () => 1_000 } as const;
+  const location = { file: join(other, 'trisiel.db') };
+  await expect(writeBackup({ ...options, dataFolder: other, location })).rejects.toMatchObject({
+    code: 'unavailable',
+    message: expect.stringContaining('control.json is missing'),
+  });
+  expect(await readdir(dirname(other))).toEqual(['data']);
+});
+
 interface Entry {
   readonly name: string;
   readonly content: string | Buffer;

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
+import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Database, type DatabaseEvent, openDatabase } from '../../../src/control/db/database.ts';
 import { postgresLimits } from '../../../src/control/db/dialects/postgres-pool.ts';
@@ -25,6 +26,16 @@ describe.skipIf(postgresMissing !== null)('PostgreSQL that fails', () => {
       parts.push(at.message, String(at.stack), JSON.stringify({ ...at }));
     return parts.join('\n');
   };
+
+  test('a number that is beyond the exact integers is an error, not another number', async () => {
+    const db = await openDatabase({ url: server.url('t') });
+    const read = (text: string) => sql<{ n: number }>`select ${sql.lit(text)}::bigint as n`.execute(db);
+    for (const n of [Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER])
+      expect((await read(String(n))).rows).toEqual([{ n }]);
+    for (const text of ['9007199254740992', '-9007199254740993'])
+      await expect(read(text)).rejects.toThrow(`the stored number ${text} is beyond the exact integers`);
+    await db.close();
+  });
 
   test.each([
     ['a wrong password', (url: string) => url.replace(postgresPassword, 'wrong-word'), /password/],
