@@ -8,12 +8,23 @@
  * - A function's comment begins with a verb: "Returns …", "Stores …".
  * - A function that throws an error for its caller names it, or the first comment of its file does.
  * - No comment points at what it could name.
+ * - No comment is wider than code, which Biome wraps; it leaves comments as they are. This holds for tests and hooks
+ *   too.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { beginsWithVerb, commentsIn, declarationsOf, pointsAt, saysError, saysUnit } from './support/contracts.ts';
+import {
+  beginsWithVerb,
+  columnsMax,
+  commentsIn,
+  declarationsOf,
+  pointsAt,
+  saysError,
+  saysUnit,
+  wideComments,
+} from './support/contracts.ts';
 import { type OwnCode, readOwnCode } from './support/own-code.ts';
 
 let code: OwnCode;
@@ -53,6 +64,16 @@ describe('a comment of our own code', () => {
       commentsIn(text).flatMap(({ line, comment }) => pointsAt(comment).map((words) => `${path}:${line}: "${words}"`)),
     );
     expect(pointing).toEqual([]);
+  });
+
+  it(`has no line of more than ${columnsMax} columns`, () => {
+    const root = join(import.meta.dirname, '..');
+    const files = globSync('{src,ui-cli,hooks,test}/**/*.{ts,tsx,js,mjs}', { cwd: root });
+    expect(files.length).toBeGreaterThan(1000);
+    const wide = files.flatMap((file) =>
+      wideComments(readFileSync(join(root, file), 'utf8')).map((line) => `${file}:${line}`),
+    );
+    expect(wide).toEqual([]);
   });
 });
 
@@ -125,5 +146,11 @@ describe('the rule', () => {
     expect(pointsAt('Of both, the first.')).toEqual(['Of both']);
     expect(pointsAt('The same of one user.')).toEqual(['The same']);
     expect(pointsAt('Compares the sizes of both files.')).toEqual([]);
+  });
+
+  it('knows a wide comment in every form, and long texts in code, which are none', () => {
+    const words = 'word '.repeat(30);
+    const lines = [`  // ${words}`, `/** ${words} */`, ` * ${words}`, `begin(); // ${words}`, `const a = '${words}';`];
+    expect(wideComments(lines.join('\n'))).toEqual([1, 2, 3, 4]);
   });
 });

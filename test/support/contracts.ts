@@ -331,3 +331,15 @@ export function commentsIn(text: string): readonly { readonly line: number; read
     comment: (match[1] ?? match[2] ?? '').replace(/\s*\n[ \t]*\*?[ \t]*/g, ' ').trim(),
   }));
 }
+
+/** Columns of a line, as in biome.json. */
+export const columnsMax = 120;
+
+/** Returns the numbers of the lines of `text` that are too wide and hold or end with a comment; the first line is 1. */
+export function wideComments(text: string): readonly number[] {
+  return text
+    .split('\n')
+    .flatMap((line, index) =>
+      line.length > columnsMax && /^\s*(?:\/\/|\/\*|\*)|[;,(){}\]] \/\/ [^'"`]*$/.test(line) ? [index + 1] : [],
+    );
+}
