@@ -1,6 +1,6 @@
 /** A component of WASI 0.3 that speaks wasi:http, served by a real runner over real sockets. */
-import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { askLines } from '../support/ask-lines.ts';
 import { expectEachPart } from '../support/chunked-echo.ts';
 import { call, deploymentOf, fixture, TestFleet } from '../support/fleet.ts';
 
@@ -16,19 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => fleet.stop());
 
-/** What the server sends until it closes. */
-async function ask(...lines: readonly string[]): Promise<string> {
-  const socket = connect({ port: fleet.fleet.port, host: '127.0.0.1' });
-  socket.setEncoding('latin1');
-  socket.write(`${[...lines, 'Host: localhost', 'Connection: close'].join('\r\n')}\r\n\r\n`, 'latin1');
-  let answer = '';
-  try {
-    for await (const part of socket) answer += String(part);
-  } catch {
-    answer += '<broken off>';
-  }
-  return answer;
-}
+const ask = (...lines: readonly string[]) => askLines(fleet.fleet.port, lines);
 const codeOf = (text: string): string => (JSON.parse(text) as { readonly code: string }).code;
 
 describe('an http component of WASI 0.3', () => {

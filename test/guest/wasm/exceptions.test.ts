@@ -7,9 +7,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { runGas } from '../../../src/guest/wasm/meter/loop-plan.ts';
 import { rewriteModule, vetModule } from '../../../src/guest/wasm/rewrite.ts';
+import { expectExactGas } from '../../support/exact-gas.ts';
 import { fuzzTime } from '../../support/fuzz-time.ts';
-import { pageBytesOf } from '../../support/pages.ts';
-import { flatCosts, throwingPrograms } from '../../support/program.ts';
+import { throwingPrograms } from '../../support/program.ts';
 import { call, gasOf, meter, outcome, plain, wat } from '../../support/wasm.ts';
 
 /** Price of throw, rethrow and throw_ref. */
@@ -82,24 +82,7 @@ describe('gas', () => {
         async (pair, args, slice, reserve) => {
           // The outer limit ends a process whose event loop does not turn for minutes.
           await setImmediate();
-          const host = { host: { call: (value: number) => value + 1 } };
-          const counting = plain(wat(pair.counting), host);
-          const counted = outcome(() => call(counting, 'run', ...args));
-          const expected = (counting.counted as WebAssembly.Global<'i32'>).value;
-          const bytes = wat(pair.plain);
-          const generous = meter(bytes, { imports: host, costs: flatCosts, reserve });
-          expect(outcome(() => call(generous.exports, 'run', ...args))).toEqual(counted);
-          expect(generous.used()).toBe(expected);
-          expect(generous.visible()).toEqual(pageBytesOf(counting.memory));
-          // Sliced, with exactly enough: the same gas, the same end.
-          const sliced = meter(bytes, { imports: host, costs: flatCosts, reserve, slice, limit: expected });
-          expect(outcome(() => call(sliced.exports, 'run', ...args))).toEqual(counted);
-          expect(sliced.used()).toBe(expected);
-          // One less: stopped, or at its end the counter tells.
-          const short = meter(bytes, { imports: host, costs: flatCosts, reserve, slice, limit: expected - 1 });
-          const stopped = outcome(() => call(short.exports, 'run', ...args));
-          if (JSON.stringify(stopped) !== JSON.stringify(counted)) expect(stopped).toEqual({ trap: 'unreachable' });
-          expect(short.used()).toBeGreaterThan(expected - 1);
+          expectExactGas(pair, args, { slice, reserve });
         },
       ),
       time,

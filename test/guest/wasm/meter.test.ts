@@ -3,8 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { costs } from '../../../src/guest/wasm/meter/costs.ts';
 import { runGas } from '../../../src/guest/wasm/meter/loop-plan.ts';
 import { creditMax } from '../../../src/guest/wasm/meter/placement.ts';
+import { expectExactGas } from '../../support/exact-gas.ts';
 import { pageBytesOf } from '../../support/pages.ts';
-import { flatCosts, programs } from '../../support/program.ts';
+import { programs } from '../../support/program.ts';
 import { call, gasOf, type Metered, meter, outcome, plain, wat } from '../../support/wasm.ts';
 
 const h = Buffer.from(
@@ -91,24 +92,7 @@ describe('exact gas', () => {
         fc.integer({ min: 1, max: 500 }),
         fc.integer({ min: 0, max: 4 }),
         (pair, args, slice, reserve) => {
-          const host = { host: { call: (value: number) => value + 1 } };
-          const counting = plain(wat(pair.counting), host);
-          const counted = outcome(() => call(counting, 'run', ...args));
-          const expected = (counting.counted as WebAssembly.Global<'i32'>).value;
-          const bytes = wat(pair.plain);
-          const generous = meter(bytes, { imports: host, costs: flatCosts, reserve });
-          expect(outcome(() => call(generous.exports, 'run', ...args))).toEqual(counted);
-          expect(generous.used()).toBe(expected);
-          expect(generous.visible()).toEqual(pageBytesOf(counting.memory));
-          // Sliced, with exactly enough: the same gas, the same end.
-          const sliced = meter(bytes, { imports: host, costs: flatCosts, reserve, slice, limit: expected });
-          expect(outcome(() => call(sliced.exports, 'run', ...args))).toEqual(counted);
-          expect(sliced.used()).toBe(expected);
-          // One less: stopped, or at its end the counter tells.
-          const short = meter(bytes, { imports: host, costs: flatCosts, reserve, slice, limit: expected - 1 });
-          const stopped = outcome(() => call(short.exports, 'run', ...args));
-          if (JSON.stringify(stopped) !== JSON.stringify(counted)) expect(stopped).toEqual({ trap: 'unreachable' });
-          expect(short.used()).toBeGreaterThan(expected - 1);
+          expectExactGas(pair, args, { slice, reserve });
         },
       ),
       { seed, numRuns: 100, interruptAfterTimeLimit: 20_000 },
