@@ -32,9 +32,8 @@ export interface InkKey {
 }
 
 /**
- * Returns the keys of one input event of Ink, which may hold several: a slow line or a fast typist fills one read, and
- * `jjj` or `/error
- * ` must act as when typed slowly.
+ * Returns the keys of one input event of Ink. An event may hold several: on a slow line, or of a fast typist, one read
+ * brings `jjj`, or `/error` with Enter, which must act as when typed slowly.
  */
 export function toKeyPresses(input: string, key: InkKey): KeyPress[] {
   if (key.eventType === 'release') return [];

@@ -96,7 +96,7 @@ export async function upload(
  * valid until the next one is asked for.
  */
 async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array | null> {
-  // The begin of a line whose end has not come: `length` bytes of `begun`, which grows by doubling.
+  // The first `length` bytes of `begun` are of a line whose end has not come. `begun` grows by doubling.
   let begun = Buffer.alloc(0);
   let length = 0;
   const add = (bytes: Uint8Array): void => {

@@ -18,7 +18,7 @@ export interface ReportedUsage {
 }
 
 /** Returns the row of a record; null for one that JSON cannot hold, which no function makes. */
-export function toRow({ handlerId, ...record }: PendingInvocationRecord): Schema['invocations'] | null {
+export function toRecordRow({ handlerId, ...record }: PendingInvocationRecord): Schema['invocations'] | null {
   let json: string;
   try {
     json = JSON.stringify(record);

@@ -16,7 +16,7 @@ export const minuteMs = 60_000;
 const countMax = Number.MAX_SAFE_INTEGER;
 
 /** Returns a row of a runner's counters. A runner runs hostile guests: a value that is no valid count becomes 0. */
-export function toRow(count: UsageCount, atMs: number): Schema['usage'] {
+export function toCountRow(count: UsageCount, atMs: number): Schema['usage'] {
   return {
     handler_id: count.handlerId,
     deployment: whole(count.deployment),

@@ -17,12 +17,12 @@ import { WriteQueue } from '../db/write-queue.ts';
 import { existingHandlers, namesOf } from '../handlers/existing-handlers.ts';
 import { FiguresByHandler, type HandlerFigures } from './handler-figures.ts';
 import { InvocationReader } from './invocation-reader.ts';
-import { type HandlerRef, placed, type ReportedUsage, toRow } from './invocation-rows.ts';
+import { type HandlerRef, placed, type ReportedUsage, toRecordRow } from './invocation-rows.ts';
 import { usageLimits } from './limits.ts';
 import { RecentUsage } from './recent.ts';
 import { RecordRetention } from './record-retention.ts';
 import { RunningInvocations } from './running.ts';
-import { addCount, PendingCounts, toRow as toCountRow } from './usage-counts.ts';
+import { addCount, PendingCounts, toCountRow } from './usage-counts.ts';
 import { readLastCalls, readMinutes } from './usage-minutes.ts';
 
 /** Name of all handlers that are not counted by themselves. No handler can have it: names have no underscore. */
@@ -269,7 +269,7 @@ export class UsageStore {
     const existing = await existingHandlers(trx, mentioned);
     const rows = records
       .filter(({ handlerId }) => existing.has(handlerId))
-      .map(toRow)
+      .map(toRecordRow)
       .filter((row) => row !== null);
     await insertRecords.insert(trx, rows);
     // In one order on all controls, so that two that add to the same rows do not wait for each other.

@@ -17,7 +17,7 @@ import { type HandlerContext, type OfPreview, previewCrumbs } from '../handler/t
 import { readLineFilter } from './line-filter.ts';
 import type { LogBuffer, LogEntry } from './log-buffer.ts';
 import { LogFeed } from './log-feed.ts';
-import { clampLog, type LogView, newSince, pause, scrollLog, selectLine } from './log-window.ts';
+import { clampLog, type LogWindow, newSince, pause, scrollLog, selectLine } from './log-window.ts';
 
 /** Milliseconds between notifications. Ink draws 30 frames a second; a longer time would skip every second frame. */
 export const tickMs = 66;
@@ -31,7 +31,7 @@ export class LogTab extends Screen {
   readonly handler: HandlerContext;
   /** The preview whose lines are shown; null: all lines of the handler. */
   readonly preview: OfPreview | null;
-  view: LogView = { kind: 'following' };
+  view: LogWindow = { kind: 'following' };
   /** Cells that lines are scrolled to the left. */
   offset = 0;
   /** Whether calls are shown between the lines. */

@@ -1,7 +1,7 @@
 /** Position in the log: following its end, or paused at a selected line. Plain functions. */
 import type { LogBuffer, LogEntry } from './log-buffer.ts';
 
-export type LogView =
+export type LogWindow =
   | { readonly kind: 'following' }
   | {
       readonly kind: 'paused';
@@ -15,19 +15,19 @@ export type LogView =
 type Range = Pick<LogBuffer, 'firstOrdinal' | 'nextOrdinal'>;
 
 /** Pauses at the last line if it was following, then moves the selection by `by` lines. */
-export function scrollLog(view: LogView, range: Range, by: number, rows: number): LogView {
+export function scrollLog(view: LogWindow, range: Range, by: number, rows: number): LogWindow {
   const paused = pause(view, range, rows);
   return selectLine(paused, range, paused.selected + by, rows);
 }
 
 /** Pauses, and selects the line of the ordinal `ordinal`, or the nearest that exists. `rows`: height of the window. */
-export function selectLine(view: LogView, range: Range, ordinal: number, rows: number): LogView {
+export function selectLine(view: LogWindow, range: Range, ordinal: number, rows: number): LogWindow {
   const paused = pause(view, range, rows);
   return clampLog({ ...paused, selected: ordinal }, range, rows);
 }
 
 /** Returns the view paused at the last line; a paused view as it is. `rows`: height of the window. */
-export function pause(view: LogView, range: Range, rows: number): Extract<LogView, { kind: 'paused' }> {
+export function pause(view: LogWindow, range: Range, rows: number): Extract<LogWindow, { kind: 'paused' }> {
   if (view.kind === 'paused') return view;
   return {
     kind: 'paused',
@@ -41,7 +41,7 @@ export function pause(view: LogView, range: Range, rows: number): Extract<LogVie
  * Returns the view with its selection on an existing line, after lines fell out of the buffer or the terminal changed
  * its size.
  */
-export function clampLog(view: LogView, { firstOrdinal, nextOrdinal }: Range, rows: number): LogView {
+export function clampLog(view: LogWindow, { firstOrdinal, nextOrdinal }: Range, rows: number): LogWindow {
   if (view.kind === 'following') return view;
   const selected = Math.max(firstOrdinal, Math.min(view.selected, nextOrdinal - 1));
   const lowestTop = Math.max(firstOrdinal, nextOrdinal - rows);
@@ -55,7 +55,7 @@ export interface LogRow {
 }
 
 /** Returns the visible entries, at most `rows`. */
-export function logRows(buffer: LogBuffer, view: LogView, rows: number): LogRow[] {
+export function logRows(buffer: LogBuffer, view: LogWindow, rows: number): LogRow[] {
   const at = clampLog(view, buffer, rows);
   const top = at.kind === 'paused' ? at.top : Math.max(buffer.firstOrdinal, buffer.nextOrdinal - rows);
   const shown: LogRow[] = [];
@@ -67,7 +67,7 @@ export function logRows(buffer: LogBuffer, view: LogView, rows: number): LogRow[
 }
 
 /** Returns the number of matching lines that came since the pause. */
-export function newSince(view: LogView, { nextOrdinal }: Range): number {
+export function newSince(view: LogWindow, { nextOrdinal }: Range): number {
   return view.kind === 'paused' ? Math.max(0, nextOrdinal - view.since) : 0;
 }
 
@@ -83,7 +83,7 @@ export interface ScreenLine {
  */
 export function wrappedLines(
   buffer: LogBuffer,
-  view: LogView,
+  view: LogWindow,
   { rows, linesOf }: { readonly rows: number; readonly linesOf: (row: LogRow) => readonly string[] },
 ): ScreenLine[] {
   const shown = logRows(buffer, view, rows).map((row) => linesOf(row).map((text) => ({ row, text })));

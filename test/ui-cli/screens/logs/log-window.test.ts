@@ -5,7 +5,7 @@ import { LogBuffer } from '../../../../ui-cli/screens/logs/log-buffer.ts';
 import { logRowLines, logRowText } from '../../../../ui-cli/screens/logs/log-row.ts';
 import {
   type LogRow,
-  type LogView,
+  type LogWindow,
   logRows,
   newSince,
   scrollLog,
@@ -35,13 +35,13 @@ function filled(count: number, capacity = 1_000): LogBuffer {
   return buffer;
 }
 
-const texts = (buffer: LogBuffer, view: LogView, rows: number) =>
+const texts = (buffer: LogBuffer, view: LogWindow, rows: number) =>
   logRows(buffer, view, rows).map(({ entry, selected }) => {
     const text = entry.kind === 'line' ? entry.line.text : entry.kind === 'mark' ? entry.text : entry.record.id;
     return selected ? `>${text}` : text;
   });
 
-const following: LogView = { kind: 'following' };
+const following: LogWindow = { kind: 'following' };
 
 test('following shows the newest lines', () => {
   expect(texts(filled(5), following, 3)).toEqual(['line 3', 'line 4', 'line 5']);
@@ -141,7 +141,7 @@ test('a row fits its width, with control characters visible and scrolled sideway
   );
 });
 
-const wrapped = (buffer: LogBuffer, view: LogView, rows: number) =>
+const wrapped = (buffer: LogBuffer, view: LogWindow, rows: number) =>
   wrappedLines(buffer, view, { rows, linesOf: (row) => logRowLines(row, { width: 40, most: rows }) }).map((line) =>
     line.text.slice(16).trimEnd(),
   );

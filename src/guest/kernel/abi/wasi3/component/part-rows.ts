@@ -93,7 +93,7 @@ export const partRows = [
   }),
   row('entry-wait', ['wanted'], null, (guest, wanted) => tasksOf(guest).waitEntry(wanted), true),
   row('entry-event', ['wanted'], 'i32', (guest) => deliver(guest, tasksOf(guest).eventOfEntry())),
-  // These wait until what is asked for is there, while other tasks run.
+  // The rows `idle-…` wait while other tasks run: for a set, a waitable, a task, one turn, or all tasks.
   row(
     'idle-set',
     ['set'],
