@@ -16,36 +16,16 @@ import {
   type TestPlatform,
   type TestUser,
 } from '../support/e2e.ts';
-import { assemble, fixture } from '../support/e2e-guests.ts';
+import { assemble, fixture, telling } from '../support/e2e-guests.ts';
 
 let platform: TestPlatform;
 let ada: TestUser;
 
 /** Answers 201 with a field, and the trigger, the query and the body that it was called with. */
-const teller = assemble(`(module
-  (import "cwa" "env_get" (func $env (param i32 i32 i32 i32) (result i32)))
-  (import "cwa" "io_get_stdin" (func $stdin (result i32)))
-  (import "cwa" "io_get_stdout" (func $stdout (result i32)))
-  (import "cwa" "resource_read" (func $read (param i32 i32 i32) (result i32)))
-  (import "cwa" "resource_write" (func $write (param i32 i32 i32) (result i32)))
-  (memory (export "memory") 1)
-  (data (i32.const 0) "TRISIEL_TRIGGERQUERY_STRINGREMOTE_ADDR |Status: 201\\nX-Own: yes\\nSet-Cookie: a=b\\nContent-Type: text/plain\\n\\n")
-  (func $print (param i32 i32) (drop (call $write (call $stdout) (local.get 0) (local.get 1))))
-  (func $variable (param i32 i32) (local i32)
-    (local.set 2 (call $env (local.get 0) (local.get 1) (i32.const 1024) (i32.const 1024)))
-    (if (i32.gt_s (local.get 2) (i32.const 0)) (then (call $print (i32.const 1024) (local.get 2))))
-    (call $print (i32.const 39) (i32.const 1)))
-  (func (export "cwa_main") (result i32) (local i32)
-    (call $print (i32.const 40) (i32.const 65))
-    (call $variable (i32.const 0) (i32.const 15))
-    (call $variable (i32.const 15) (i32.const 12))
-    (call $variable (i32.const 27) (i32.const 11))
-    (block $end (loop $more
-      (local.set 0 (call $read (call $stdin) (i32.const 4096) (i32.const 4096)))
-      (br_if $end (i32.le_s (local.get 0) (i32.const 0)))
-      (call $print (i32.const 4096) (local.get 0))
-      (br $more)))
-    (i32.const 0)))`);
+const teller = telling(['TRISIEL_TRIGGER', 'QUERY_STRING', 'REMOTE_ADDR'], {
+  separator: '|',
+  head: 'Status: 201\nX-Own: yes\nSet-Cookie: a=b\nContent-Type: text/plain\n\n',
+});
 
 async function deploy(handler: string, module: Uint8Array, manifest = ''): Promise<void> {
   const pushed = await push(platform, ada, await makeRepo({ 'a.wasm': module, 'wasmcloud.toml': manifest }), handler);

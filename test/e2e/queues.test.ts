@@ -16,7 +16,7 @@ import {
   type TestPlatform,
   type TestUser,
 } from '../support/e2e.ts';
-import { assemble, fixture } from '../support/e2e-guests.ts';
+import { assemble, fixture, telling } from '../support/e2e-guests.ts';
 
 let platform: TestPlatform;
 let ada: TestUser;
@@ -33,31 +33,9 @@ afterAll(async () => {
 });
 
 /** Prints QUEUE facts of its environment, then its standard input. */
-const reporter = assemble(`(module
-  (import "cwa" "env_get" (func $env (param i32 i32 i32 i32) (result i32)))
-  (import "cwa" "io_get_stdin" (func $stdin (result i32)))
-  (import "cwa" "io_get_stdout" (func $stdout (result i32)))
-  (import "cwa" "resource_read" (func $read (param i32 i32 i32) (result i32)))
-  (import "cwa" "resource_write" (func $write (param i32 i32 i32) (result i32)))
-  (memory (export "memory") 1)
-  (data (i32.const 0) "TRISIEL_TRIGGERQUEUE_NAMEMESSAGE_ATTEMPTMESSAGE_COUNTCONTENT_TYPE |")
-  (func $print (param i32 i32) (drop (call $write (call $stdout) (local.get 0) (local.get 1))))
-  (func $variable (param i32 i32) (local i32)
-    (local.set 2 (call $env (local.get 0) (local.get 1) (i32.const 1024) (i32.const 1024)))
-    (if (i32.gt_s (local.get 2) (i32.const 0)) (then (call $print (i32.const 1024) (local.get 2))))
-    (call $print (i32.const 65) (i32.const 1)))
-  (func (export "cwa_main") (result i32) (local i32)
-    (call $variable (i32.const 0) (i32.const 15))
-    (call $variable (i32.const 15) (i32.const 10))
-    (call $variable (i32.const 25) (i32.const 15))
-    (call $variable (i32.const 40) (i32.const 13))
-    (call $variable (i32.const 53) (i32.const 12))
-    (block $end (loop $more
-      (local.set 0 (call $read (call $stdin) (i32.const 4096) (i32.const 4096)))
-      (br_if $end (i32.le_s (local.get 0) (i32.const 0)))
-      (call $print (i32.const 4096) (local.get 0))
-      (br $more)))
-    (i32.const 0)))`);
+const reporter = telling(['TRISIEL_TRIGGER', 'QUEUE_NAME', 'MESSAGE_ATTEMPT', 'MESSAGE_COUNT', 'CONTENT_TYPE'], {
+  separator: ' ',
+});
 
 /** Exits with 0 if its standard input has so many bytes, and they add up to `sum`. */
 const summing = (count: number, sum: number): Uint8Array =>
