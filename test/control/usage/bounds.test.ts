@@ -1,7 +1,7 @@
 /** What a runner that a guest has taken over may make control remember. */
 import { expect, it } from 'vitest';
 import { RunningInvocations } from '../../../src/control/usage/running.ts';
-import { PendingCounts, toRow, whole } from '../../../src/control/usage/usage-counts.ts';
+import { PendingCounts, toCountRow, whole } from '../../../src/control/usage/usage-counts.ts';
 import type { UsageCount } from '../../../src/protocol/messages.ts';
 import { handlerIdOf } from '../../../src/protocol/names.ts';
 import type { PendingInvocationRecord } from '../../../src/protocol/nouns.ts';
@@ -37,25 +37,25 @@ it('counts are added to their row up to the greatest number, and no row beyond 1
   const most = Number.MAX_SAFE_INTEGER;
   const figures = ['invocations', 'failures', 'refusals', 'gas', 'bytesIn', 'bytesOut'] as const;
   const greatest = Object.fromEntries(figures.map((figure) => [figure, most]));
-  for (const more of [{}, greatest, greatest]) expect(pending.add(toRow(count(more), 0))).toBe(true);
+  for (const more of [{}, greatest, greatest]) expect(pending.add(toCountRow(count(more), 0))).toBe(true);
   const [row] = pending;
   expect(row).toMatchObject({ invocations: most, failures: most, refusals: most, gas: most });
   expect(row).toMatchObject({ bytes_in: most, bytes_out: most, duration_ms: 3 });
   for (let deployment = 2; deployment <= 100_000; deployment += 1)
-    expect(pending.add(toRow(count({ deployment }), 0))).toBe(true);
+    expect(pending.add(toCountRow(count({ deployment }), 0))).toBe(true);
   expect(pending.size).toBe(100_000);
-  expect(pending.add(toRow(count({ deployment: 100_001 }), 0))).toBe(false);
-  expect(pending.add(toRow(count(), 60_000))).toBe(false);
-  expect(pending.add(toRow(count(), 59_999))).toBe(true);
+  expect(pending.add(toCountRow(count({ deployment: 100_001 }), 0))).toBe(false);
+  expect(pending.add(toCountRow(count(), 60_000))).toBe(false);
+  expect(pending.add(toCountRow(count(), 59_999))).toBe(true);
   expect(pending.size).toBe(100_000);
 });
 
 it('a value that is no count becomes 0', () => {
   for (const n of [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, '1' as unknown as number]) {
     expect(whole(n), String(n)).toBe(0);
-    expect(toRow(count({ invocations: n, gas: n }), 0)).toMatchObject({ invocations: 0, gas: 0 });
+    expect(toCountRow(count({ invocations: n, gas: n }), 0)).toMatchObject({ invocations: 0, gas: 0 });
   }
-  expect(toRow(count({ durationMs: -1 }), 0).duration_ms).toBe(0);
-  expect(toRow(count({ durationMs: Number.NaN }), 0).duration_ms).toBe(0);
-  expect(toRow(count({ durationMs: 1e300 }), 0).duration_ms).toBe(Number.MAX_SAFE_INTEGER);
+  expect(toCountRow(count({ durationMs: -1 }), 0).duration_ms).toBe(0);
+  expect(toCountRow(count({ durationMs: Number.NaN }), 0).duration_ms).toBe(0);
+  expect(toCountRow(count({ durationMs: 1e300 }), 0).duration_ms).toBe(Number.MAX_SAFE_INTEGER);
 });
