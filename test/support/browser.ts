@@ -26,8 +26,15 @@ export interface Look {
 export interface TestBrowser {
   /** Opens a page and examines it. `file`: path for a picture of the page. */
   look(url: string, how: { readonly width: number; readonly dark: boolean; readonly file?: string }): Promise<Look>;
-  /** Opens a page and runs `script` in it; returns its value, and what the browser complained about. */
-  run<T>(url: string, script: string): Promise<{ readonly value: T; readonly complaints: readonly string[] }>;
+  /**
+   * Opens a page and runs `script` in it; returns its value, and what the browser complained about. `media`: what it is
+   * shown on.
+   */
+  run<T>(
+    url: string,
+    script: string,
+    media?: 'screen' | 'print',
+  ): Promise<{ readonly value: T; readonly complaints: readonly string[] }>;
   /** Opens a page, runs `script` in it, and writes what the window shows then to `file`, as PNG. */
   picture(
     url: string,
@@ -44,6 +51,7 @@ interface Playwright {
         newPage(): Promise<{
           on(event: 'console' | 'pageerror', hear: (message: unknown) => void): void;
           goto(url: string): Promise<unknown>;
+          emulateMedia(options: object): Promise<void>;
           evaluate<T>(script: string): Promise<T>;
           screenshot(options: object): Promise<unknown>;
         }>;
@@ -83,12 +91,13 @@ export async function openBrowser(args: readonly string[] = []): Promise<TestBro
       const violations = found.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes[0]?.html}`);
       return { violations, overflow: Math.max(0, overflow), complaints };
     },
-    async run<T>(url: string, script: string) {
+    async run<T>(url: string, script: string, media: 'screen' | 'print' = 'screen') {
       const context = await browser.newContext({});
       const page = await context.newPage();
       const complaints: string[] = [];
       page.on('pageerror', (error) => complaints.push(String(error)));
       page.on('console', (message) => complaints.push((message as { text(): string }).text()));
+      await page.emulateMedia({ media });
       await page.goto(url);
       const value = await page.evaluate<T>(script);
       await context.close();

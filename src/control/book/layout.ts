@@ -131,4 +131,12 @@ pre span { color: light-dark(#1d6b2f, #9fd3a9); }
   main { grid-row: 1; }
   .contents { grid-column: 3; grid-row: 1; position: sticky; top: 1rem; align-self: start; max-height: calc(100vh - 2rem); overflow-y: auto; font-size: 15px; }
 }
+@media print {
+  :root { color-scheme: light !important; }
+  header, .book nav { display: none; }
+  .book { display: block; padding: 0; }
+  pre { white-space: pre-wrap; overflow-wrap: anywhere; }
+  pre, tr, img { break-inside: avoid; }
+  h2, h3 { break-after: avoid; }
+}
 `;

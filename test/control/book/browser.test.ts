@@ -113,4 +113,15 @@ describe.skipIf(browserMissing !== null)('the book in a browser', () => {
       'Theme: autolight darkauto',
     ]);
   });
+
+  it('has only the text on paper, which is light', async () => {
+    const script = `(() => {
+      document.documentElement.dataset.theme = 'dark';
+      const shown = (selector) => document.querySelector(selector).checkVisibility();
+      return [getComputedStyle(document.documentElement).colorScheme, ...['header', '#pages', '.contents', '.around', 'main h1'].map(shown)];
+    })()`;
+    const seen = async (media: 'screen' | 'print') => (await browser.run(places.server.page(), script, media)).value;
+    expect(await seen('screen')).toEqual(['dark', true, true, true, true, true]);
+    expect(await seen('print')).toEqual(['light', false, false, false, false, true]);
+  });
 });
