@@ -283,3 +283,13 @@ test('where nothing is in the time that was asked for, the time of the nearest l
   );
   expect((await logs(['past', '--since', '2019-01-01', '--grep', 'nothing'])).stderr).toBe('no log lines match\n');
 });
+
+test.each([
+  ['--status', '5xx'],
+  ['--export', 'out.ndjson'],
+  ['--invocation', 'a693a7ef22c5-2'],
+])('%s is for one handler', async (...option) => {
+  const { status, stderr } = await logs(['swift-otter', 'quiet', ...option]);
+  expect(status).not.toBe(0);
+  expect(stderr).toContain('--status, --export and --invocation are for one handler');
+});
