@@ -196,6 +196,18 @@ describe('a module built for another host', () => {
     },
   );
 
+  test('an object file: one finding, which says to link it', () => {
+    const { findings } = inspect('(module (import "env" "__linear_memory" (memory 0)) (import "env" "f" (func)))');
+    expect(findings).toEqual([
+      {
+        code: 'imports_unknown',
+        message: 'is an object file, which a linker has yet to make a program of',
+        details: ['it imports env.__linear_memory  (memory)'],
+        hints: ['link it: clang without -c, or wasm-ld'],
+      },
+    ]);
+  });
+
   test('counts the imports that it does not show, those that are no functions left out', () => {
     const [finding] = inspect(
       `(module ${many('env', 'emscripten_exit')} (import "env" "memory" (memory 1)) ${start})`,

@@ -27,6 +27,9 @@ export interface ImportFindings {
  * functions.
  */
 export function importFindings(module: Module, { provided, docsUrl }: InspectOptions): ImportFindings {
+  if (module.otherImports.some((wanted) => wanted.module === 'env' && wanted.name === '__linear_memory')) {
+    return { findings: [objectFile], abis: [], isForeign: true };
+  }
   const known = new Map<string, ProvidedFunction[]>();
   for (const entry of provided) {
     const key = `${entry.module}\0${entry.name}`;
@@ -62,6 +65,14 @@ export function importFindings(module: Module, { provided, docsUrl }: InspectOpt
   if (others.length > 0) findings.push(otherFinding(others));
   return { findings, abis: [...abis].sort(), isForeign: foreign.findings.length > 0 };
 }
+
+/** What a compiler writes for a linker imports its memory under a name of its own. */
+const objectFile: Finding = {
+  code: 'imports_unknown',
+  message: 'is an object file, which a linker has yet to make a program of',
+  details: ['it imports env.__linear_memory  (memory)'],
+  hints: ['link it: clang without -c, or wasm-ld'],
+};
 
 interface Wanted {
   readonly module: string;
