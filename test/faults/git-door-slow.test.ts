@@ -11,6 +11,7 @@ import type { PushSession } from '../../src/protocol/push.ts';
 import { git, makeRepo, removeTemporaryFolders } from '../support/e2e.ts';
 import { type DoorOptions, type DoorPlatform, type DoorUser, startDoor } from '../support/git-platform.ts';
 import { basic, commandSection, type OpenRequest, openPost, pushBody, zero } from '../support/git-requests.ts';
+import { deltaBomb } from '../support/packs.ts';
 
 let hello: Buffer;
 let platform: DoorPlatform;
@@ -60,6 +61,20 @@ async function dripPushes(user: DoorUser, count: number): Promise<readonly OpenR
   }
   return requests;
 }
+
+describe('a small pack whose objects take git hours', () => {
+  it('is given up after a time, which git shows; no process goes on', async () => {
+    await start({ objectsMs: 100 });
+    const commands = commandSection([[zero, 'a'.repeat(40), 'refs/heads/main']]);
+    const { outgoing, answer } = openPost(platform, await platform.user(), '/hours.git/git-receive-pack');
+    outgoing.end(Buffer.concat([commands, deltaBomb(8, 1_000)]));
+    const { text } = await answer;
+    expect(text).toContain('error: git works longer than 1 s on the objects of the push');
+    expect(text).toContain('hint: push part of the history at a time');
+    expect(text).toContain('ng refs/heads/main ');
+    await platform.door.idle();
+  });
+});
 
 describe('fault 30: pushes that drip', () => {
   it('hold no turn: two users push and fetch beside them', async () => {

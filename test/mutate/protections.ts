@@ -15,6 +15,34 @@ export interface Protection {
 
 export const protections: readonly Protection[] = [
   {
+    name: 'git: the objects of a push do not keep git busy for ever',
+    file: 'src/control/git/push-exchange.ts',
+    find: 'objectTime.start();',
+    replace: '',
+    tests: ['test/faults/git-door-slow.test.ts'],
+  },
+  {
+    name: 'git: what control reads of a push counts as time of git',
+    file: 'src/control/git/watched-session.ts',
+    find: 'this.#objectTime.counting(objects)',
+    replace: 'objects',
+    tests: ['test/control/git/watched-session.test.ts'],
+  },
+  {
+    name: 'git: an operation that takes long gets a lower priority',
+    file: 'src/control/git/git-process.ts',
+    find: 'child.pid !== undefined && lowerProcesses(child.pid)',
+    replace: '{}',
+    tests: ['test/control/git/git-process.test.ts'],
+  },
+  {
+    name: 'git: the children of one that takes long get a lower priority',
+    file: 'src/control/git/git-priority.ts',
+    find: 'lowerProcesses(Number(child))',
+    replace: '{}',
+    tests: ['test/control/git/git-process.test.ts'],
+  },
+  {
     name: 'git: an object does not take memory far beyond its bytes in the pack',
     file: 'src/control/git/git-environment.ts',
     find: 'GIT_ALLOC_LIMIT: String(objectMemoryBytes),',

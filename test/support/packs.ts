@@ -7,16 +7,20 @@ const refDelta = 7;
 /** Most bytes that one instruction of a delta copies. */
 const copyBytes = 0xff_ffff;
 
-/** Returns a pack with one blob of zeros and a delta against it whose result has `copies` times 16 MiB. */
-export function deltaBomb(copies: number): Buffer {
+/**
+ * Returns a pack with one blob of zeros and deltas against it, `count` of them, whose results have `copies` times 16 MiB each.
+ */
+export function deltaBomb(copies: number, count = 1): Buffer {
   const base = Buffer.alloc(copyBytes);
   const copy = Buffer.of(0b1111_0000, 0xff, 0xff, 0xff); // from offset 0, three bytes of a size follow
-  const delta = Buffer.concat([number(base.length), number(copies * copyBytes), ...Array(copies).fill(copy)]);
   const baseId = createHash('sha1').update(`blob ${base.length}\0`).update(base).digest();
-  return packOf([
-    Buffer.concat([head(blob, base.length), deflateSync(base)]),
-    Buffer.concat([head(refDelta, delta.length), baseId, deflateSync(delta)]),
-  ]);
+  const deltas = Array.from({ length: count }, (_, index) => {
+    const own = Buffer.of(index % 256, Math.floor(index / 256));
+    const sizes = [number(base.length), number(copies * copyBytes + own.length)];
+    const delta = Buffer.concat([...sizes, Buffer.of(own.length), own, ...Array(copies).fill(copy)]);
+    return Buffer.concat([head(refDelta, delta.length), baseId, deflateSync(delta)]);
+  });
+  return packOf([Buffer.concat([head(blob, base.length), deflateSync(base)]), ...deltas]);
 }
 
 function packOf(objects: readonly Buffer[]): Buffer {

@@ -1,5 +1,6 @@
-/** Watches one git process: reads its stderr, handles errors of its pipes, limits its time, reports its end. */
+/** Watches one git process: reads its stderr, handles errors of its pipes, limits its time and its priority, reports its end. */
 import type { ChildProcess } from 'node:child_process';
+import { lowerProcesses } from './git-priority.ts';
 import type { GitLimits } from './limits.ts';
 
 export interface GitExit {
@@ -19,7 +20,7 @@ export class GitProcess {
   #over = false;
   #isDiscarded = false;
 
-  constructor(child: ChildProcess, limits: Pick<GitLimits, 'operationMs' | 'killMs' | 'stderrBytes'>) {
+  constructor(child: ChildProcess, limits: Pick<GitLimits, 'operationMs' | 'longMs' | 'killMs' | 'stderrBytes'>) {
     this.#child = child;
     this.#killMs = limits.killMs;
     let stderr = '';
@@ -30,10 +31,12 @@ export class GitProcess {
     child.on('error', () => {});
     for (const stream of child.stdio) stream?.on('error', () => {}); // EPIPE: git has ended
     const late = setTimeout(() => this.stop(), limits.operationMs);
+    const long = setTimeout(() => child.pid !== undefined && lowerProcesses(child.pid), limits.longMs);
     this.closed = new Promise((resolve) => {
       const over = (status: number | null) => {
         this.#over = true;
         clearTimeout(late);
+        clearTimeout(long);
         resolve({ started: child.pid !== undefined, status, stderr });
       };
       child.once('close', over);

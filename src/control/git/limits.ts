@@ -58,6 +58,13 @@ export interface GitLimits {
   readonly receiveMs: number;
   /** Milliseconds of one git process with its hooks, which may wait for a vet child. */
   readonly operationMs: number;
+  /**
+   * Milliseconds that git may work on the objects of one push, until its hook begins and then for what control reads: a
+   * full pack of source code takes a minute or two.
+   */
+  readonly objectsMs: number;
+  /** Milliseconds after which a git process gets a lower priority than those of others: most have ended by then. */
+  readonly longMs: number;
   /** Milliseconds from SIGTERM, on which git removes its quarantine, to SIGKILL. */
   readonly killMs: number;
   /** Milliseconds for which the rest of a refused body is read before the answer; most clients end within them. */
@@ -94,6 +101,8 @@ export const gitLimits: GitLimits = {
   slowBytes: 16 * KIB,
   receiveMs: 9 * 60_000,
   operationMs: 15 * 60_000,
+  objectsMs: 5 * 60_000,
+  longMs: 5_000,
   killMs: 1_000,
   drainMs: 4_000,
   lingerMs: 2_000,

@@ -21,6 +21,7 @@ import { type GitExit, GitProcess } from './git-process.ts';
 import type { HookEndpoint } from './hook-endpoint.ts';
 import { type ServedRequest, serve } from './library.ts';
 import type { GitLimits } from './limits.ts';
+import { ObjectTime } from './object-time.ts';
 import type { PackSpool, SpooledPack } from './pack-spool.ts';
 import { flushPkt } from './pkt-line.ts';
 import { PushAnswer } from './push-answer.ts';
@@ -171,7 +172,7 @@ export class PushExchange {
 
   /** Runs the push through hook, git and deploy station. Cleans up in all cases, and ends the answer last. */
   async #receive(commands: PushCommands, pack: SpooledPack, handler: GitHandler | null): Promise<void> {
-    const { access, repositories, hooks, receiver } = this.#deps;
+    const { access, repositories, hooks, receiver, limits } = this.#deps;
     const { route, user } = this.#exchange;
     // A new handler's repository exists before the handler, which is created when the push is accepted.
     const handlerId = handler?.id ?? newId('h', randomBytes);
@@ -181,16 +182,18 @@ export class PushExchange {
     const facts = { handlerName, formerName, handlerId, handlerExists: handler !== null, user };
     const begun = receiver.begin({ ...facts, updates: commands.updates });
     const record = repositories.recordOf(handlerId);
+    const objectTime = new ObjectTime(limits.objectsMs);
     const session = new WatchedSession(begun, {
-      ...{ record, updates: commands.updates },
+      ...{ record, updates: commands.updates, objectTime },
       stillMay: () => this.#stillMay(handlerId),
     });
     const unwanted = new AbortController();
     const open = await hooks.register({ repository, session, signal: unwanted.signal });
     let finish = () => {};
     try {
-      finish = await this.#runGit({ repository, handlerId, commands, pack, session, unwanted });
+      finish = await this.#runGit({ repository, handlerId, commands, pack, session, objectTime, unwanted });
     } finally {
+      objectTime.stop();
       await open.close();
       await repositories.sweep(handlerId);
       await session.settle();
@@ -231,9 +234,10 @@ export class PushExchange {
     readonly commands: PushCommands;
     readonly pack: SpooledPack;
     readonly session: WatchedSession;
+    readonly objectTime: ObjectTime;
     readonly unwanted: AbortController;
   }): Promise<() => void> {
-    const { repository, handlerId, commands, pack, session, unwanted } = options;
+    const { repository, handlerId, commands, pack, session, objectTime, unwanted } = options;
     const { repositories, limits, log, environment } = this.#deps;
     const { res, client } = this.#exchange;
     const answer = new PushAnswer(res, commands.capabilities);
@@ -253,9 +257,11 @@ export class PushExchange {
       unwanted.abort();
       git.stop();
     };
+    objectTime.over.addEventListener('abort', giveUp, { once: true });
+    objectTime.start();
     const fed = feed({ pack, served, git, giveUp });
     const exit = await attend({ git, res, client, limits, onClientGone: giveUp });
-    const broken = await fed;
+    const broken = (await fed) ?? objectTime.over.reason ?? null;
     if (broken !== null && !session.accepted && !res.headersSent) throw broken;
     answer.hurry();
     if (!git.isDiscarded && exit.started) await finished(answer).catch(() => {});

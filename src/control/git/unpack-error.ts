@@ -17,7 +17,12 @@ export function unpackError(words: string, outcome: string | null): PlatformErro
     return new PlatformError('limit_exceeded', `the push has more than ${size(pushLimits.packBytes)}`, {
       hints: ['push part of the history at a time, or leave large files out of the repository'],
     });
-  if (/attempting to allocate \d+ over limit|Out of memory, malloc failed/.test(words))
+  // A machine without memory, not a large object; the system may end git or refuse it a process instead.
+  if (/Out of memory|Cannot allocate memory|Resource temporarily unavailable|died of signal \d+/.test(words))
+    return new PlatformError('unavailable', 'git was ended on the server, which has too little memory now', {
+      hints: ['try again later; what is live stays live'],
+    });
+  if (/attempting to allocate \d+ over limit/.test(words))
     return new PlatformError(
       'limit_exceeded',
       `an object of the push has more than ${size(objectMemoryBytes)} when it is unpacked`,

@@ -1,6 +1,7 @@
 /** Watches one push on its way through git. */
 import { PlatformError } from '../../protocol/errors.ts';
 import type { Print, PushedObjects, PushSession, RefUpdate } from '../../protocol/push.ts';
+import type { ObjectTime } from './object-time.ts';
 import { anyErrorText } from './push-text.ts';
 import type { PushRecord } from './repositories.ts';
 
@@ -13,29 +14,34 @@ export class WatchedSession implements PushSession {
   readonly #record: PushRecord | null;
   readonly #updates: readonly RefUpdate[];
   readonly #stillMay: () => Promise<void>;
+  readonly #objectTime: ObjectTime;
   #isSettled = false;
   #isRecorded = false;
   accepted = false;
   /** Reason for which a push that git has accepted is not recorded, so that it has not happened; null: none. */
   lost: unknown = null;
 
-  /** `stillMay` rejects when who pushes may not do that any more. */
+  /** `stillMay` rejects when who pushes may not do that any more. `objectTime` runs while the objects are read. */
   constructor(
     session: PushSession,
     options: {
       readonly record: PushRecord | null;
       readonly updates: readonly RefUpdate[];
       readonly stillMay: () => Promise<void>;
+      readonly objectTime: ObjectTime;
     },
   ) {
     this.#session = session;
     this.#record = options.record;
     this.#updates = options.updates;
     this.#stillMay = options.stillMay;
+    this.#objectTime = options.objectTime;
   }
 
   async preReceive(objects: PushedObjects, print: Print, signal: AbortSignal): Promise<boolean> {
-    if (!(await this.#session.preReceive(objects, print, signal))) return false;
+    // git has unpacked them.
+    this.#objectTime.stop();
+    if (!(await this.#session.preReceive(this.#objectTime.counting(objects), print, signal))) return false;
     try {
       // Checking a module takes up to half a minute, in which a role, Token or account may have ended.
       await this.#stillMay();

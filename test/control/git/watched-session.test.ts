@@ -1,5 +1,6 @@
 /** A push that is recorded for other controls, on its way through git. */
 import { expect, test } from 'vitest';
+import { ObjectTime } from '../../../src/control/git/object-time.ts';
 import { WatchedSession } from '../../../src/control/git/watched-session.ts';
 import type { PushedObjects } from '../../../src/protocol/push.ts';
 
@@ -12,6 +13,7 @@ function watched(work: () => Promise<void>, stillMay: () => Promise<void> = asyn
       record: { begin: step('begin'), prepare: step('prepare'), commit: step('commit'), giveUp: step('give up') },
       updates: [],
       stillMay,
+      objectTime: new ObjectTime(600_000),
     },
   );
   const accept = () => session.preReceive({} as PushedObjects, () => {}, new AbortController().signal);
@@ -45,4 +47,22 @@ test('a push whose refs git has not moved is taken back, once', async () => {
   await session.settle();
   expect(steps).toEqual(['begin', 'give up']);
   expect(session.lost).toMatchObject({ code: 'unavailable' });
+});
+
+test('what is read of the objects counts as time of git', async () => {
+  const objectTime = new ObjectTime(1);
+  const session = new WatchedSession(
+    {
+      preReceive: async (objects) => (await objects.read('', 1)).length > 0,
+      refsMoved: async () => {},
+      ended: async () => {},
+    },
+    { record: null, updates: [], stillMay: async () => {}, objectTime },
+  );
+  const read = () =>
+    new Promise<Uint8Array>((_, reject) =>
+      objectTime.over.addEventListener('abort', () => reject(objectTime.over.reason)),
+    );
+  const push = session.preReceive({ read } as unknown as PushedObjects, () => {}, new AbortController().signal);
+  await expect(push).rejects.toMatchObject({ code: 'limit_exceeded' });
 });
