@@ -15,6 +15,27 @@ export interface Protection {
 
 export const protections: readonly Protection[] = [
   {
+    name: 'drains: those of one user leave places to others',
+    file: 'src/control/drains/drains.ts',
+    find: 'if (this.#places.room(ownerId) === 0) continue;',
+    replace: 'if (this.#places.room(id) === 0) continue;',
+    tests: ['test/control/drains/drains.test.ts'],
+  },
+  {
+    name: 'drains: interim answers are bounded',
+    file: 'src/control/drains/http-request.ts',
+    find: 'if (interim <= drainRequestLimits.interim) return;',
+    replace: 'return;',
+    tests: ['test/control/drains/drains.test.ts'],
+  },
+  {
+    name: 'drains: what a receiver of syslog sends is bounded',
+    file: 'src/control/drains/senders.ts',
+    find: 'if (socket.bytesRead > drainRequestLimits.answerBytes)',
+    replace: 'if (false)',
+    tests: ['test/control/drains/drains.test.ts'],
+  },
+  {
     name: 'git: the objects of a push do not keep git busy for ever',
     file: 'src/control/git/push-exchange.ts',
     find: 'objectTime.start();',

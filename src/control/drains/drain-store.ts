@@ -124,10 +124,10 @@ export class DrainStore {
   }
 
   /**
-   * Returns ids of the drains that no back-off keeps from sending: those of a handler with lines after their cursor,
-   * and all of the server.
+   * Returns the drains that no back-off keeps from sending: those of a handler with lines after their cursor, and all of
+   * the server, whose owner is ''.
    */
-  async due(): Promise<readonly string[]> {
+  async due(): Promise<readonly { readonly id: string; readonly ownerId: string }[]> {
     const rows = await this.#db.reader
       .selectFrom('drains')
       .leftJoin('handlers', 'handlers.id', 'drains.handler_id')
@@ -136,7 +136,7 @@ export class DrainStore {
           .onRef('drain_cursors.drain_id', '=', 'drains.id')
           .onRef('drain_cursors.handler_id', '=', 'drains.handler_id'),
       )
-      .select('drains.id')
+      .select(['drains.id', 'handlers.owner_id'])
       .where('retry_ms', '<=', this.#now())
       .where('handlers.deleted_ms', 'is', null)
       .where((eb) =>
@@ -155,7 +155,7 @@ export class DrainStore {
         ]),
       )
       .execute();
-    return rows.map(({ id }) => id);
+    return rows.map(({ id, owner_id }) => ({ id, ownerId: owner_id ?? '' }));
   }
 
   /**

@@ -7,6 +7,7 @@
  */
 import type { Egress } from '../../guest/kernel/net/egress.ts';
 import type { Lease, Leases, LogFeed, LogPage } from '../../protocol/ports.ts';
+import { FairPlaces } from '../../waiting/fair-places.ts';
 import { DrainCounts } from './drain-counts.ts';
 import type { Behind, DrainStore, DueDrain } from './drain-store.ts';
 import { DrainFailure } from './failure.ts';
@@ -29,7 +30,10 @@ export const drainTimes = {
 export const drainBatch = {
   /** Lines of one request. */
   lines: 1_000,
-  /** Drains that send at the same time: receivers that hang take as many places, each for one exchange. */
+  /**
+   * Drains that send at the same time: receivers that hang take as many places, each for one exchange. Those of one user
+   * take half at most.
+   */
   running: 16,
   /** Batches of one drain before the others have their turn. */
   perTurn: 20,
@@ -58,10 +62,11 @@ export class Drains {
   readonly counts: DrainCounts;
   readonly #options: DrainsOptions;
   #timer: NodeJS.Timeout | null = null;
-  /** Drains that wait for their turn, first come, first served. */
-  readonly #waiting = new Set<string>();
-  readonly #running = new Set<string>();
-  readonly #workers = new Set<Promise<void>>();
+  /** Owners of the drains that wait for their turn, by drain: the first one whose owner has room is served. */
+  readonly #waiting = new Map<string, string>();
+  /** Turns that run, by drain. */
+  readonly #running = new Map<string, Promise<void>>();
+  readonly #places = new FairPlaces(drainBatch.running);
   #asking: Promise<void> | null = null;
   /** Lease of this control with the time of the last renewal by this control's clock; null: another control has it. */
   #lease: Promise<{ readonly lease: Lease; readonly sinceMs: number } | null> = Promise.resolve(null);
@@ -90,7 +95,7 @@ export class Drains {
       this.#asking = null;
     });
     await this.#asking;
-    await Promise.all(this.#workers);
+    await this.#turnsOver();
   }
 
   /** Ends after the batches that are being sent. */
@@ -98,7 +103,7 @@ export class Drains {
     this.#isClosed = true;
     if (this.#timer !== null) clearInterval(this.#timer);
     await this.#asking;
-    await Promise.all(this.#workers);
+    await this.#turnsOver();
     await this.#guarded(async () => {
       const held = await this.#lease;
       if (held !== null) await this.#options.leases.release(held.lease);
@@ -115,28 +120,33 @@ export class Drains {
     }
   }
 
-  /** Queues drains with waiting lines, and starts workers for them. */
+  /** Queues drains with waiting lines, and gives turns. */
   async #ask(): Promise<void> {
-    for (const id of await this.#options.store.due()) if (!this.#running.has(id)) this.#waiting.add(id);
+    for (const { id, ownerId } of await this.#options.store.due())
+      if (!this.#running.has(id)) this.#waiting.set(id, ownerId);
     if (this.#waiting.size === 0 || !(await this.#holdsLease())) return;
-    const workers = Math.min(drainBatch.running - this.#workers.size, this.#waiting.size);
-    for (let n = 0; n < workers; n++) {
-      const worker = this.#guarded(() => this.#work()).finally(() => this.#workers.delete(worker));
-      this.#workers.add(worker);
+    this.#giveTurns();
+  }
+
+  /** Gives turns to queued drains while their owners have room. The end of each turn makes room. */
+  #giveTurns(): void {
+    if (this.#isClosed) return;
+    for (const [id, ownerId] of this.#waiting) {
+      if (this.#places.room(ownerId) === 0) continue;
+      this.#waiting.delete(id);
+      this.#places.take(ownerId, 1);
+      const turn = this.#guarded(() => this.#turn(id)).finally(() => {
+        this.#running.delete(id);
+        this.#places.give(ownerId, 1);
+        this.#giveTurns();
+      });
+      this.#running.set(id, turn);
     }
   }
 
-  /** Gives the queued drains their turns, one after the other, until none is queued. */
-  async #work(): Promise<void> {
-    for (const id of this.#waiting) {
-      this.#waiting.delete(id);
-      this.#running.add(id);
-      try {
-        await this.#turn(id);
-      } finally {
-        this.#running.delete(id);
-      }
-    }
+  /** Resolves when no turn runs. */
+  async #turnsOver(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running.values());
   }
 
   /** Returns whether this control does the work, at least until half of the lease's time has passed. */

@@ -12,6 +12,8 @@ export const drainRequestLimits = {
   exchangeMs: 15_000,
   /** Bytes of an answer that are read; the connection ends there. */
   answerBytes: 64 * 1024,
+  /** Interim answers (RFC 9110 15.2) before the answer. They have no body and no end, so their bytes count nowhere. */
+  interim: 16,
 } as const;
 
 export interface DrainRequest {
@@ -49,6 +51,13 @@ export async function send(egress: Egress, { method, url, headers, body }: Drain
       outgoing.on('error', fail);
       // Without a listener the connection would end without a word.
       outgoing.on('upgrade', () => fail(new DrainFailure('status 101: the receiver changes the protocol')));
+      let interim = 0;
+      outgoing.on('information', () => {
+        interim += 1;
+        if (interim <= drainRequestLimits.interim) return;
+        fail(new DrainFailure('the answer has too many interim ones before it'));
+        socket.destroy();
+      });
       outgoing.on('response', (response) => {
         const failure = failureOf(response);
         // What follows such a status says nothing, and may never end.

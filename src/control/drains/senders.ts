@@ -154,9 +154,13 @@ async function sendSyslog(lines: readonly LogLine[], { egress, settings, hostNam
     const tls = { alpn: [] };
     const socket = await egress.connect({ host, port: Number(url.port), tls, signal, halfOpen: true });
     try {
-      socket.resume();
       const ended = once(socket, 'close', { signal });
       let failure: unknown = null;
+      // A receiver has nothing to say; what it says keeps the thread busy.
+      socket.on('data', () => {
+        if (socket.bytesRead > drainRequestLimits.answerBytes)
+          socket.destroy(new DrainFailure('the receiver sends too much'));
+      });
       socket.once('error', (error) => {
         failure = error;
       });

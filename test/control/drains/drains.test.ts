@@ -3,7 +3,13 @@
  */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type IncomingHttpHeaders, type RequestListener, type Server } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import { type AddressInfo, createServer as createNetServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
@@ -354,6 +360,52 @@ onEachDatabase('drains', (dialect) => {
     }
   });
 
+  it('leave half of the places to others, however many of one user hang', async () => {
+    await it_.db.insertInto('users').values({ id: 'v', name: 'v', password_hash: 'x', created_ms: 1 }).execute();
+    await it_.db.updateTable('handlers').set({ owner_id: 'v' }).where('id', '=', it_.b.id).execute();
+    for (let n = 0; n < 2 * drainBatch.running; n += 1) {
+      const handler = await it_.handlers.create({ name: `hangs-${n}`, ownerId: 'u' });
+      await store.put(handler, 'hangs', webhook({ url: `http://127.0.0.1:${port}/hangs` }));
+      await logs.append([{ ...line('aa', 'one'), handlerId: handler.id }]);
+    }
+    const others = Promise.withResolvers<void>();
+    const waiting: ServerResponse[] = [];
+    answer = (request, response) => {
+      if (request.url === '/hangs') return void waiting.push(response);
+      response.end();
+      others.resolve();
+    };
+    await store.put({ ...it_.b, ownerId: 'v' }, 'works', webhook());
+    await write('bb', 'other');
+    const looking = drains().look();
+    await others.promise;
+    expect(received.filter(({ url }) => url === '/hangs').length).toBeLessThanOrEqual(drainBatch.running / 2);
+    // They are answered from now on, so that all have a turn.
+    answer = (_request, response) => response.end();
+    for (const response of waiting) response.end();
+    await looking;
+    expect(received.filter(({ url }) => url === '/hangs')).toHaveLength(2 * drainBatch.running);
+  });
+
+  it('end an answer that has interim ones before it without end', async () => {
+    const flood = createNetServer((socket) => {
+      const more = (): void => {
+        while (socket.write('HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(100)));
+      };
+      socket.on('error', () => {}).on('drain', more);
+      more();
+    }).listen(0, '127.0.0.1');
+    await once(flood, 'listening');
+    const hostPort = `127.0.0.1:${(flood.address() as AddressInfo).port}`;
+    await store.put(it_.a, 'there', webhook({ url: `http://${hostPort}/` }));
+    await write('aa', 'one');
+    await drains([hostPort]).look();
+    flood.close();
+    expect(await store.list(idOf('aa'))).toMatchObject([
+      { sent: 0, failures: 1, error: 'the answer has too many interim ones before it' },
+    ]);
+  });
+
   it('reach no private address, whatever name leads there', async () => {
     await store.put(it_.a, 'there', webhook());
     await store.put(it_.a, 'named', webhook({ url: `http://localhost:${port}/` }));
@@ -486,7 +538,7 @@ onEachDatabase('drains', (dialect) => {
   it('never go backwards', async () => {
     await store.put(it_.a, 'there', webhook());
     await write('aa', 'one', 'two');
-    const id = (await store.due())[0] ?? '';
+    const id = (await store.due())[0]?.id ?? '';
     await store.advance(id, idOf('aa'), { cursor: 9_000_000, sent: 1, lost: 0 });
     await store.advance(id, idOf('aa'), { cursor: 1, sent: 1, lost: 0 });
     expect(await store.due()).toEqual([]);
@@ -740,6 +792,22 @@ onEachDatabase('drains', (dialect) => {
         for (const socket of raw) socket.destroy();
         silent.close();
       }
+    });
+
+    it('gives up a receiver that sends without end', async () => {
+      receiver.removeAllListeners('secureConnection').on('secureConnection', (socket: TLSSocket) => {
+        const more = (): void => {
+          while (socket.write(Buffer.alloc(16_384)));
+        };
+        socket.on('error', () => {}).on('drain', more);
+        more();
+      });
+      await store.put(it_.a, 'there', { kind: 'syslog', url: `syslog+tls://127.0.0.1:${syslogPort}` });
+      await write('aa', 'one');
+      await drains([`127.0.0.1:${syslogPort}`]).look();
+      expect(await store.list(idOf('aa'))).toMatchObject([
+        { sent: 0, failures: 1, error: 'the receiver sends too much' },
+      ]);
     });
 
     it('is sent nothing where the certificate is not trusted', async () => {
