@@ -5,43 +5,49 @@ import { localSchemes } from '../guest/kernel/resources/all.ts';
 import { networkSchemes } from '../guest/kernel/resources/network.ts';
 import { SchemeRegistry } from '../guest/kernel/scheme-registry.ts';
 import { PlatformError } from '../protocol/errors.ts';
+import type { RunnerRequest } from '../protocol/messages.ts';
 import { programVersion } from '../protocol/program-version.ts';
 import { ControlAway, type ControlLink } from './control-link.ts';
+import type { ControlTurns } from './control-turns.ts';
 import type { HandlerServices, ServiceOwner } from './handler-states.ts';
 
 /** Returns the services of a handler or one of its previews, which control keeps; `close` ends its connections. */
-export function handlerServices(link: ControlLink, egress: Egress, owner: ServiceOwner): HandlerServices {
+export function handlerServices(
+  { link, turns, egress }: { readonly link: ControlLink; readonly turns: ControlTurns; readonly egress: Egress },
+  owner: ServiceOwner,
+): HandlerServices {
   const network = createNetwork({ egress, version: programVersion });
   const { handlerId } = owner;
+  const ask = (request: RunnerRequest) => turns.run(owner.ownerId, () => link.request(request));
   const of = { handlerId, preview: owner.preview?.id ?? null };
   return {
     schemes: new SchemeRegistry([...localSchemes, ...networkSchemes(network)]),
     kv: {
-      get: (bucket, key) => link.request({ op: 'kv.get', ...of, bucket, key }),
+      get: (bucket, key) => ask({ op: 'kv.get', ...of, bucket, key }),
       put: async (bucket, key, value) => {
-        await link.request({ op: 'kv.put', ...of, bucket, key, value });
+        await ask({ op: 'kv.put', ...of, bucket, key, value });
       },
       replace: async (bucket, key, value, expected) =>
-        (await link.request({ op: 'kv.replace', ...of, bucket, key, value, expected }))?.[0] === 1,
+        (await ask({ op: 'kv.replace', ...of, bucket, key, value, expected }))?.[0] === 1,
       delete: async (bucket, key) => {
-        await link.request({ op: 'kv.delete', ...of, bucket, key });
+        await ask({ op: 'kv.delete', ...of, bucket, key });
       },
       keys: async (bucket, after) => {
-        const answer = await link.request({ op: 'kv.keys', ...of, bucket, after });
+        const answer = await ask({ op: 'kv.keys', ...of, bucket, after });
         return answer === null ? [] : JSON.parse(Buffer.from(answer).toString());
       },
     },
     queues: {
       publish: async (queue, message) => {
-        await link.request({ op: 'queue.publish', handlerId, queue, message });
+        await ask({ op: 'queue.publish', handlerId, queue, message });
       },
     },
     calls: {
       accept: async ({ id, request, body, attemptsMax }) => {
-        await link.request({ op: 'call.accept', handlerId, id, request, body, attemptsMax });
+        await ask({ op: 'call.accept', handlerId, id, request, body, attemptsMax });
       },
-      show: (id) => link.request({ op: 'call.show', handlerId, id }).then(bytesOf),
-      answer: (id) => link.request({ op: 'call.answer', handlerId, id }).then(bytesOf),
+      show: (id) => ask({ op: 'call.show', handlerId, id }).then(bytesOf),
+      answer: (id) => ask({ op: 'call.answer', handlerId, id }).then(bytesOf),
     },
     close: () => network.close(),
   };

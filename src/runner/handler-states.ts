@@ -39,12 +39,12 @@ export interface HandlerState {
   readonly share: Share;
   /** Invocations in flight. */
   inFlight: number;
-  /** Services by the preview's id; '': the handler itself. Previews share neither kv values nor connections. */
+  /** Services by servicesKey. Previews, and owners before and after a transfer, share no connections. */
   readonly services: Map<string, { readonly services: HandlerServices; deployments: number }>;
 }
 
 /** Facts that select the services of a Deployment. */
-export type ServiceOwner = Pick<DeploymentSpec, 'handlerId' | 'preview'>;
+export type ServiceOwner = Pick<DeploymentSpec, 'handlerId' | 'ownerId' | 'preview'>;
 
 export class HandlerStates {
   readonly #make: (owner: ServiceOwner) => HandlerServices;
@@ -62,7 +62,7 @@ export class HandlerStates {
       handler = { id, share: new Share(), inFlight: 0, services: new Map() };
       this.#byId.set(id, handler);
     }
-    const key = owner.preview?.id ?? '';
+    const key = servicesKey(owner);
     let held = handler.services.get(key);
     if (held === undefined) {
       held = { services: this.#make(owner), deployments: 0 };
@@ -73,9 +73,10 @@ export class HandlerStates {
   }
 
   /** Releases the result of `acquire`; the last release closes the services. */
-  release({ handlerId, preview }: ServiceOwner): void {
+  release(owner: ServiceOwner): void {
+    const { handlerId } = owner;
     const handler = this.#byId.get(handlerId);
-    const key = preview?.id ?? '';
+    const key = servicesKey(owner);
     const held = handler?.services.get(key);
     if (handler === undefined || held === undefined) return;
     held.deployments -= 1;
@@ -84,4 +85,8 @@ export class HandlerStates {
     if (handler.services.size === 0) this.#byId.delete(handlerId);
     held.services.close();
   }
+}
+
+function servicesKey({ ownerId, preview }: ServiceOwner): string {
+  return `${ownerId} ${preview?.id ?? ''}`;
 }

@@ -219,6 +219,12 @@ export const quietLimits = {
   turnsMax: 1_000,
 } as const;
 
+/**
+ * Requests of guests to control that are on their way at a time; one owner's are half of them at most. Control commits some
+ * hundred writes at once, and reads 64 values.
+ */
+export const busRequestsUnderway = 256;
+
 export const orphanLimits = {
   /** Milliseconds that a runner without control lives: nobody can change or stop its functions meanwhile. */
   lifetimeMs: 60 * 60_000,

@@ -25,11 +25,12 @@ import { CodeStore } from './code-store.ts';
 import { collectGarbage } from './collect-garbage.ts';
 import { type Channel, ControlLink, type ToRunnerItself } from './control-link.ts';
 import { artifactOf, handlerServices } from './control-services.ts';
+import { ControlTurns } from './control-turns.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { FlushQueue } from './flush-queue.ts';
 import { HandlerStates } from './handler-states.ts';
 import { InFlight } from './in-flight.ts';
-import { codeLimits, collectedBodyBytes, orphanLimits, poolLimits } from './limits.ts';
+import { busRequestsUnderway, codeLimits, collectedBodyBytes, orphanLimits, poolLimits } from './limits.ts';
 import { LoadedDeployments } from './loaded-deployments.ts';
 import { type Fate, LogBuffer } from './log-buffer.ts';
 import { LogSpool } from './log-spool.ts';
@@ -226,7 +227,8 @@ export class Runner {
     // Started now and awaited before the port opens: in the first guest's call it would delay all functions.
     const network = preloadNetwork(egress);
     network.catch(() => {});
-    const handlers = new HandlerStates((owner) => handlerServices(this.#link, egress, owner));
+    const services = { link: this.#link, turns: new ControlTurns(busRequestsUnderway), egress };
+    const handlers = new HandlerStates((owner) => handlerServices(services, owner));
     const mark = new BusyMark(this.#options.markDescriptor);
     const codes = new CodeStore({ read: (name) => artifactOf(this.#link, name), collect: collectGarbage });
     const deployments = new LoadedDeployments({

@@ -15,6 +15,27 @@ export interface Protection {
 
 export const protections: readonly Protection[] = [
   {
+    name: 'runner: requests to control of one owner leave places to others',
+    file: 'src/runner/control-services.ts',
+    find: 'turns.run(owner.ownerId, () => link.request(request))',
+    replace: 'link.request(request)',
+    tests: ['test/runner/control-turns.test.ts'],
+  },
+  {
+    name: 'runner: a request to control that has failed gives its place back',
+    file: 'src/runner/control-turns.ts',
+    find: 'this.#places.give(ownerId, 1);',
+    replace: '',
+    tests: ['test/runner/control-turns.test.ts'],
+  },
+  {
+    name: 'http: interim responses are bounded',
+    file: 'src/guest/kernel/net/http-exchange.ts',
+    find: 'if (this.#interim > httpResponseLimits.interim)',
+    replace: 'if (false)',
+    tests: ['test/conformance/wasi2/http-client.test.ts'],
+  },
+  {
     name: 'drains: those of one user leave places to others',
     file: 'src/control/drains/drains.ts',
     find: 'if (this.#places.room(ownerId) === 0) continue;',

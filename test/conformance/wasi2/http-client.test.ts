@@ -482,7 +482,10 @@ describe('an incoming-response', () => {
     for (let times = 0; times < 2; times += 1) expect((await fetchText(one, address)).text).toBe('text');
   });
 
-  it('after 100s without end is an error code', async () => {
+  it.each([
+    ['100', interim, { tag: 'HTTP-protocol-error' }],
+    ['103', 'HTTP/1.1 103 Early Hints\r\n\r\n', { tag: 'HTTP-response-header-section-size', value: null }],
+  ])('after %ss without end is an error code', async (_status, interim, error) => {
     const address = await tcpServer((socket) => {
       const more = (): void => void (socket.write(interim.repeat(100)) && setImmediate(more));
       socket.on('drain', more).on('error', () => {});
@@ -490,7 +493,7 @@ describe('an incoming-response', () => {
     });
     const one = client(address);
     const { ok: future } = await send(one, await makeRequest(one, address));
-    expect(await answerOf(one, future)).toEqual({ err: { tag: 'HTTP-protocol-error' } });
+    expect(await answerOf(one, future)).toEqual({ err: error });
   });
 
   it('that nobody gives is connection-refused', async () => {

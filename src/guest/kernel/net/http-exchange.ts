@@ -5,13 +5,15 @@
 import type { Dispatcher } from 'undici';
 import { Errno } from '../errno.ts';
 import { ByteQueue } from './byte-queue.ts';
-import { type NetworkFailure, networkFailure } from './failure.ts';
+import { NetworkFailure, networkFailure } from './failure.ts';
 import { hopByHop } from './http-request.ts';
 import { Wakeup } from './wakeup.ts';
 
 export const httpResponseLimits = {
   /** Most bytes of status line and header fields. */
   headBytes: 64 * 1024,
+  /** Most interim responses (RFC 9110 15.2) before a response: they have no end that the guest would wait for. */
+  interim: 64,
   /** Most body bytes that have arrived and not been read. One chunk of a socket (64 KiB) may exceed it. */
   queuedBytes: 64 * 1024,
 } as const;
@@ -28,6 +30,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   failure: NetworkFailure | null = null;
   /** Whether the request goes out: it has got its connection. */
   isBegun = false;
+  #interim = 0;
   #statusText = '';
   #state: State = 'waiting';
   readonly #queue = new ByteQueue();
@@ -110,8 +113,16 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     _headers: unknown,
     statusText?: string,
   ): void {
+    if (this.#state !== 'waiting') return;
     // A status 1xx is not the response (RFC 9110 15.2).
-    if (status < 200 || this.#state !== 'waiting') return;
+    if (status < 200) {
+      this.#interim += 1;
+      if (this.#interim > httpResponseLimits.interim)
+        this.abort(
+          new NetworkFailure(Errno.tooBig, `${this.#what}: more than ${httpResponseLimits.interim} interim responses`),
+        );
+      return;
+    }
     this.status = status;
     this.#statusText = (statusText ?? '').replace(/[^\x20-\x7e]/g, '');
     const raw = controller.rawHeaders;
