@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { readdirSync, readlinkSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { setTimeout as after } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { GitLimits } from '../../src/control/git/limits.ts';
@@ -224,31 +224,47 @@ describe('a client that is slow elsewhere', () => {
   it('stops to read a fetch: git is ended', async () => {
     await start({ idleMs: 300 });
     const user = await platform.user();
-    const repo = await makeRepo({ 'hello.wasm': hello, 'big.bin': randomBytes(24_000_000) });
-    await pushAtLast(user, repo, 'fetched');
-    const want = pktLine(`want ${await head(repo)} side-band-64k ofs-delta\n`);
-    const body = Buffer.concat([want, flushPkt, pktLine('done\n')]);
-    const { hostname, port } = new URL(platform.url);
-    const socket = connect(Number(port), hostname);
-    socket.on('error', () => {});
-    socket.pause();
-    socket.write(
-      [
-        'POST /fetched.git/git-upload-pack HTTP/1.1',
-        'host: x',
-        `authorization: ${basic(user.token)}`,
-        `content-length: ${body.length}`,
-        '\r\n',
-      ].join('\r\n'),
-    );
-    socket.write(body);
-    // The push's connection is closed; what comes now is the fetch.
-    while (!gitRuns()) await after(5);
+    const socket = await stalledFetch(user, user.token);
     await platform.door.idle();
     while (gitRuns()) await after(5); // its children see their output closed
     socket.destroy();
   });
+
+  it('stops to read a fetch, and loses the right to it: git is ended, and the connection', async () => {
+    await start({ idleMs: 600_000, recheckMs: 50 });
+    const user = await platform.user();
+    const { token, view } = await platform.accounts.createToken(user.id, { label: 'x', scope: 'deploy' });
+    const socket = await stalledFetch(user, token);
+    await platform.accounts.revokeToken(user.id, view.id);
+    await platform.door.idle();
+    await new Promise((resolve) => socket.on('close', resolve).resume());
+  });
 });
+
+/** Begins a fetch of a large repository of `user`, of which the client reads nothing. Resolves when git runs. */
+async function stalledFetch(user: DoorUser, token: string): Promise<Socket> {
+  const repo = await makeRepo({ 'hello.wasm': hello, 'big.bin': randomBytes(24_000_000) });
+  await pushAtLast(user, repo, 'fetched');
+  const want = pktLine(`want ${await head(repo)} side-band-64k ofs-delta\n`);
+  const body = Buffer.concat([want, flushPkt, pktLine('done\n')]);
+  const { hostname, port } = new URL(platform.url);
+  const socket = connect(Number(port), hostname);
+  socket.on('error', () => {});
+  socket.pause();
+  socket.write(
+    [
+      'POST /fetched.git/git-upload-pack HTTP/1.1',
+      'host: x',
+      `authorization: ${basic(token)}`,
+      `content-length: ${body.length}`,
+      '\r\n',
+    ].join('\r\n'),
+  );
+  socket.write(body);
+  // The push's connection is closed; what comes now is the fetch.
+  while (!gitRuns()) await after(5);
+  return socket;
+}
 
 /** Files that this process has open, deleted ones too. */
 function openFiles(): readonly string[] {

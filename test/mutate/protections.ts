@@ -15,6 +15,27 @@ export interface Protection {
 
 export const protections: readonly Protection[] = [
   {
+    name: 'git: a fetch ends with the right to it',
+    file: 'src/control/git/git-door.ts',
+    find: 'setInterval(() => void look(), this.#limits.recheckMs)',
+    replace: 'setInterval(() => {}, this.#limits.recheckMs)',
+    tests: ['test/faults/git-door-slow.test.ts'],
+  },
+  {
+    name: 'API: a download ends with the right to it',
+    file: 'src/control/api/checked-pieces.ts',
+    find: 'await check();',
+    replace: '',
+    tests: ['test/control/api/open-downloads.test.ts'],
+  },
+  {
+    name: 'API: a download ends with the role on its handler',
+    file: 'src/control/api/operation.ts',
+    find: 'if (handler.id !== id) throw',
+    replace: 'if (false) throw',
+    tests: ['test/control/api/open-downloads.test.ts'],
+  },
+  {
     name: 'runner: requests to control of one owner leave places to others',
     file: 'src/runner/control-services.ts',
     find: 'turns.run(owner.ownerId, () => link.request(request))',

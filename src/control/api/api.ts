@@ -33,6 +33,7 @@ import type { UsageStore } from '../usage/usage-store.ts';
 import { type AuditedCall, auditDone, auditFailed } from './audited.ts';
 import { authenticate } from './authenticate.ts';
 import { bodyLimits, readJson } from './body.ts';
+import { checkedPieces } from './checked-pieces.ts';
 import { compressed } from './compression.ts';
 import { answerEarly } from './early-answer.ts';
 import { sendPage, wantsPage } from './html.ts';
@@ -374,7 +375,10 @@ async function answer(
   ctx.status = operation.status;
   if (result instanceof StreamedAnswer) {
     ctx.type = result.type;
-    ctx.body = compressed(ctx, result.stream);
+    // A download takes as long as its reader likes. What gave the right to it may end before.
+    const stillAllowed = async () =>
+      operation.check({ ...call, caller: await callerNow(), query, body, onHandler: () => {} }, handler?.id ?? null);
+    ctx.body = compressed(ctx, checkedPieces(result.stream, stillAllowed));
     return;
   }
   if (operation.answer === null) return;

@@ -68,6 +68,11 @@ export interface Operation {
   readonly answer: z.ZodType | null;
   readonly errors: readonly ErrorCode[];
   run(call: RawCall): Promise<unknown>;
+  /**
+   * Checks that the caller may still do the operation while its answer is sent, on the handler `id` (null: on none), which
+   * may have another name by now. Throws `unauthorized`, `forbidden`, `not_found`.
+   */
+  check(call: RawCall, id: string | null): Promise<void>;
 }
 
 type ParamNames<Path extends string> = Path extends `${string}{${infer Name}}${infer Rest}`
@@ -122,7 +127,7 @@ export function forUsers<const Path extends string, Query extends z.ZodType, Bod
       }
   >,
 ): Operation {
-  return erase(definition, 'user', (call, raw) => {
+  const run = (call: OperationCall<Path, Query, Body>, raw: RawCall): Promise<unknown> => {
     const allowed = (caller: Caller | null): Caller => {
       if (caller === null) throw new Error(`${definition.id} was reached without a user`);
       checkAllowed(caller, definition.id);
@@ -132,7 +137,11 @@ export function forUsers<const Path extends string, Query extends z.ZodType, Bod
       allowed(await raw.callerNow());
     };
     return definition.run({ ...call, ...allowed(raw.caller), stillAllowed });
-  });
+  };
+  const check = async ({ caller }: RawCall): Promise<void> => {
+    if (caller !== null) checkAllowed(caller, definition.id);
+  };
+  return erase(definition, { access: 'user', run, check });
 }
 
 /**
@@ -152,21 +161,27 @@ export function forHandler<const Path extends string, Query extends z.ZodType, B
   },
 ): Operation {
   const errors = [...new Set<ErrorCode>(['not_found', ...(definition.errors ?? [])])];
-  return erase({ ...definition, errors }, 'user', async (call, raw) => {
+  const deleted = definition.deleted === true;
+  const run = async (call: OperationCall<Path, Query, Body>, raw: RawCall): Promise<unknown> => {
     if (raw.caller === null) throw new Error(`${definition.id} was reached without a user`);
-    const handler = await raw.access.handlerFor(raw.caller, definition.id, handlerNameIn(call), {
-      deleted: definition.deleted === true,
-    });
+    const handler = await raw.access.handlerFor(raw.caller, definition.id, handlerNameIn(call), { deleted });
     raw.onHandler(handler);
     return definition.run({ ...call, ...raw.caller, handler });
-  });
+  };
+  const check = async (raw: RawCall, id: string | null): Promise<void> => {
+    if (raw.caller === null) throw new Error(`${definition.id} was reached without a user`);
+    const name = handlerNameIn(raw);
+    const handler = await raw.access.handlerFor(raw.caller, definition.id, name, { deleted, former: true });
+    if (handler.id !== id) throw new PlatformError('not_found', `${name} is another handler now`);
+  };
+  return erase({ ...definition, errors }, { access: 'user', run, check });
 }
 
 /** Makes an operation that needs no Token. */
 export function forAnyone<const Path extends string, Query extends z.ZodType, Body extends z.ZodType>(
   definition: Definition<OperationOn<'nothing'>, Path, Query, Body, OperationCall<Path, Query, Body>>,
 ): Operation {
-  return erase(definition, 'anyone', (call) => definition.run(call));
+  return erase(definition, { access: 'anyone', run: (call) => definition.run(call), check: async () => {} });
 }
 
 function handlerNameIn({ params, query }: { readonly params: object; readonly query: unknown }): string {
@@ -178,8 +193,13 @@ function handlerNameIn({ params, query }: { readonly params: object; readonly qu
 
 function erase<Path extends string, Query extends z.ZodType, Body extends z.ZodType>(
   definition: Omit<Definition<OperationId, Path, Query, Body, never>, 'run'>,
-  access: Operation['access'],
-  run: (call: OperationCall<Path, Query, Body>, raw: RawCall) => Promise<unknown>,
+  {
+    access,
+    run,
+    check,
+  }: Pick<Operation, 'access' | 'check'> & {
+    readonly run: (call: OperationCall<Path, Query, Body>, raw: RawCall) => Promise<unknown>;
+  },
 ): Operation {
   const { query = null, body = null, answer = null } = definition;
   return {
@@ -189,6 +209,7 @@ function erase<Path extends string, Query extends z.ZodType, Body extends z.ZodT
     tag: definition.tag,
     summary: definition.summary,
     access,
+    check,
     query,
     body,
     bodyTypes: definition.bodyTypes ?? null,

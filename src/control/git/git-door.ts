@@ -3,7 +3,7 @@
  * authenticated, authorised and whole.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { PlatformError } from '../../protocol/errors.ts';
+import { type ErrorCode, PlatformError } from '../../protocol/errors.ts';
 import type { PushReceiver } from '../../protocol/push.ts';
 import { Turnstile } from '../../waiting/turnstile.ts';
 import { RateLimiter } from '../accounts/rate-limiter.ts';
@@ -148,11 +148,32 @@ class Door {
     const version = this.#versionOf(exchange);
     const request = version.protocol === 'version=2' ? fetchV2(head) : fetchV0(head);
     const repository = await this.#deps.repositories.create(handler.id);
-    await this.#withGit(exchange, repository, () => {
-      const served = serve({ version, repository, service: 'upload-pack', head: request, response: res });
-      served.end();
-      return served.child;
-    });
+    const ended = this.#endOfRight(exchange, handler);
+    try {
+      await this.#withGit({ ...exchange, client: AbortSignal.any([exchange.client, ended.signal]) }, repository, () => {
+        const served = serve({ version, repository, service: 'upload-pack', head: request, response: res });
+        served.end();
+        return served.child;
+      });
+    } finally {
+      ended.unwatch();
+    }
+  }
+
+  /** Watches the right to fetch from `handler`. The signal aborts when it has ended. */
+  #endOfRight({ route, req }: Exchange, handler: GitHandler): { readonly signal: AbortSignal; unwatch(): void } {
+    const ended = new AbortController();
+    const look = async (): Promise<void> => {
+      try {
+        const found = await this.#access.reader(route, await this.#access.authenticate(req));
+        if (found.id !== handler.id) ended.abort();
+      } catch (error) {
+        // While the database does not answer, or too many log in, nothing is known.
+        if (error instanceof PlatformError && endsRight.has(error.code)) ended.abort();
+      }
+    };
+    const looking = setInterval(() => void look(), this.#limits.recheckMs);
+    return { signal: ended.signal, unwatch: () => clearInterval(looking) };
   }
 
   async #push(exchange: Exchange): Promise<void> {
@@ -198,6 +219,9 @@ class Door {
     else sendError({ req, res }, error, this.#limits.lingerMs);
   }
 }
+
+/** Errors of who has no right, or none any more. */
+const endsRight: ReadonlySet<ErrorCode> = new Set(['unauthorized', 'forbidden', 'not_found']);
 
 /**
  * Returns the text that the library gets of a negotiation of versions 0 and 1, if it begins as the library and git

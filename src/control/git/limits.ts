@@ -67,6 +67,8 @@ export interface GitLimits {
   readonly longMs: number;
   /** Milliseconds from SIGTERM, on which git removes its quarantine, to SIGKILL. */
   readonly killMs: number;
+  /** Milliseconds between two looks whether who fetches still may: a client may take its time to read. */
+  readonly recheckMs: number;
   /** Milliseconds for which the rest of a refused body is read before the answer; most clients end within them. */
   readonly drainMs: number;
   /** Milliseconds for which the body is read after the answer, so that the client can read the answer. */
@@ -104,6 +106,7 @@ export const gitLimits: GitLimits = {
   objectsMs: 5 * 60_000,
   longMs: 5_000,
   killMs: 1_000,
+  recheckMs: 10_000,
   drainMs: 4_000,
   lingerMs: 2_000,
   stderrBytes: 8 * KIB,

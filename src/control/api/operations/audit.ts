@@ -10,6 +10,8 @@ import { nextNumber, pageOf } from './paging.ts';
 
 const tag = 'audit';
 const ndjson = 'application/x-ndjson';
+/** Characters of a download that are sent at once. */
+const pieceChars = 64 * 1024;
 const number = wholeNumber({ min: 0, max: Number.MAX_SAFE_INTEGER }).optional();
 const filter = {
   user: z.string().max(200).optional().describe('entries of this user'),
@@ -83,6 +85,14 @@ export function auditOperations({ audit }: { readonly audit: AuditLog }): readon
   }
 }
 
+/** Yields the entries as lines of JSON, in pieces of some `pieceChars`. */
 async function* asLines(entries: AsyncIterable<AuditEntry>): AsyncGenerator<string> {
-  for await (const entry of entries) yield `${JSON.stringify(entry)}\n`;
+  let piece = '';
+  for await (const entry of entries) {
+    piece += `${JSON.stringify(entry)}\n`;
+    if (piece.length < pieceChars) continue;
+    yield piece;
+    piece = '';
+  }
+  if (piece !== '') yield piece;
 }
