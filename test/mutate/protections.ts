@@ -15,6 +15,13 @@ export interface Protection {
 
 export const protections: readonly Protection[] = [
   {
+    name: 'log: lines of earlier runners are not stored once the log is closed',
+    file: 'src/control/fleet/log-spools.ts',
+    find: 'if (this.#isClosed) return false;',
+    replace: '',
+    tests: ['test/control/fleet/log-spools.test.ts'],
+  },
+  {
     name: 'git: a fetch ends with the right to it',
     file: 'src/control/git/git-door.ts',
     find: 'setInterval(() => void look(), this.#limits.recheckMs)',

@@ -33,6 +33,8 @@ export class LogSpools {
   readonly #folder: string;
   readonly #store: LogSink['appendBlocks'];
   readonly #own = new Set<string>();
+  #delivering: Promise<unknown> = Promise.resolve();
+  #isClosed = false;
 
   /** `folder` is made if it is missing. `store` is called with the batches of ended runners. */
   constructor(folder: string, store: LogSink['appendBlocks']) {
@@ -72,7 +74,19 @@ export class LogSpools {
    * lines cannot be stored stays for the next time; what was stored of it is known by its number. Returns how many
    * files are left. Throws the first failure after every file has been looked at.
    */
-  async deliver(alive: readonly number[]): Promise<number> {
+  deliver(alive: readonly number[]): Promise<number> {
+    const delivering = this.#deliver(alive);
+    this.#delivering = delivering.catch(() => {});
+    return delivering;
+  }
+
+  /** Stores nothing more. Resolves when the batch that is being stored has ended; the rest is the next control's. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#delivering;
+  }
+
+  async #deliver(alive: readonly number[]): Promise<number> {
     let left = 0;
     const failures: unknown[] = [];
     for (const name of await readdir(this.#folder)) {
@@ -96,6 +110,7 @@ export class LogSpools {
     for await (const line of recordsOf(createReadStream(file, { end: spoolLimits.fileBytes }))) {
       const record = recordOf(line);
       if (record === null) continue;
+      if (this.#isClosed) return false;
       const { series, batch, blocks, dropped } = record;
       const origin = series === 'sent' ? runnerId : `${runnerId}/spool`;
       const stored = await this.#store(

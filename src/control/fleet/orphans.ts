@@ -56,8 +56,9 @@ export class Orphans {
     return this.#takenOver.promise;
   }
 
-  /** Resolves when the record of this control's runners is on the disk. */
+  /** Resolves when the record of this control's runners is on the disk, and no line of earlier ones is being stored. */
   async written(): Promise<void> {
+    await this.spools?.close();
     await this.#record?.written;
   }
 

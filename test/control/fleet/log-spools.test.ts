@@ -85,6 +85,31 @@ describe('lines that a runner has left in its file', () => {
     expect(stored.map(({ texts }) => texts)).toEqual([['z-last'], ['a-first']]);
   });
 
+  it('are not stored once the control that stores them ends: its log is closed then', async () => {
+    for (const name of ['a-first', 'b-second', 'z-last']) orphan(name, 9, (buffer) => buffer.push(line(name)));
+    const begun = Promise.withResolvers<void>();
+    const goOn = Promise.withResolvers<void>();
+    const spools = new LogSpools(folder, async (blocks, dropped, id) => {
+      begun.resolve();
+      await goOn.promise;
+      return store(blocks, dropped, id);
+    });
+    const delivering = spools.deliver([]);
+    await begun.promise;
+    let isClosed = false;
+    const closing = spools.close().then(() => {
+      isClosed = true;
+    });
+    await new Promise(setImmediate);
+    expect(isClosed).toBe(false);
+    goOn.resolve();
+    await closing;
+    expect(stored).toHaveLength(1);
+    expect(await delivering).toBe(2);
+    expect(await new LogSpools(folder, store).deliver([])).toBe(0);
+    expect(stored.map(({ texts }) => texts).sort()).toEqual([['a-first'], ['b-second'], ['z-last']]);
+  });
+
   it('stay when its control ends before it', async () => {
     const spools = new LogSpools(folder, store);
     const { descriptor, started } = spools.open('late');
