@@ -1,6 +1,6 @@
 /**
- * Decides which requests of guests go to control now: a bounded number, shared among owners, so that the requests of one owner's
- * functions wait behind each other and not in front of everybody's.
+ * Decides which requests of guests go to control now: a bounded number, shared among owners, so that the requests of
+ * one owner's functions wait behind each other and not in front of everybody's.
  */
 import { FairPlaces } from '../waiting/fair-places.ts';
 

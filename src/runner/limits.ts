@@ -220,8 +220,8 @@ export const quietLimits = {
 } as const;
 
 /**
- * Requests of guests to control that are on their way at a time; one owner's are half of them at most. Control commits some
- * hundred writes at once, and reads 64 values.
+ * Requests of guests to control that are on their way at a time; one owner's are half of them at most. Control commits
+ * some hundred writes at once, and reads 64 values.
  */
 export const busRequestsUnderway = 256;
 

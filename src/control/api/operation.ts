@@ -69,8 +69,8 @@ export interface Operation {
   readonly errors: readonly ErrorCode[];
   run(call: RawCall): Promise<unknown>;
   /**
-   * Checks that the caller may still do the operation while its answer is sent, on the handler `id` (null: on none), which
-   * may have another name by now. Throws `unauthorized`, `forbidden`, `not_found`.
+   * Checks that the caller may still do the operation while its answer is sent, on the handler `id` (null: on none),
+   * which may have another name by now. Throws `unauthorized`, `forbidden`, `not_found`.
    */
   check(call: RawCall, id: string | null): Promise<void>;
 }

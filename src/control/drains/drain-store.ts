@@ -124,8 +124,8 @@ export class DrainStore {
   }
 
   /**
-   * Returns the drains that no back-off keeps from sending: those of a handler with lines after their cursor, and all of
-   * the server, whose owner is ''.
+   * Returns the drains that no back-off keeps from sending: those of a handler with lines after their cursor, and all
+   * of the server, whose owner is ''.
    */
   async due(): Promise<readonly { readonly id: string; readonly ownerId: string }[]> {
     const rows = await this.#db.reader

@@ -31,8 +31,8 @@ export const drainBatch = {
   /** Lines of one request. */
   lines: 1_000,
   /**
-   * Drains that send at the same time: receivers that hang take as many places, each for one exchange. Those of one user
-   * take half at most.
+   * Drains that send at the same time: receivers that hang take as many places, each for one exchange. Those of one
+   * user take half at most.
    */
   running: 16,
   /** Batches of one drain before the others have their turn. */

@@ -1,4 +1,7 @@
-/** Watches one git process: reads its stderr, handles errors of its pipes, limits its time and its priority, reports its end. */
+/**
+ * Watches one git process: reads its stderr, handles errors of its pipes, limits its time and its priority, reports its
+ * end.
+ */
 import type { ChildProcess } from 'node:child_process';
 import { lowerProcesses } from './git-priority.ts';
 import type { GitLimits } from './limits.ts';

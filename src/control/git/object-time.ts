@@ -1,6 +1,6 @@
 /**
- * Bounds the time that git works on the objects of one push. A pack of some KB can hold objects that take git hours: each
- * difference of 60 bytes may stand for a file of 128 MiB, which is written out and hashed.
+ * Bounds the time that git works on the objects of one push. A pack of some KB can hold objects that take git hours:
+ * each difference of 60 bytes may stand for a file of 128 MiB, which is written out and hashed.
  */
 import { PlatformError } from '../../protocol/errors.ts';
 import type { PushedObjects } from '../../protocol/push.ts';

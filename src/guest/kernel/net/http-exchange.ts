@@ -30,6 +30,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   failure: NetworkFailure | null = null;
   /** Whether the request goes out: it has got its connection. */
   isBegun = false;
+  /** Number of interim responses. */
   #interim = 0;
   #statusText = '';
   #state: State = 'waiting';
