@@ -8,8 +8,7 @@ const refDelta = 7;
 const copyBytes = 0xff_ffff;
 
 /**
- * Returns a pack with one blob of zeros and deltas against it, `count` of them, whose results have `copies` times 16 MiB
- * each.
+ * Returns a pack with one blob of zeros and `count` deltas against it, whose results have `copies` times 16 MiB each.
  */
 export function deltaBomb(copies: number, count = 1): Buffer {
   const base = Buffer.alloc(copyBytes);
