@@ -119,8 +119,9 @@ export async function boot(folder: string, script: string, options: BootOptions 
   await writeFile(join(folder, 'etc/systemd/system/play.service'), `${unit}TimeoutStartSec=infinity\n`);
   const [program = '', ...words] = [
     ...(network?.inside ?? []),
-    // Ends with this process, however that ends.
-    ...['setpriv', '--pdeathsig', 'KILL'],
+    // Ends with this process, however that ends, and with it all of its namespace of processes: systemd-nspawn that is
+    // killed would leave the machine running.
+    ...['setpriv', '--pdeathsig', 'KILL', 'unshare', '--pid', '--fork', '--kill-child', '--mount-proc'],
     ...['systemd-nspawn', '--quiet', '--directory', folder, '--bind-ro=/usr', '--register=no', '--keep-unit'],
     network === undefined ? '--private-network' : `--network-bridge=${bridge}`,
     ...Object.entries(shared).map(([there, here]) => `--bind=${here}:${there}`),
