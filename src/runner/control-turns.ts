@@ -3,6 +3,7 @@
  * one owner's functions wait behind each other and not in front of everybody's.
  */
 import { FairPlaces } from '../waiting/fair-places.ts';
+import { busRequestsMax } from './limits.ts';
 
 export class ControlTurns {
   readonly #places: FairPlaces;
@@ -14,9 +15,13 @@ export class ControlTurns {
     this.#places = new FairPlaces(underway);
   }
 
-  /** Runs `request` in its turn. Returns, or rejects, as it does. */
+  /**
+   * Runs `request` in its turn. Returns, or rejects, as it does. Throws Error where busRequestsMax of the owner's wait.
+   */
   async run<T>(ownerId: string, request: () => Promise<T>): Promise<T> {
     if (this.#places.room(ownerId) > 0) this.#places.take(ownerId, 1);
+    else if ((this.#waiting.get(ownerId)?.size ?? 0) >= busRequestsMax)
+      throw new Error('too many calls wait for control');
     else await this.#turnOf(ownerId);
     try {
       return await request();

@@ -7,6 +7,7 @@ import type { ControlLink } from '../../src/runner/control-link.ts';
 import { handlerServices } from '../../src/runner/control-services.ts';
 import { ControlTurns } from '../../src/runner/control-turns.ts';
 import { HandlerStates } from '../../src/runner/handler-states.ts';
+import { busRequestsMax } from '../../src/runner/limits.ts';
 
 /** Requests that have gone to control, each with the functions that end it. */
 function control() {
@@ -49,6 +50,18 @@ it('wait in the order in which an owner has asked', async () => {
   const all = Array.from({ length: 6 }, (_, n) => turns.run('a', async () => void order.push(n)));
   await Promise.all(all);
   expect(order).toEqual([0, 1, 2, 3, 4, 5]);
+});
+
+it('wait in a bounded number of each owner', async () => {
+  const turns = new ControlTurns(2);
+  const answer = Promise.withResolvers<void>();
+  const ask = (owner: string) => turns.run(owner, () => answer.promise);
+  const all = [ask('a')];
+  while (all.length <= busRequestsMax) all.push(ask('a'));
+  await expect(ask('a')).rejects.toThrow('too many calls wait for control');
+  all.push(ask('b'));
+  answer.resolve();
+  await Promise.all(all);
 });
 
 it('a handler that has got another owner has services of its own, each closed with its last Deployment', () => {
