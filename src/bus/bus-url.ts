@@ -1,4 +1,5 @@
 /** Reads the address of the bus: nats://USER:PASSWORD@HOST:4222, tls://…, several separated by commas. */
+import { isIP } from 'node:net';
 import { PlatformError } from '../protocol/errors.ts';
 
 export interface BusAddress {
@@ -27,6 +28,12 @@ export function parseBusUrl(text: string, name: string): BusAddress {
     throw new PlatformError(
       'bad_request',
       `${name} has both nats:// and tls://: all servers of a cluster have the same`,
+    );
+  // The client of NATS compares the certificate of an address with the name localhost.
+  if (first.protocol === 'tls:' && urls.some((url) => isIP(url?.hostname.replace(/^\[|\]$/g, '') ?? '') !== 0))
+    throw new PlatformError(
+      'bad_request',
+      `${name} has an IP address behind tls://: name the server as its certificate does`,
     );
   return {
     servers: urls.map(({ hostname, port }) => `${hostname}:${port === '' ? defaultPort : port}`),

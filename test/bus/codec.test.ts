@@ -84,4 +84,7 @@ test('addresses of the bus', () => {
     expect(() => parseBusUrl(wrong, 'X'), wrong).toThrow(/X is not a URL/);
   for (const mixed of ['nats://one,tls://two', 'tls://one,nats://two'])
     expect(() => parseBusUrl(mixed, 'X'), mixed).toThrow(/X has both nats:\/\/ and tls:\/\//);
+  for (const address of ['tls://10.0.0.1', 'tls://one,tls://10.0.0.1:4222', 'tls://[fd00::1]:4222'])
+    expect(() => parseBusUrl(address, 'X'), address).toThrow(/X has an IP address behind tls:\/\//);
+  expect(parseBusUrl('nats://[fd00::1]', 'X').servers).toEqual(['[fd00::1]:4222']);
 });

@@ -39,7 +39,7 @@ function expectedAt(url: string) {
 test('a certificate that is not trusted', async () => {
   const { port, said } = await serverWith(makeCertificates());
   for (const scheme of ['tls', 'nats'])
-    await expectedAt(`${scheme}://control:secret@127.0.0.1:${port}`).toMatch(
+    await expectedAt(`${scheme}://control:secret@localhost:${port}`).toMatch(
       /has a certificate that is not trusted \(\w+\): .*TLS for NATS/,
     );
   expect(said).toEqual([]);
@@ -47,6 +47,6 @@ test('a certificate that is not trusted', async () => {
 
 test('a server without TLS, which tls:// asks for', async () => {
   const { port, said } = await serverWith(null);
-  await expectedAt(`tls://control:secret@127.0.0.1:${port}`).toMatch(/ has no TLS: /);
+  await expectedAt(`tls://control:secret@localhost:${port}`).toMatch(/ has no TLS: /);
   expect(said).toEqual([]);
 });
