@@ -30,6 +30,7 @@ import { addSettingsCommands } from './commands/settings.ts';
 import { addTeamCommands, addUserCommand } from './commands/teams.ts';
 import { Context } from './context.ts';
 import type { Environment } from './environment.ts';
+import { refuseOptionsAsValues } from './option-values.ts';
 import { Cancelled, exitCodeOf, exitCodes, type Output, processOutput } from './output.ts';
 import { tabNames } from './screens/handler/tab.ts';
 import { errorJson, errorLines, helpHint } from './text/error-lines.ts';
@@ -158,6 +159,7 @@ export function buildProgram(environment: Environment, out: Output): { program: 
     .description('answers git, which login has told to ask here')
     .argument('<action>', 'get, store or erase');
   for (const command of program.commands) command.showHelpAfterError(helpHint(command.name()));
+  refuseOptionsAsValues(program);
   return { program, context };
 }
 

@@ -203,3 +203,22 @@ test('without a Token nothing is asked, and the way to one is shown', async () =
   expect(asked).toEqual([]);
   expect(lines.filter((line) => line.includes('not logged in')).length).toBeGreaterThan(50);
 });
+
+/** Returns the words up to each option with one value, of all commands. */
+function optionsWithValue(command: Command, before: readonly string[] = []): readonly (readonly string[])[] {
+  const own = command.options
+    .filter((one) => one.required && !one.variadic)
+    .map(({ long }) => [...before, String(long)]);
+  return [...own, ...command.commands.flatMap((one) => optionsWithValue(one, [...before, one.name()]))];
+}
+
+test('no option is the value of another one', async () => {
+  const all = optionsWithValue(buildProgram(environment, out).program);
+  expect(all).toContainEqual(['signup', '--invite']);
+  for (const words of all) {
+    lines = [];
+    expect(await runCommandLine(environment, [...words, String(words.at(-1))], out), words.join(' ')).toBe(1);
+    expect(lines.join('\n'), words.join(' ')).toContain(`the value of ${words.at(-1)} is missing`);
+  }
+  expect(asked).toEqual([]);
+});
