@@ -2519,8 +2519,8 @@ export const protections: readonly Protection[] = [
   {
     name: 'quota: an older measure that ends last counts for nothing',
     file: 'src/control/quota/quotas.ts',
-    find: 'if (bytes === null || begun < growth.measured) continue;',
-    replace: 'if (bytes === null) continue;',
+    find: 'if (number < (this.#newest.get(key) ?? 0)) return;',
+    replace: '',
     tests: ['test/control/quota/quotas.test.ts'],
   },
   {

@@ -12,6 +12,7 @@ import type { HandlerId } from '../../protocol/names.ts';
 import { type HandlerKind, handlerKinds, storedKinds } from '../../protocol/nouns.ts';
 import { recordOf } from '../../protocol/record-of.ts';
 import type { QuotaView } from '../../protocol/views.ts';
+import { KeyedMutex } from '../../waiting/keyed-mutex.ts';
 import type { Database } from '../db/database.ts';
 import { GrowthWatch } from '../db/growth-watch.ts';
 import type { DiskSpace } from './disk-space.ts';
@@ -82,6 +83,12 @@ export class Quotas {
   readonly #growth = new Map<string, Growth>();
   /** Counts measures that have ended. */
   #measures = 0;
+  /** Number of the measure that began last. */
+  #begun = 0;
+  /** Number of the measure whose bytes are stored, by `KIND HANDLERID`. */
+  readonly #newest = new Map<string, number>();
+  /** Stores the bytes of one kind of a handler one after the other. */
+  readonly #writes = new KeyedMutex();
   readonly #watch: GrowthWatch;
   #isClosed = false;
 
@@ -216,23 +223,33 @@ export class Quotas {
 
   /** Measures a handler and stores the numbers. Logs and usage above their share of the quota are trimmed. */
   async measure(handlerId: HandlerId, kinds: readonly HandlerKind[] = handlerKinds): Promise<void> {
-    const { measures } = this.#options;
-    for (const kind of kinds) {
-      // A measure may miss data that is stored while it runs, and one that began later may have ended before it.
-      const key = `${kind} ${handlerId}`;
-      const growth = this.#growthOf(key);
-      const begun = growth.total;
-      const bytes = await measures[kind](handlerId);
-      if (bytes === null || begun < growth.measured) continue;
-      await this.#stored.set(handlerId, kind, bytes);
-      this.#measures += 1;
-      growth.measured = Math.max(growth.measured, begun);
-      if (growth.measured === growth.total && this.#growth.get(key) === growth) this.#growth.delete(key);
-    }
+    for (const kind of kinds) await this.#measureOne(handlerId, kind);
     const userId = await this.#ownerOf(handlerId);
     if (userId === null) return;
     this.#users.delete(userId);
     for (const kind of givingWay) if (kinds.includes(kind)) await this.#trim(userId, kind);
+  }
+
+  /**
+   * Measures one kind of a handler and stores the number. A measure may miss what is stored or deleted while it runs:
+   * of those that run at the same time the one that began last counts.
+   */
+  async #measureOne(handlerId: HandlerId, kind: HandlerKind): Promise<void> {
+    const key = `${kind} ${handlerId}`;
+    const growth = this.#growthOf(key);
+    const begun = growth.total;
+    this.#begun += 1;
+    const number = this.#begun;
+    const bytes = await this.#options.measures[kind](handlerId);
+    if (bytes === null) return;
+    await this.#writes.run(key, async () => {
+      if (number < (this.#newest.get(key) ?? 0)) return;
+      remember(this.#newest, key, number);
+      await this.#stored.set(handlerId, kind, bytes);
+      this.#measures += 1;
+      growth.measured = Math.max(growth.measured, begun);
+      if (growth.measured === growth.total && this.#growth.get(key) === growth) this.#growth.delete(key);
+    });
   }
 
   /** Measures every handler, one after the other; runs after the start, when growth before it is unknown. */
@@ -288,7 +305,7 @@ export class Quotas {
     for (const { handlerId, bytes } of rows) {
       if (bytes <= partBytes) continue;
       await this.#options.trim[kind](handlerId, partBytes);
-      await this.#stored.set(handlerId, kind, (await this.#options.measures[kind](handlerId)) ?? bytes);
+      await this.#measureOne(handlerId, kind);
     }
     this.#users.delete(userId);
   }

@@ -165,6 +165,28 @@ onEachDatabase('quotas', (dialect) => {
       expect(await quota.usedBytes('ada')).toBe(35 * KIB);
     });
 
+    it('holds no bytes that were deleted while an older measure ran, which ends last', async () => {
+      const otter = await handler('otter');
+      const none = async () => 0;
+      const older = Promise.withResolvers<number>();
+      const results = [older.promise, Promise.resolve(KIB)];
+      await quota.close();
+      quota = testQuota(store.db, {
+        quotaBytes,
+        now: () => nowMs,
+        measures: {
+          ...{ repositories: none, artifacts: none, logs: none, usage: none },
+          kv: () => results.shift() ?? none(),
+        },
+      });
+      const first = quota.measure(otter, ['kv']);
+      await quota.measure(otter, ['kv']);
+      older.resolve(50 * KIB);
+      await first;
+      expect(await quota.bytesOf(otter)).toBe(KIB);
+      expect(await quota.usedBytes('ada')).toBe(KIB);
+    });
+
     it('is refused too where another control has stored it, once the sum is read again', async () => {
       const otter = await handler('otter');
       await put(otter, 'a', KIB);
