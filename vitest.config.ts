@@ -6,7 +6,7 @@ export const onPostgresToo = [
   'test/control/git/{access,clients,previews,push,push-quota,relinking,renames,rollouts}.test.ts',
   'test/control/deploy/settings.test.ts',
   'test/control/api/{api,audit,client,exports,hostile-input,lists,log-stream,manners,twins}.test.ts',
-  'test/control/api/{pages,permissions,queues,revocation,tls-ask}.test.ts',
+  'test/control/api/{open-downloads,pages,permissions,queues,revocation,tls-ask}.test.ts',
   'test/client/client.test.ts',
 ];
 

@@ -122,7 +122,8 @@ export class Machine {
           resolve({ status: error === null ? 0 : Number(error.code ?? 1), stdout, stderr });
         }, reject);
       });
-      child.stdin?.end(input);
+      // A command may end without reading what it is given.
+      child.stdin?.on('error', () => {}).end(input);
     });
   }
 

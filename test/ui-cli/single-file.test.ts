@@ -49,7 +49,7 @@ describe('wasmcloud in one file', () => {
       const child = execFile(join(home, 'bin', program), [...words], { cwd, env }, (error, stdout, stderr) =>
         resolve({ status: error === null ? 0 : Number(error.code ?? 1), stdout, stderr }),
       );
-      child.stdin?.end(input);
+      child.stdin?.on('error', () => {}).end(input);
     });
   }
 
