@@ -33,7 +33,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'control/exports': [],
   'control/queues': ['protocol', 'waiting', 'control/db', 'control/exports'],
   'control/calls': ['protocol', 'waiting', 'control/db', 'control/queues'],
-  'control/quota': ['protocol', 'control/db'],
+  'control/quota': ['protocol', 'waiting', 'control/db'],
   'control/audit': ['protocol', 'control/db'],
   'control/book': [],
   'control/fleet': ['protocol', 'waiting'],
