@@ -649,3 +649,27 @@ test("the client's address is taken from trusted proxies alone", async () => {
     await behind.close();
   }
 });
+
+test('a call that has just begun is cancelled once its runner has told of it, which is waited for', async () => {
+  const { id: handlerId } = await platform.handlers.create({
+    name: 'heron',
+    ownerId: (await platform.accounts.actorOfToken(ada))!.user.id,
+  });
+  const request = { method: 'GET', path: '/', label: null, authority: null, fields: [], env: {}, timeoutMs: 1_000 };
+  const accepted = { handlerId, request, body: new Uint8Array(), attemptsMax: 1 };
+  await platform.calls.accept({ id: 'abcdefghijklmnopqrstuvwxyz543210', ...accepted });
+  await platform.db.updateTable('calls').set({ state: 'inflight' }).where('handler_id', '=', handlerId).execute();
+  const { id } = (await platform.calls.list(handlerId, { limit: 1 }))[0]!;
+  const running = vi.spyOn(platform.usage, 'runningOf');
+  running.mockReturnValueOnce(null).mockReturnValueOnce(null).mockReturnValueOnce('a-runner-1');
+  const cancel = () => api(platform, ada, 'POST', `/handlers/heron/calls/${id}/cancel`);
+  try {
+    expect((await cancel()).status).toBe(204);
+    expect(running).toHaveBeenCalledTimes(3);
+    // One of which no runner tells.
+    running.mockReturnValue(null);
+    expect(await cancel()).toMatchObject({ status: 409, body: { code: 'conflict' } });
+  } finally {
+    running.mockRestore();
+  }
+});

@@ -2,6 +2,7 @@
  * Operations on a handler's schedules: show, run now, pause (docs/schedules.md); pushes make the schedules. And its
  * asynchronous calls.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { PlatformError } from '../../../protocol/errors.ts';
 import { callStates } from '../../../protocol/nouns.ts';
@@ -14,6 +15,9 @@ import { callSchema, scheduleSchema } from '../schemas/deliveries.ts';
 import { itemsMax, nextText, pageOf, pageOfAll, pageQuery } from './paging.ts';
 
 const tag = 'schedules';
+
+/** A call that has begun or ended is not known as such at once: a runner says so some 200 ms later. */
+const cancelling = { tries: 20, everyMs: 100 } as const;
 
 export function scheduleOperations(deps: {
   readonly schedules: Schedules;
@@ -60,11 +64,13 @@ export function scheduleOperations(deps: {
       summary: 'End an asynchronous call that waits or runs: it has failed for good, and may be tried again.',
       errors: ['not_found', 'conflict'],
       run: async ({ handler, params }) => {
-        if (await calls.cancelWaiting(handler.id, params.call)) return;
-        const invocation = usage.runningOf(handler.id, { kind: 'async', name: params.call });
-        if (invocation === null)
-          throw new PlatformError('conflict', 'this call is just beginning or ending: try again');
-        nodes.cancel(invocation);
+        for (let left: number = cancelling.tries; ; left -= 1) {
+          if (await calls.cancelWaiting(handler.id, params.call)) return;
+          const invocation = usage.runningOf(handler.id, { kind: 'async', name: params.call });
+          if (invocation !== null) return nodes.cancel(invocation);
+          if (left === 0) throw new PlatformError('conflict', 'this call is just beginning or ending: try again');
+          await delay(cancelling.everyMs);
+        }
       },
     }),
     forHandler({
