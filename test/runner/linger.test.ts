@@ -1,6 +1,13 @@
 /** What a call leaves on its connection, which lives for many of them. */
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
+import {
+  type ClientRequest,
+  createServer,
+  type IncomingMessage,
+  request,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
 import { connectionLimits } from '../../src/runner/limits.ts';
@@ -23,18 +30,23 @@ async function post(read: (asked: IncomingMessage) => void) {
     answer.end('read');
   };
   const server = createServer((asked, answer) => void handle(asked, answer));
-  server.on('connection', lingerBeforeClose);
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(() => void server.close());
-  const { port } = server.address() as AddressInfo;
-  const outgoing = request({ host: '127.0.0.1', port, method: 'POST', agent: false });
+  const outgoing = await postTo(server);
   outgoing.end('a whole body');
   const [response] = (await once(outgoing, 'response')) as [IncomingMessage];
   response.resume();
   // The connection is closed, not reset: that would be an error here.
   await once(response, 'close');
   return answered.promise;
+}
+
+/** Begins a request with a body to `server`, which lingers, until the test has ended. */
+async function postTo(server: Server): Promise<ClientRequest> {
+  server.on('connection', lingerBeforeClose);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  return request({ host: '127.0.0.1', port, method: 'POST', agent: false });
 }
 
 it('a body that has been read to its last byte is not watched, though http has not reported its completion', async () => {
@@ -63,12 +75,7 @@ it('a body that nobody wants is read to its bound and no further', async () => {
     );
     answer.end('answered before');
   });
-  server.on('connection', lingerBeforeClose);
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(() => void server.close());
-  const { port } = server.address() as AddressInfo;
-  const outgoing = request({ host: '127.0.0.1', port, method: 'POST', agent: false });
+  const outgoing = await postTo(server);
   outgoing.on('error', () => undefined); // the reset
   const piece = Buffer.alloc(bound / 4);
   for (let sent = 0; sent <= 2 * bound; sent += piece.length) outgoing.write(piece);

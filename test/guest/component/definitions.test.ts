@@ -1,8 +1,6 @@
 /** What definitions of a component may name, and how many of each there may be. */
 import { describe, expect, it } from 'vitest';
 import { componentCaps } from '../../../src/guest/component/caps.ts';
-import { linkComponent } from '../../../src/guest/component/link.ts';
-import { PlatformError } from '../../../src/protocol/errors.ts';
 import {
   aliasCore,
   aliases,
@@ -24,17 +22,8 @@ import {
   types,
   vector,
 } from '../../support/component-builder.ts';
+import { refusal } from '../../support/component-refusal.ts';
 import { wat } from '../../support/wasm.ts';
-
-function refusal(bytes: Uint8Array): string {
-  try {
-    linkComponent(bytes, { provided: [], name: 'x.wasm' });
-  } catch (error) {
-    if (error instanceof PlatformError) return `${error.code}: ${error.details.join(' ')}`;
-    throw error;
-  }
-  throw new Error('it was not refused');
-}
 
 /** A component without an entry point is refused for that when nothing else is wrong with it. */
 const valid = /^entry_missing|^imports_unknown/;

@@ -2,8 +2,6 @@
  * Components that the reference tools refuse and the linker once took: found by test/fuzz/component-validity.test.ts.
  */
 import { describe, expect, it } from 'vitest';
-import { linkComponent } from '../../../src/guest/component/link.ts';
-import { PlatformError } from '../../../src/protocol/errors.ts';
 import {
   aliasCore,
   aliasExport,
@@ -27,17 +25,8 @@ import {
   types,
   vector,
 } from '../../support/component-builder.ts';
+import { refusal } from '../../support/component-refusal.ts';
 import { wat } from '../../support/wasm.ts';
-
-function refusal(made: Uint8Array): string {
-  try {
-    linkComponent(made, { provided: [], name: 'x.wasm' });
-  } catch (error) {
-    if (error instanceof PlatformError) return `${error.code}: ${error.details.join(' ')}`;
-    throw error;
-  }
-  throw new Error('it was not refused');
-}
 
 /** A component without an entry point is refused for that when nothing else is wrong with it. */
 const valid = /^entry_missing/;

@@ -1,7 +1,5 @@
 /** Components that are not valid are refused, whether what is wrong with them would be used or not. */
 import { describe, expect, it } from 'vitest';
-import { linkComponent } from '../../../src/guest/component/link.ts';
-import { PlatformError } from '../../../src/protocol/errors.ts';
 import {
   aliasCore,
   aliasExport,
@@ -28,17 +26,8 @@ import {
   types,
   vector,
 } from '../../support/component-builder.ts';
+import { refusal } from '../../support/component-refusal.ts';
 import { wat } from '../../support/wasm.ts';
-
-function refusal(bytes: Uint8Array): string {
-  try {
-    linkComponent(bytes, { provided: [], name: 'x.wasm' });
-  } catch (error) {
-    if (error instanceof PlatformError) return `${error.code}: ${error.details.join(' ')}`;
-    throw error;
-  }
-  throw new Error('it was not refused');
-}
 
 /** A component without an entry point is refused for that when nothing else is wrong with it. */
 const valid = /^entry_missing|^imports_unknown/;
